@@ -1,0 +1,107 @@
+"""What an encoder returns: one vector per region of a picture or per token of a sentence, and where each lies.
+
+A picture of N regions and a sentence of N tokens are the same thing to a decoder: values, a mask, nothing else. Where a
+position lies is kept beside them in the units of the user's own input, so that weights can be drawn on the photo or the
+sentence as it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+Rectangle = tuple[float, float, float, float]
+"""left, top, right, bottom in pixels of the original image as a person sees it (EXIF orientation applied)."""
+
+Span = tuple[int, int]
+"""start, end (exclusive) in characters of the original text."""
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Where the N = rows × columns positions of one picture lie, row by row.
+
+    Attributes:
+        rows, columns: the shape of the grid.
+        rectangles: N rectangles in pixels of the original image; a cell may reach past the photo (letterbox) or the
+            grid may not cover all of it (centre crop).
+        width, height: size of the original image in pixels, after EXIF orientation.
+    """
+
+    rows: int
+    columns: int
+    rectangles: tuple[Rectangle, ...]
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        assert len(self.rectangles) == self.rows * self.columns, "one rectangle per cell"
+
+    def __len__(self) -> int:
+        return self.rows * self.columns
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Where the N positions of one sentence lie: one character span per token of the original text."""
+
+    text: str
+    spans: tuple[Span, ...]
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """A batch of encoded inputs.
+
+    Attributes:
+        values: float [batch, position, dim].
+        mask: bool [batch, position], True on real positions; None when all positions are real. Real positions come
+            first, and every input has at least one.
+        summary: float [batch, dim] or None: the single vector of an encoder that has one of its own, such as the last
+            state of a recurrent encoder. Without it :meth:`mean` stands in.
+        places: one :class:`Regions` or :class:`Spans` per input, or empty where nobody will draw the weights.
+    """
+
+    values: Tensor
+    mask: Tensor | None = None
+    summary: Tensor | None = None
+    places: Sequence[Regions | Spans] = ()
+
+    def __post_init__(self) -> None:
+        assert self.values.dim() == 3, f"values are [batch, position, dim], not {tuple(self.values.shape)}"
+        assert self.mask is None or self.mask.shape == self.values.shape[:2], "the mask is [batch, position]"
+
+    def __len__(self) -> int:
+        return self.values.shape[0]
+
+    def mean(self) -> Tensor:
+        """The mean over real positions, [batch, dim]."""
+        if self.mask is None:
+            return self.values.mean(dim=1)
+        real = self.mask.unsqueeze(-1).to(self.values.dtype)
+        return (self.values * real).sum(dim=1) / real.sum(dim=1)
+
+    def select(self, index: Tensor) -> Annotations:
+        """The inputs at ``index`` (int64 [kept]), in that order."""
+        chosen = tuple(self.places[i] for i in index.tolist()) if self.places else ()
+        return Annotations(
+            values=self.values[index],
+            mask=None if self.mask is None else self.mask[index],
+            summary=None if self.summary is None else self.summary[index],
+            places=chosen,
+        )
+
+    def to(self, device: torch.device | str) -> Annotations:
+        """The same annotations on ``device``."""
+        return replace(
+            self,
+            values=self.values.to(device),
+            mask=None if self.mask is None else self.mask.to(device),
+            summary=None if self.summary is None else self.summary.to(device),
+        )

@@ -1,0 +1,143 @@
+"""Settings: strict pydantic models, YAML files and ``--set a.b=c``.
+
+Every configurable part keeps its own settings beside it, as a subclass of :class:`Settings`; this file knows only how
+settings are read, overridden and refused. All problems of a file are reported at once, each with its path, and an
+unknown key comes with the nearest known one.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from regard.errors import ConfigError
+
+
+class Settings(BaseModel):
+    """The base of all settings: immutable, no unknown keys, no silent conversions between kinds of values."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+
+
+SettingsType = TypeVar("SettingsType", bound=Settings)
+
+
+def parse(kind: type[SettingsType], values: Mapping[str, Any], *, origin: str) -> SettingsType:
+    """Check ``values`` against ``kind``.
+
+    Args:
+        kind: the settings class.
+        values: plain data, as YAML or JSON gives it.
+        origin: what to call the source in messages, such as a file name.
+
+    Raises:
+        ConfigError: one line that lists every problem, each with its dotted path.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        problems = [_describe(kind, dict(problem)) for problem in error.errors()]
+        raise ConfigError(f"{origin}: " + "; ".join(problems)) from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read one YAML mapping.
+
+    Raises:
+        ConfigError: the file is missing, is not UTF-8 or YAML, or holds something other than a mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file", remedy="give the path of a recipe, such as recipes/flickr8k.yaml") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from None
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is not YAML ({error})") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: holds no mapping", allowed="a YAML file of 'key: value' lines")
+    return values
+
+
+def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
+    """Apply ``a.b=c`` assignments to plain data; the right side is read as YAML.
+
+    Raises:
+        ConfigError: an assignment has no ``=``, or goes through something that is not a mapping.
+    """
+    result = dict(values)
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        keys = path.strip().split(".")
+        if not equals or not all(keys):
+            raise ConfigError(f"--set {assignment}: is not an assignment", allowed="KEY=VALUE, such as optim.lr=3e-4")
+        result = _assign(result, keys, _scalar(text, assignment), assignment)
+    return result
+
+
+def _assign(values: dict[str, Any], keys: list[str], value: Any, assignment: str) -> dict[str, Any]:
+    key, rest = keys[0], keys[1:]
+    if not rest:
+        return {**values, key: value}
+    inner = values.get(key, {})
+    if not isinstance(inner, dict):
+        raise ConfigError(f"--set {assignment}: {key!r} is not a group of settings")
+    return {**values, key: _assign(inner, rest, value, assignment)}
+
+
+def _scalar(text: str, assignment: str) -> Any:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {assignment}: the value is not YAML") from None
+    if isinstance(value, str):
+        # YAML 1.1 reads 3e-4 as a word, people read it as a number
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _describe(kind: type[Settings], problem: dict[str, Any]) -> str:
+    location = [part for part in problem["loc"] if isinstance(part, str)]
+    path = ".".join(str(part) for part in problem["loc"]) or "the file"
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(kind, location[:-1])
+        nearest = difflib.get_close_matches(location[-1], known, n=1)
+        hint = f", did you mean {nearest[0]!r}?" if nearest else f", allowed: {', '.join(sorted(known))}" if known else ""
+        return f"{path} is unknown{hint}"
+    given = "" if problem["type"] == "missing" else f" (given: {problem['input']!r:.80})"
+    return f"{path}: {problem['msg'][0].lower()}{problem['msg'][1:]}{given}"
+
+
+def _known_keys(kind: type[Settings], path: list[str]) -> list[str]:
+    """The keys allowed at ``path`` inside ``kind``; tags of unions in the path are followed by name."""
+    kinds: list[type[Settings]] = [kind]
+    for key in path:
+        inner = [found for each in kinds for found in _settings_in(each, key)]
+        kinds = inner or [each for each in kinds if _tag(each) == key] or kinds
+    return sorted({name for each in kinds for name in each.model_fields})
+
+
+def _settings_in(kind: type[Settings], key: str) -> list[type[Settings]]:
+    field = kind.model_fields.get(key)
+    return [] if field is None else _flatten(field.annotation)
+
+
+def _flatten(annotation: Any) -> list[type[Settings]]:
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return [annotation]
+    return [found for part in getattr(annotation, "__args__", ()) for found in _flatten(part)]
+
+
+def _tag(kind: type[Settings]) -> str | None:
+    field = kind.model_fields.get("name")
+    return None if field is None else str(field.default)

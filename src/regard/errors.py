@@ -1,0 +1,86 @@
+"""Every error that regard raises on purpose, in one tree.
+
+RegardError
+├── ConfigError        a recipe, an option or a ``--set`` that cannot be used
+├── DataError          a data folder or a data file that cannot be used
+│   ├── ImageError     one image that cannot be read
+│   └── TextError      one text that cannot be read or encoded
+├── ModelError         a model name, bundle or run folder that cannot be used
+│   └── WeightsError   pretrained weights that are missing, damaged or of another shape
+├── DependencyError    an optional package that is not installed
+└── Interrupted        long work that the user stopped; the same command continues it
+
+An error is one line that says what was given, what is allowed and what to do. The three parts are also attributes, so
+that a program can use them without reading the sentence.
+"""
+
+from __future__ import annotations
+
+
+class RegardError(Exception):
+    """The root of all errors that a user can cause and cure.
+
+    Args:
+        given: what was given and why it cannot be used, as one sentence without a full stop.
+        allowed: what would have been accepted; empty when ``given`` says it already.
+        remedy: what to do next; empty when it is obvious.
+    """
+
+    def __init__(self, given: str, *, allowed: str = "", remedy: str = "") -> None:
+        self.given = given
+        self.allowed = allowed
+        self.remedy = remedy
+        super().__init__(given)
+
+    def __str__(self) -> str:
+        parts = [self.given]
+        if self.allowed:
+            parts.append(f"allowed: {self.allowed}")
+        if self.remedy:
+            parts.append(self.remedy)
+        return " ".join("; ".join(parts).split())
+
+
+class ConfigError(RegardError):
+    """A recipe, an option or a ``--set`` that cannot be used."""
+
+
+class DataError(RegardError):
+    """A data folder or a data file that cannot be used."""
+
+
+class ImageError(DataError):
+    """One image that cannot be read. ``path`` names it."""
+
+    def __init__(self, path: str, reason: str, *, allowed: str = "", remedy: str = "") -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{path}: {reason}", allowed=allowed, remedy=remedy)
+
+
+class TextError(DataError):
+    """One text that cannot be read or encoded."""
+
+
+class ModelError(RegardError):
+    """A model name, bundle or run folder that cannot be used."""
+
+
+class WeightsError(ModelError):
+    """Pretrained weights that are missing, damaged or of another shape."""
+
+
+class DependencyError(RegardError):
+    """An optional package that is not installed. ``package`` and ``extra`` name the cure."""
+
+    def __init__(self, package: str, *, extra: str, purpose: str) -> None:
+        self.package = package
+        self.extra = extra
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed",
+            remedy=f'install it with: pip install "regard[{extra}]"',
+        )
+
+
+class Interrupted(RegardError):
+    """Long work that the user stopped; the same command continues it."""

@@ -1,0 +1,24 @@
+"""Encoders: a picture or a sentence in, annotations out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from regard.encoders.efficientnet_lite import SCALES, EfficientNetLite
+from regard.encoders.network import ConvNet, initialise, unknown_name
+
+NETWORKS: dict[str, Callable[..., ConvNet]] = {name: EfficientNetLite for name in SCALES}
+"""The class of every convolutional network by its name."""
+
+
+def build_network(name: str, *, num_classes: int = 1000) -> ConvNet:
+    """A convolutional network with fresh random weights, in evaluation mode.
+
+    Raises:
+        ConfigError: there is no network of that name.
+    """
+    if name not in NETWORKS:
+        raise unknown_name("network", name, NETWORKS)
+    network = NETWORKS[name](name, num_classes=num_classes)
+    initialise(network)
+    return network.eval()

@@ -1,0 +1,163 @@
+"""The two decoders without attention: they see the whole picture (or sentence) through one vector x.
+
+``repeat``: x enters at every step, the previous word never does (cf. Mao et al. 2015, with the word path removed).
+
+    h_t = LSTM(x, h_{t-1}),  h_0 = 0        p_t = softmax(W h_t)
+
+``feedback``: x enters once, first; afterwards each word is the next input (Vinyals et al. 2015, eq. 10–12).
+
+    h_0 = LSTM(W x, 0)                       h_t = LSTM(E y_{t-1}, h_{t-1})        p_t = softmax(W_o h_t)
+
+x is the encoder's own summary where it has one, the mean annotation otherwise, passed through a linear bottleneck of
+``image_vector`` numbers where that is set: the size whose cost the comparison of decoders measures.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from regard.annotations import Annotations
+from regard.attention import Memory
+from regard.config import Settings
+from regard.decoders.base import Decoder, State, Step, Trace, uniform_weights
+from regard.decoders.cells import CellName, Hidden, build_cell, hidden_names
+
+
+class _SingleVectorSettings(Settings):
+    hidden: int = Field(512, ge=1)
+    cell: CellName = "lstm"
+    image_vector: int | None = Field(None, ge=1)
+    """Size of the bottleneck that x passes through; None for no bottleneck."""
+    dropout: float = Field(0.5, ge=0, lt=1)
+
+
+class RepeatSettings(_SingleVectorSettings):
+    """Settings of the ``repeat`` decoder."""
+
+    name: Literal["repeat"] = "repeat"
+
+
+class FeedbackSettings(_SingleVectorSettings):
+    """Settings of the ``feedback`` decoder."""
+
+    name: Literal["feedback"] = "feedback"
+    embedding: int = Field(512, ge=1)
+    tied: bool = True
+    embedding_dropout: float = Field(0.0, ge=0, lt=1)
+
+
+class _SingleVectorDecoder(Decoder):
+    """What both share: x, its bottleneck, the recurrent cell and the output layer."""
+
+    attends = False
+
+    def __init__(
+        self, settings: RepeatSettings | FeedbackSettings, *, dim: int, inputs: int, vocabulary_size: int
+    ) -> None:
+        super().__init__()
+        self.vocabulary_size = vocabulary_size
+        self.hidden_names = hidden_names(settings.cell)
+        size = settings.image_vector
+        self.bottleneck = nn.Identity() if size is None else nn.Linear(dim, size)
+        self.vector_dim = dim if size is None else size
+        self.cell = build_cell(settings.cell, (inputs or self.vector_dim,), settings.hidden)
+        self.dropout = nn.Dropout(settings.dropout)
+
+    def _vector(self, annotations: Annotations) -> Tensor:
+        """x, [batch, 1, vector_dim]."""
+        summary = annotations.mean() if annotations.summary is None else annotations.summary
+        vector: Tensor = self.bottleneck(summary)
+        return vector.unsqueeze(1)
+
+    def _zeros(self, vector: Tensor) -> Hidden:
+        zeros = vector.new_zeros(vector.shape[0], 1, self.cell.hidden)
+        return {name: zeros for name in self.hidden_names}
+
+    def _walk(self, gates: list[Tensor], hidden: Hidden) -> Tensor:
+        """h_t of every step, [batch, rows, time, hidden]."""
+        states = []
+        for gate in gates:
+            hidden = self.cell.update(gate, hidden)
+            states.append(hidden["h"])
+        return torch.stack(states, dim=2)
+
+
+class RepeatDecoder(_SingleVectorDecoder):
+    """Sees x at every step and never its own words, so every row of an input says the same."""
+
+    def __init__(self, settings: RepeatSettings, *, dim: int, vocabulary_size: int) -> None:
+        super().__init__(settings, dim=dim, inputs=0, vocabulary_size=vocabulary_size)
+        self.settings = settings
+        self.W = nn.Linear(settings.hidden, vocabulary_size)
+
+    def start(self, annotations: Annotations, *, rows: int = 1) -> State:
+        vector = self._vector(annotations)
+        state = {**self._zeros(vector), "x": self.cell.project(0, vector)}
+        memory = Memory(annotations.values, annotations.values, annotations.mask)
+        return State(memory, {name: value.expand(-1, rows, -1) for name, value in state.items()})
+
+    def step(self, state: State, tokens: Tensor) -> Step:
+        hidden = self.cell.update(state.rows["x"], {name: state.rows[name] for name in self.hidden_names})
+        following = State(state.memory, {**hidden, "x": state.rows["x"]}, state.length + 1)
+        return Step(self.logits(hidden["h"]), following, uniform_weights(state.memory, tokens.shape[1]))
+
+    def trace(self, annotations: Annotations, tokens: Tensor, lengths: Tensor | None = None) -> Trace:
+        rows, time = tokens.shape[1:]
+        state = self.start(annotations)
+        states = self._walk([state.rows["x"]] * time, {name: state.rows[name] for name in self.hidden_names})
+        # the words never enter, so one walk serves all captions of an input; dropout still differs between rows
+        readouts = self.dropout(states.expand(-1, rows, -1, -1))
+        weights = uniform_weights(state.memory, rows).unsqueeze(2).expand(-1, -1, time, -1)
+        return Trace(readouts, weights)
+
+    def logits(self, readouts: Tensor) -> Tensor:
+        logits: Tensor = self.W(readouts)
+        return logits
+
+
+class FeedbackDecoder(_SingleVectorDecoder):
+    """Sees x once, then its own previous word."""
+
+    def __init__(self, settings: FeedbackSettings, *, dim: int, vocabulary_size: int) -> None:
+        super().__init__(settings, dim=dim, inputs=settings.embedding, vocabulary_size=vocabulary_size)
+        self.settings = settings
+        self.E = nn.Embedding(vocabulary_size, settings.embedding)
+        nn.init.normal_(self.E.weight, std=settings.embedding**-0.5)
+        self.W = nn.Linear(self.vector_dim, settings.embedding)
+        self.L_h = nn.Linear(settings.hidden, settings.embedding)
+        self.W_o = nn.Linear(settings.embedding, vocabulary_size)
+        if settings.tied:
+            self.W_o.weight = self.E.weight
+        self.embedding_dropout = nn.Dropout(settings.embedding_dropout)
+
+    def start(self, annotations: Annotations, *, rows: int = 1) -> State:
+        vector = self._vector(annotations)
+        hidden = self.cell.update(self.cell.project(0, self.W(vector)), self._zeros(vector))
+        memory = Memory(annotations.values, annotations.values, annotations.mask)
+        return State(memory, {name: value.expand(-1, rows, -1) for name, value in hidden.items()})
+
+    def step(self, state: State, tokens: Tensor) -> Step:
+        hidden = self.cell.update(self.cell.project(0, self.E(tokens)), state.rows)
+        following = State(state.memory, hidden, state.length + 1)
+        logits = self.logits(self._readout(hidden["h"]))
+        return Step(logits, following, uniform_weights(state.memory, tokens.shape[1]))
+
+    def trace(self, annotations: Annotations, tokens: Tensor, lengths: Tensor | None = None) -> Trace:
+        rows, time = tokens.shape[1:]
+        state = self.start(annotations, rows=rows)
+        gates = self.cell.project(0, self.embedding_dropout(self.E(tokens)))
+        states = self._walk(list(gates.unbind(dim=2)), state.rows)
+        weights = uniform_weights(state.memory, rows).unsqueeze(2).expand(-1, -1, time, -1)
+        return Trace(self._readout(states), weights)
+
+    def logits(self, readouts: Tensor) -> Tensor:
+        logits: Tensor = self.W_o(readouts)
+        return logits
+
+    def _readout(self, h: Tensor) -> Tensor:
+        readout: Tensor = self.L_h(self.dropout(h))
+        return self.dropout(readout)

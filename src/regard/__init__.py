@@ -1,1 +1,57 @@
-"""regard: describes a picture, translates a sentence, and shows for every word where it looked."""
+"""regard: describes a picture, translates a sentence, and shows for every word where it looked.
+
+Importing the package does no work: every public name below is imported from its module when it is first used, so that
+``import regard`` does not wait for torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from regard.annotations import Annotations
+    from regard.errors import (
+        ConfigError,
+        DataError,
+        DependencyError,
+        ImageError,
+        Interrupted,
+        ModelError,
+        RegardError,
+        TextError,
+        WeightsError,
+    )
+
+    __version__: str
+
+__all__ = [
+    "Annotations",
+    "ConfigError",
+    "DataError",
+    "DependencyError",
+    "ImageError",
+    "Interrupted",
+    "ModelError",
+    "RegardError",
+    "TextError",
+    "WeightsError",
+]
+
+_HOMES = {"Annotations": "annotations"}
+"""The module of each public name; the others are errors."""
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return metadata.version("regard")
+    if name not in __all__:
+        raise AttributeError(f"module 'regard' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"regard.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

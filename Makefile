@@ -1,0 +1,51 @@
+# Every target makes what it needs first: a virtual environment in .venv with the versions of constraints.txt.
+# Needs make, a shell and Python 3.11 or newer; another Python is chosen with: make PYTHON=python3.12 test
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check docs clean
+
+help:
+	@echo 'make demo    caption sample photos, or your own: make demo IMAGE=photo.jpg'
+	@echo 'make test    run all tests'
+	@echo 'make check   check format, lint and types'
+	@echo 'make docs    write docs/cli.md anew from the commands'
+	@echo 'make clean   remove the virtual environment and what the tools left'
+
+# The path goes through the environment, so that the shell does not read it again.
+demo: export REGARD_DEMO_IMAGE = $(IMAGE)
+demo: $(INSTALLED)
+	@$(RUN) regard demo $${REGARD_DEMO_IMAGE:+"$$REGARD_DEMO_IMAGE"}
+
+test: $(INSTALLED)
+	$(RUN) pytest
+
+check: $(INSTALLED)
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+
+docs: $(INSTALLED)
+	$(RUN) regard.cli.reference > docs/cli.md
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# The build backend comes from constraints.txt too, which pip does not apply to isolated builds: hence two steps.
+$(INSTALLED): pyproject.toml constraints.txt
+	@command -v "$(PYTHON)" >/dev/null || { \
+		echo 'error: there is no $(PYTHON); install Python 3.11 or newer, or name one: make PYTHON=... $(MAKECMDGOALS)' >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "error: regard needs Python 3.11 or newer, and $(PYTHON) is $$("$(PYTHON)" --version 2>&1);" \
+			'name another: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo 'error: $(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
+	@echo 'installing into $(VENV), once; this takes some minutes'
+	"$(PYTHON)" -m venv $(VENV)
+	$(RUN) pip install --quiet --disable-pip-version-check --constraint constraints.txt hatchling
+	$(RUN) pip install --disable-pip-version-check --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	@touch $(INSTALLED)

@@ -1,0 +1,99 @@
+"""The command line, ``regard COMMAND …``: thin, one file per command.
+
+Exit statuses: 0 all went well, 1 something that was given could not be used, 2 the command line itself was wrong, 70 a
+defect of regard's own, 130 stopped with Ctrl-C. No torch here: a command imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+from typer.main import get_command
+
+from regard.cli.app import app
+from regard.cli.report import say_error
+from regard.errors import Interrupted, RegardError
+
+USER_ERROR = 1
+USAGE_ERROR = 2
+INTERNAL_ERROR = 70
+"""EX_SOFTWARE of BSD's sysexits.h."""
+INTERRUPTED = 130
+"""128 + SIGINT, as shells report it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit status; never raises, never shows a traceback.
+
+    Args:
+        arguments: the words after ``regard``; None takes them from the process.
+
+    The environment variable ``REGARD_DEBUG=1`` shows the traceback of whatever went wrong.
+    """
+    try:
+        _let_every_name_print()
+        status = _run(sys.argv[1:] if arguments is None else list(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence_stdout()
+        return USER_ERROR
+    return status
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        status = get_command(app).main(arguments, prog_name="regard", standalone_mode=False)
+    except SystemExit as leaving:  # typer's answer to a reader that has gone
+        return USER_ERROR if leaving.code else 0
+    except (RegardError, typer.TyperException, typer.Abort, OSError, KeyboardInterrupt) as error:
+        _show_traceback_if_asked()
+        message, status = _explain(error)
+        say_error(message)
+        return status
+    except Exception as error:  # the one place where a defect of ours becomes a line instead of a traceback
+        _show_traceback_if_asked()
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        say_error(f"internal error: {what}; please report this, with the output under REGARD_DEBUG=1")
+        return INTERNAL_ERROR
+    if status == INTERRUPTED:  # typer turns Ctrl-C within a command into this status, without a word
+        say_error("stopped")
+    return status or 0
+
+
+def _let_every_name_print() -> None:
+    """Escape what standard output cannot show, such as a file name that is not text, instead of failing on it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _explain(error: BaseException) -> tuple[str, int]:
+    """The line and the exit status for what a user can cause."""
+    match error:
+        case Interrupted():
+            return str(error), INTERRUPTED
+        case RegardError():
+            return str(error), USER_ERROR
+        case typer.TyperException():
+            context = getattr(error, "ctx", None)
+            command = "regard" if context is None else context.command_path
+            return f"{error.format_message().rstrip('.')}; see: {command} --help", USAGE_ERROR
+        case OSError():
+            where = "" if error.filename is None else f"{error.filename}: "
+            return f"{where}{error.strerror or error}", USER_ERROR
+        case _:
+            return "stopped", INTERRUPTED
+
+
+def _show_traceback_if_asked() -> None:
+    if os.environ.get("REGARD_DEBUG") == "1":
+        traceback.print_exc()
+
+
+def _silence_stdout() -> None:
+    """Let go of a pipe whose reader has gone, or Python complains about it once more when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,34 @@
+"""The list of commands."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from regard.cli.doctor import doctor
+from regard.cli.report import say
+
+app = typer.Typer(
+    help="Describe a picture, translate a sentence, and show for every word where it looked.",
+    add_completion=False,
+    invoke_without_command=True,
+    rich_markup_mode=None,  # plain help: it starts sooner, and pipes and narrow terminals read it as well
+)
+
+
+@app.callback()
+def regard(
+    context: typer.Context,
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)
+    ] = False,
+) -> None:
+    if show_version:
+        say(version("regard"))
+    elif context.invoked_subcommand is None:
+        say(context.get_help())
+
+
+app.command()(doctor)

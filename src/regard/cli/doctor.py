@@ -1,0 +1,61 @@
+"""``regard doctor``: what this machine offers and what is installed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from importlib import metadata
+from typing import Any
+
+from regard.cli.options import AsJson
+from regard.cli.report import say, say_json, table
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Show versions, processor and optional packages: what to put into a bug report."""
+    findings = {"regard": metadata.version("regard"), **_machine(), "packages": _packages()}
+    if as_json:
+        say_json(findings)
+        return
+    for line in table(_rows(findings)):
+        say(line)
+
+
+def _machine() -> dict[str, Any]:
+    import torch
+
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": {
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "capability": torch.backends.cpu.get_cpu_capability(),
+        },
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def _packages() -> dict[str, str | None]:
+    """The installed version, or None, of every package that regard needs or can use."""
+    requirements = metadata.requires("regard") or []
+    names = [re.split(r"[^A-Za-z0-9._-]", each)[0] for each in requirements if "extra == 'dev'" not in each]
+    return {name: _installed(name) for name in sorted(set(names))}
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _rows(findings: dict[str, Any], prefix: str = "") -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for name, value in findings.items():
+        if isinstance(value, dict):
+            rows += _rows(value, f"{prefix}{name}.")
+        else:
+            rows.append((prefix + name, "none" if value is None else str(value)))
+    return rows

@@ -1,0 +1,37 @@
+"""What commands say: results on standard output, as lines or as JSON; errors on standard error."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import sys
+from typing import Any
+
+import typer
+
+
+def say(line: str) -> None:
+    """One line of a result."""
+    typer.echo(line)
+
+
+def say_json(value: Any) -> None:
+    """One result as one line of JSON; where standard output is not UTF-8, with everything beyond ASCII escaped."""
+    readable = codecs.lookup(sys.stdout.encoding).name == "utf-8"
+    typer.echo(json.dumps(value, ensure_ascii=not readable, allow_nan=False))
+
+
+def say_error(message: object) -> None:
+    """One line on standard error that begins with ``error:``."""
+    typer.echo("error: " + " ".join(str(message).split()), err=True)
+
+
+def say_note(message: str) -> None:
+    """One line on standard error about how the work goes, which is no part of the result."""
+    typer.echo(message, err=True)
+
+
+def table(rows: list[tuple[str, ...]]) -> list[str]:
+    """Lines in which the columns of ``rows`` stand under each other, two spaces apart."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))] if rows else []
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -6,8 +6,14 @@ from collections.abc import Callable
 
 from regard.encoders.efficientnet_lite import SCALES, EfficientNetLite
 from regard.encoders.network import ConvNet, initialise, unknown_name
+from regard.encoders.resnet import DEPTHS, ResNet
+from regard.encoders.vgg import NAMES, VGG
 
-NETWORKS: dict[str, Callable[..., ConvNet]] = {name: EfficientNetLite for name in SCALES}
+NETWORKS: dict[str, Callable[..., ConvNet]] = {
+    **dict.fromkeys(NAMES, VGG),
+    **dict.fromkeys(DEPTHS, ResNet),
+    **dict.fromkeys(SCALES, EfficientNetLite),
+}
 """The class of every convolutional network by its name."""
 
 

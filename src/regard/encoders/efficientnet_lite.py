@@ -13,6 +13,7 @@ original uses in training from scratch, is left out, because here the network on
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch.nn.functional as F
@@ -124,7 +125,9 @@ class EfficientNetLite(ConvNet):
 
     def __init__(self, name: str, *, num_classes: int = 1000) -> None:
         scale = SCALES[name]
-        stages = [_scaled(stage, scale, fixed_depth=index in (0, len(STAGES) - 1)) for index, stage in enumerate(STAGES)]
+        stages = [
+            _scaled(stage, scale, fixed_depth=index in (0, len(STAGES) - 1)) for index, stage in enumerate(STAGES)
+        ]
         super().__init__(
             name,
             _layers(stages),
@@ -153,17 +156,18 @@ class EfficientNetLite(ConvNet):
         logits: Tensor = self._fc(features.mean(dim=(2, 3)))
         return logits
 
-    def layer_modules(self, layer: str) -> tuple[nn.Module, ...]:
-        self.index(layer)
+    def _layer_paths(self, layer: str) -> Iterable[str]:
         if layer == "stem":
-            return (self._conv_stem, self._bn0)
+            return ("_conv_stem", "_bn0")
         if layer == "head":
-            return (self._conv_head, self._bn1)
-        return tuple(self._blocks[index] for index in self._stage_blocks[layer])
+            return ("_conv_head", "_bn1")
+        return (f"_blocks.{index}" for index in self._stage_blocks[layer])
+
+    def _classifier_paths(self) -> Iterable[str]:
+        return ("_fc",)
 
     def _run_layer(self, layer: str, x: Tensor) -> Tensor:
-        for module in self.layer_modules(layer):
-            x = module(x)
+        x = super()._run_layer(layer, x)
         return F.relu6(x, inplace=True) if layer in ("stem", "head") else x
 
 

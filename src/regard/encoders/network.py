@@ -10,6 +10,7 @@ from __future__ import annotations
 import abc
 import copy
 import difflib
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -110,7 +111,9 @@ class ConvNet(nn.Module, abc.ABC):
         if begin > end + 1:
             raise ConfigError(f"layer {until!r} of {self.name} lies before layer {after!r}")
         smallest = min(x.shape[-2:])
-        assert begin > 0 or smallest >= SMALLEST_INPUT, f"images need {SMALLEST_INPUT} × {SMALLEST_INPUT} pixels or more"
+        assert begin > 0 or smallest >= SMALLEST_INPUT, (
+            f"images need {SMALLEST_INPUT} × {SMALLEST_INPUT} pixels or more"
+        )
         for layer in self.layers[begin : end + 1]:
             x = self._run_layer(layer, x)
         return x
@@ -124,12 +127,43 @@ class ConvNet(nn.Module, abc.ABC):
         """The classifier: the last layer's output [batch, channels, rows, columns] → logits [batch, classes]."""
 
     @abc.abstractmethod
-    def layer_modules(self, layer: str) -> tuple[nn.Module, ...]:
-        """The modules that hold a layer's parameters."""
+    def _layer_paths(self, layer: str) -> Iterable[str]:
+        """The paths of the modules that a layer is made of, in the order in which they run."""
 
     @abc.abstractmethod
+    def _classifier_paths(self) -> Iterable[str]:
+        """The paths of the modules that the classifier is made of."""
+
     def _run_layer(self, layer: str, x: Tensor) -> Tensor:
         """Run one layer on the output of the layer before it."""
+        for module in self.layer_modules(layer):
+            x = module(x)
+        return x
+
+    def layer_modules(self, layer: str) -> tuple[nn.Module, ...]:
+        """The modules that a layer is made of, and with them its parameters.
+
+        Raises:
+            ConfigError: there is no such layer.
+        """
+        self._find(layer)
+        return tuple(self.get_submodule(path) for path in self._layer_paths(layer))
+
+    def positions(self, layer: str, pixels: int) -> int:
+        """The rows (or columns) of a layer's output for an input of so many pixels in height (or width)."""
+        return math.ceil(pixels / self.stride(layer))
+
+    def truncate(self, layer: str) -> None:
+        """Let go of the classifier and of all layers behind ``layer``, which shrinks memory and files.
+
+        Raises:
+            ConfigError: there is no such layer.
+        """
+        surplus = self.layers[self.index(layer) + 1 :]
+        for path in [*self._classifier_paths(), *(path for name in surplus for path in self._layer_paths(name))]:
+            self.set_submodule(path, nn.Identity())
+        for name in surplus:
+            del self._layers[name]
 
     def index(self, layer: str) -> int:
         """The place of a layer in :attr:`layers`.

@@ -25,7 +25,7 @@ SMALLEST_INPUT = 32
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_DEVIATION = (58.395, 57.12, 57.375)
-"""Mean and standard deviation of ImageNet's RGB values on a scale of 0–255, the scaling of torchvision's checkpoints."""
+"""Mean and standard deviation of ImageNet's RGB values from 0 to 255, the scaling of torchvision's checkpoints."""
 
 
 @dataclass(frozen=True)

@@ -124,8 +124,8 @@ def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
 
 
 def _add(out: Tensor, shortcut: Tensor) -> Tensor:
-    # Not in place: without a batch norm before it (folded away), ``out`` is still needed by no one, but ``shortcut`` is.
-    return F.relu(out + shortcut, inplace=True)
+    # In place, because no backward pass needs ``out`` itself; ``shortcut`` may be the input of the block and stays.
+    return F.relu(out.add_(shortcut), inplace=True)
 
 
 def _layers(expansion: int) -> list[Layer]:

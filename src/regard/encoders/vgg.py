@@ -1,11 +1,11 @@
 """VGG: a stack of 3×3 convolutions, five times halved, and three fully connected layers on top.
 
 Simonyan & Zisserman 2015 ("Very Deep Convolutional Networks for Large-Scale Image Recognition", table 1, column D: 16
-layers with weights). Show, Attend and Tell reads its annotations from the last convolutions before the last pool: 14×14×512
-for 224×224 pixels (Xu et al. 2015, §3.1.1), here the layer ``conv5_3``.
+layers with weights). Show, Attend and Tell reads its annotations from the last convolutions before the last pool,
+14×14×512 for 224×224 pixels (Xu et al. 2015, §3.1.1), here the layer ``conv5_3``.
 
-Parameters are named and shaped as in torchvision, so that its checkpoints load unchanged. As there, the classifier first
-pools to 7×7, which changes nothing for 224×224 pixels and lets every other size through.
+Parameters are named and shaped as in torchvision, so that its checkpoints load unchanged. As there, the classifier
+first pools to 7×7, which changes nothing for 224×224 pixels and lets every other size through.
 """
 
 from __future__ import annotations

@@ -1,0 +1,143 @@
+"""The loop: look, filter, choose, remember, until every input is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from regard.annotations import Annotations
+from regard.decoders.base import Decoder, State
+from regard.search.choosers import Chooser, build_chooser
+from regard.search.filters import Filter, build_filters, check_prefixes
+from regard.search.live import Live
+from regard.search.options import SearchOptions, SpecialTokens
+from regard.search.shortlist import Entries, Shortlist
+from regard.search.trail import Hypothesis, Said, Trail
+
+_NEVER = float("-inf")
+
+
+def search(
+    decoder: Decoder,
+    annotations: Annotations,
+    options: SearchOptions,
+    *,
+    tokens: SpecialTokens,
+    prefixes: Sequence[Sequence[int]] | None = None,
+    numbers: Sequence[int] | None = None,
+) -> list[list[Hypothesis]]:
+    """Say what the decoder finds best for each input.
+
+    Args:
+        decoder: in evaluation mode; nothing is put on it.
+        annotations: a batch of inputs.
+        options: what to search for.
+        tokens: begin, end and the tokens that are never said.
+        prefixes: token ids with which each hypothesis of an input must begin, one sequence per input, empty for none.
+            They are said even when a filter would forbid them, and their probability counts.
+        numbers: the number of each input in its data set, for sampling: a sample is a function of the seed and this
+            number. By default the inputs are numbered from 0.
+
+    Returns:
+        For each input its hypotheses, best first: finished ones before unfinished ones, then by score. At least one,
+        which is unfinished when none ended.
+
+    Raises:
+        ConfigError: a prefix that cannot be said.
+    """
+    assert not decoder.training, "search needs the decoder in evaluation mode"
+    assert prefixes is None or len(prefixes) == len(annotations), "one prefix per input"
+    assert numbers is None or len(numbers) == len(annotations), "one number per input"
+    if not len(annotations):
+        return []
+    if prefixes is not None:
+        check_prefixes(prefixes, options, tokens, vocabulary_size=decoder.vocabulary_size)
+    device = annotations.values.device
+    filters = build_filters(options, tokens, prefixes=prefixes, device=device)
+    with torch.inference_mode():
+        chooser = build_chooser(options, tokens, numbers=numbers or range(len(annotations)), device=device)
+        entries, said = _run(decoder, annotations, options, tokens=tokens, filters=filters, chooser=chooser)
+    return _hypotheses(entries, said, annotations)
+
+
+def _run(
+    decoder: Decoder,
+    annotations: Annotations,
+    options: SearchOptions,
+    *,
+    tokens: SpecialTokens,
+    filters: list[Filter],
+    chooser: Chooser,
+) -> tuple[Entries, Said]:
+    batch, device = len(annotations), annotations.values.device
+    alpha, max_length = options.length_normalisation, options.max_length
+    shortlist = Shortlist(
+        batch, places=chooser.places, kept=chooser.kept, alpha=alpha, max_length=max_length, device=device
+    )
+    trail = Trail()
+    state = decoder.start(annotations, rows=chooser.first_rows)
+    remember = options.no_repeat is not None
+    live = Live.begin(batch, chooser.first_rows, bos=tokens.bos, remember=remember, device=device)
+    while len(live) and live.step < max_length:
+        step = decoder.step(state, live.tokens)
+        scores = _log_probabilities(step.logits)
+        for each in filters:
+            each(scores, live)
+        choice = chooser.choose(scores, live)
+        trail.add(live.inputs, choice, step.weights)
+        ended = (choice.tokens == tokens.eos) & (choice.totals > _NEVER)
+        shortlist.add(ended, live, rows=choice.parents, totals=choice.totals, finished=True)
+        _keep_unfinished(shortlist, live, chooser.stuck(live, choice))
+        live = live.follow(choice, eos=tokens.eos)
+        live, state = _leave(live, step.state.reorder(choice.parents), chooser.done(live, shortlist))
+    _keep_unfinished(shortlist, live, live.alive)
+    entries = shortlist.best()
+    return entries, trail.read(entries.inputs, entries.rows, entries.words)
+
+
+def _log_probabilities(logits: Tensor) -> Tensor:
+    """A new tensor, which filters may change; at least float32, because totals are sums of many."""
+    return torch.log_softmax(logits, dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
+
+
+def _keep_unfinished(shortlist: Shortlist, live: Live, chosen: Tensor) -> None:
+    rows = torch.arange(live.totals.shape[1], device=live.totals.device).expand_as(live.totals)
+    shortlist.add(chosen, live, rows=rows, totals=live.totals, finished=False)
+
+
+def _leave(live: Live, state: State, done: Tensor) -> tuple[Live, State]:
+    """Empty the rows of done inputs, and take those inputs out of the batch once they are many enough.
+
+    Leaving copies the annotations of those that stay, so it waits until an eighth of the batch is done.
+    """
+    num_done = int(done.sum())
+    if not num_done:
+        return live, state
+    if num_done * 8 < len(live):
+        return live.without(done), state
+    staying = (~done).nonzero().squeeze(1)
+    return live.select(staying), state.select(staying)
+
+
+def _hypotheses(entries: Entries, said: Said, annotations: Annotations) -> list[list[Hypothesis]]:
+    """One list per input. Outside of inference mode: what is returned are plain tensors."""
+    size = annotations.values.shape[1]
+    positions = [size] * len(annotations) if annotations.mask is None else annotations.mask.sum(dim=1).tolist()
+    results: list[list[Hypothesis]] = [[] for _ in range(len(annotations))]
+    tokens, log_probabilities = said.tokens.tolist(), said.log_probabilities.tolist()
+    numbers = (entries.inputs, entries.words, entries.totals, entries.scores, entries.finished)
+    columns = [column.tolist() for column in numbers]
+    for i, (source, words, total, score, finished) in enumerate(zip(*columns, strict=True)):
+        results[source].append(
+            Hypothesis(
+                tokens=tuple(tokens[i][:words]),
+                log_probabilities=tuple(log_probabilities[i][:words]),
+                log_probability=total,
+                score=score,
+                weights=said.weights[i, :words, : positions[source]].float().clone(),
+                finished=finished,
+            )
+        )
+    return results

@@ -6,22 +6,24 @@ The query is a decoder's state; keys and values are an encoder's annotations. Ke
 :meth:`Attention.remember`, never once per word. Queries come as [batch, rows, dim]: the rows are the captions of one
 image in training and the hypotheses of one input in search, so that all rows share one copy of the annotations.
 
-Sources: Bahdanau et al. 2015 (additive), Luong et al. 2015 §3.1 (dot, general, concat), Vaswani et al. 2017 §3.2.1
-(scaled dot), Xu et al. 2015 §4 (soft and hard).
+Sources: Bahdanau et al. 2015 (additive), Luong et al. 2015 §3.1–3.2 (dot, general, concat; local), Vaswani et al. 2017
+§3.2 (scaled dot, multi-head), Xu et al. 2015 §4 (soft and hard).
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
 from regard.annotations import Annotations
 from regard.errors import ConfigError
+from regard.kernels.additive import additive_scores
 
 ScoreName = Literal["dot", "scaled_dot", "general", "concat", "additive"]
 
@@ -31,24 +33,36 @@ class Memory:
     """Annotations made ready for queries: everything that does not depend on the step.
 
     Attributes:
-        values: float [batch, position, dim].
-        keys: float [batch, position, key_dim], already projected.
+        values: float [batch, position, dim]; of several heads, projected, [batch, heads, position, head_dim].
+        keys: float [batch, position, key_dim], already projected; of several heads [batch, heads, position, head_dim].
         mask: bool [batch, position], True on real positions, or None when all are real.
+
+    A decoder that keeps more per input subclasses this; its tensors and memories are selected with the rest.
     """
 
     values: Tensor
     keys: Tensor
     mask: Tensor | None = None
 
-    def select(self, index: Tensor) -> Memory:
+    def select(self, index: Tensor) -> Self:
         """The inputs at ``index`` (int64 [kept]), in that order."""
-        mask = None if self.mask is None else self.mask[index]
-        return Memory(self.values[index], self.keys[index], mask)
+        return self._changed(lambda tensor: tensor[index])
 
-    def first(self, count: int) -> Memory:
+    def first(self, count: int) -> Self:
         """The first ``count`` inputs, as views."""
-        mask = None if self.mask is None else self.mask[:count]
-        return Memory(self.values[:count], self.keys[:count], mask)
+        return self if count == len(self.values) else self._changed(lambda tensor: tensor[:count])
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> Self:
+        return replace(self, **{field.name: _change(getattr(self, field.name), change) for field in fields(self)})
+
+
+def _change(part: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """A tensor, a memory or a tuple of these with every tensor in it changed; what else a memory carries stays."""
+    if isinstance(part, Tensor):
+        return change(part)
+    if isinstance(part, Memory):
+        return part._changed(change)
+    return tuple(_change(each, change) for each in part) if isinstance(part, tuple) else part
 
 
 @dataclass(frozen=True)
@@ -72,10 +86,11 @@ def masked_softmax(scores: Tensor, mask: Tensor | None) -> Tensor:
 
     Args:
         scores: [batch, rows, position].
-        mask: bool [batch, position] or None; every input has at least one real position.
+        mask: bool [batch, position], or [batch, rows, position] where rows see different positions, or None; every
+            row has at least one real position.
     """
     if mask is not None:
-        scores = scores.masked_fill(~mask.unsqueeze(1), float("-inf"))
+        scores = scores.masked_fill(~(mask.unsqueeze(1) if mask.dim() == 2 else mask), float("-inf"))
     return torch.softmax(scores, dim=-1)
 
 
@@ -102,7 +117,7 @@ class Score(nn.Module, ABC):
 
 
 class Dot(Score):
-    """qᵀk, divided by √d when ``scaled`` (Luong 2015 eq. 8; Vaswani 2017 eq. 1). Query and annotations have one size."""
+    """qᵀk, divided by √d when ``scaled`` (Luong 2015 eq. 8; Vaswani 2017 eq. 1), of vectors of one size."""
 
     def __init__(self, query_dim: int, dim: int, *, scaled: bool) -> None:
         super().__init__()
@@ -142,16 +157,26 @@ class General(Score):
         return query @ keys.transpose(1, 2)
 
 
-class Additive(Score):
+class _OneLayer(Score):
+    """vᵀ tanh(q' + k') of a projected query and a projected key, both of ``attention_dim`` numbers."""
+
+    def __init__(self, attention_dim: int) -> None:
+        super().__init__()
+        self.key_dim = attention_dim
+        self.v = nn.Parameter(torch.empty(attention_dim))
+        nn.init.uniform_(self.v, -1 / math.sqrt(attention_dim), 1 / math.sqrt(attention_dim))
+
+    def compare(self, query: Tensor, keys: Tensor) -> Tensor:
+        return additive_scores(query, keys, self.v)
+
+
+class Additive(_OneLayer):
     """vᵀ tanh(W q + U k) (Bahdanau 2015, appendix A.1.2)."""
 
     def __init__(self, query_dim: int, dim: int, *, attention_dim: int) -> None:
-        super().__init__()
-        self.key_dim = attention_dim
+        super().__init__(attention_dim)
         self.W = nn.Linear(query_dim, attention_dim, bias=False)
         self.U = nn.Linear(dim, attention_dim, bias=False)
-        self.v = nn.Parameter(torch.empty(attention_dim))
-        nn.init.uniform_(self.v, -1 / math.sqrt(attention_dim), 1 / math.sqrt(attention_dim))
 
     def keys(self, values: Tensor) -> Tensor:
         keys: Tensor = self.U(values)
@@ -161,32 +186,23 @@ class Additive(Score):
         projected: Tensor = self.W(query)
         return projected
 
-    def compare(self, query: Tensor, keys: Tensor) -> Tensor:
-        return torch.tanh(query.unsqueeze(2) + keys.unsqueeze(1)) @ self.v
 
-
-class Concat(Score):
+class Concat(_OneLayer):
     """vᵀ tanh(W [q; k]) (Luong 2015 eq. 8): one matrix over the joined vectors.
 
     The product is taken by halves, so that the half of the keys is computed once per input.
     """
 
     def __init__(self, query_dim: int, dim: int, *, attention_dim: int) -> None:
-        super().__init__()
-        self.key_dim = attention_dim
+        super().__init__(attention_dim)
         self.query_dim = query_dim
         self.W = nn.Linear(query_dim + dim, attention_dim, bias=False)
-        self.v = nn.Parameter(torch.empty(attention_dim))
-        nn.init.uniform_(self.v, -1 / math.sqrt(attention_dim), 1 / math.sqrt(attention_dim))
 
     def keys(self, values: Tensor) -> Tensor:
         return nn.functional.linear(values, self.W.weight[:, self.query_dim :])
 
     def query(self, query: Tensor) -> Tensor:
         return nn.functional.linear(query, self.W.weight[:, : self.query_dim])
-
-    def compare(self, query: Tensor, keys: Tensor) -> Tensor:
-        return torch.tanh(query.unsqueeze(2) + keys.unsqueeze(1)) @ self.v
 
 
 def build_score(name: ScoreName, query_dim: int, dim: int, *, attention_dim: int) -> Score:
@@ -217,13 +233,16 @@ class Attention(nn.Module):
         """Project the keys of a batch of inputs, once."""
         return Memory(annotations.values, self.score.keys(annotations.values), annotations.mask)
 
-    def weights(self, query: Tensor, memory: Memory) -> Tensor:
-        """α, [batch, rows, position], of queries [batch, rows, query_dim]."""
+    def weights(self, query: Tensor, memory: Memory, steps: Tensor | None = None) -> Tensor:
+        """α, [batch, rows, position], of queries [batch, rows, query_dim].
+
+        ``steps`` (int64 [rows], the number of each row's step, from 0) is for attention that moves with the step.
+        """
         return masked_softmax(self.score(query, memory.keys), memory.mask)
 
-    def forward(self, query: Tensor, memory: Memory) -> Attended:
-        """Look once with queries [batch, rows, query_dim]."""
-        weights = self.weights(query, memory)
+    def forward(self, query: Tensor, memory: Memory, steps: Tensor | None = None) -> Attended:
+        """Look once with queries [batch, rows, query_dim]; ``steps`` as in :meth:`weights`."""
+        weights = self.weights(query, memory, steps)
         return Attended(weights @ memory.values, weights)
 
 
@@ -235,19 +254,138 @@ class HardAttention(Attention):
     probable region is taken, so that decoding is deterministic. ``weights`` are α in both cases.
     """
 
-    def forward(self, query: Tensor, memory: Memory) -> Attended:
-        weights = self.weights(query, memory)
+    def forward(self, query: Tensor, memory: Memory, steps: Tensor | None = None) -> Attended:
+        weights = self.weights(query, memory, steps)
         if not self.training:
             return Attended(_gather_rows(memory.values, weights.argmax(dim=-1)), weights)
         chosen = torch.multinomial(weights.flatten(0, 1), 1).view(weights.shape[:2])
         log_choice = weights.gather(-1, chosen.unsqueeze(-1)).squeeze(-1).clamp_min(1e-20).log()
         sampled = torch.rand(weights.shape[:2], device=weights.device) < 0.5
-        context = torch.where(
-            sampled.unsqueeze(-1), _gather_rows(memory.values, chosen), weights @ memory.values
-        )
+        context = torch.where(sampled.unsqueeze(-1), _gather_rows(memory.values, chosen), weights @ memory.values)
         return Attended(context, weights, torch.where(sampled, log_choice, torch.zeros_like(log_choice)))
 
 
 def _gather_rows(values: Tensor, chosen: Tensor) -> Tensor:
     """The chosen positions [batch, rows] of values [batch, position, dim], as [batch, rows, dim]."""
     return values.gather(1, chosen.unsqueeze(-1).expand(-1, -1, values.shape[-1]))
+
+
+class LocalAttention(Attention):
+    """Soft attention through a window of ±D around one position p_t of the input (Luong 2015 §3.2).
+
+        local-m   p_t = t
+        local-p   p_t = S · σ(v_pᵀ tanh(W_p h_t))                                   eq. 9
+        α_t(s) = softmax of the scores over |s − p_t| ≤ D, 0 elsewhere
+                 and in local-p times exp(−(s − p_t)² / 2σ²), σ = D/2               eq. 10
+
+    Positions and steps count from 0, S is the number of real positions of each input, and the positions of a picture
+    are its regions row by row. Differences: p_t = t stops at the last real position, so that a translation may be
+    longer than its source; and the weights of local-p are brought back to a sum of 1, which is the same as adding the
+    exponent to the scores. ``normalise=False`` leaves them as the paper has them.
+    """
+
+    def __init__(
+        self,
+        query_dim: int,
+        dim: int,
+        *,
+        window: int,
+        predictive: bool,
+        normalise: bool = True,
+        score: ScoreName = "additive",
+        attention_dim: int = 512,
+    ) -> None:
+        super().__init__(query_dim, dim, score=score, attention_dim=attention_dim)
+        self.window = window
+        self.normalise = normalise
+        self.W_p = nn.Linear(query_dim, query_dim, bias=False) if predictive else None
+        self.v_p = nn.Linear(query_dim, 1, bias=False) if predictive else None
+
+    def centres(self, query: Tensor, memory: Memory, steps: Tensor | None) -> Tensor:
+        """p_t, float [batch, rows], of queries [batch, rows, query_dim]."""
+        batch, positions = memory.values.shape[:2]
+        sizes = query.new_full((batch,), positions) if memory.mask is None else memory.mask.sum(dim=1).to(query.dtype)
+        if self.W_p is not None and self.v_p is not None:
+            return sizes.unsqueeze(1) * torch.sigmoid(self.v_p(torch.tanh(self.W_p(query))).squeeze(-1))
+        assert steps is not None, "monotonic attention needs the number of each row's step"
+        return torch.minimum(steps.to(query.dtype).unsqueeze(0), sizes.unsqueeze(1) - 1)
+
+    def weights(self, query: Tensor, memory: Memory, steps: Tensor | None = None) -> Tensor:
+        scores = self.score(query, memory.keys)
+        positions = torch.arange(scores.shape[-1], device=scores.device)
+        distance = positions - self.centres(query, memory, steps).unsqueeze(-1)
+        seen = distance.abs() <= self.window
+        if memory.mask is not None:
+            seen = seen & memory.mask.unsqueeze(1)
+        if self.W_p is None:
+            return masked_softmax(scores, seen)
+        exponent = -2 * (distance / self.window) ** 2  # 2σ² = D²/2
+        if self.normalise:
+            return masked_softmax(scores + exponent, seen)
+        return masked_softmax(scores, seen) * torch.exp(exponent)
+
+
+class MultiHead(Attention):
+    """Several scaled-dot attentions side by side, each on its own share of the numbers (Vaswani 2017 §3.2.2).
+
+        head_i = softmax((W_q q)_i (W_k k)_iᵀ / √d_head) (W_v v)_i        context = W_o [head_1; …; head_n]
+
+    The weights that it returns are the mean over heads. In training, ``dropout`` acts on the weights of each head
+    inside the product, not on those returned.
+    """
+
+    def __init__(self, query_dim: int, dim: int, *, heads: int, dropout: float = 0.0) -> None:
+        if query_dim % heads:
+            raise ConfigError(f"{heads} heads cannot share {query_dim} numbers", allowed="a size that they divide")
+        super().__init__(query_dim // heads, query_dim // heads, score="scaled_dot")
+        self.heads = heads
+        self.W_q = nn.Linear(query_dim, query_dim)
+        self.W_k = nn.Linear(dim, query_dim, bias=False)  # a bias would add the same number to every score of a query
+        self.W_v = nn.Linear(dim, query_dim)
+        self.W_o = nn.Linear(query_dim, query_dim)
+        for layer in (self.W_q, self.W_k, self.W_v, self.W_o):
+            nn.init.xavier_uniform_(layer.weight)
+        self.dropout = nn.Dropout(dropout)
+
+    def remember(self, annotations: Annotations) -> Memory:
+        values = annotations.values
+        return Memory(self._split(self.W_v(values)), self._split(self.W_k(values)), annotations.mask)
+
+    def weights(self, query: Tensor, memory: Memory, steps: Tensor | None = None) -> Tensor:
+        return self._head_weights(query, memory).mean(dim=1)
+
+    def forward(self, query: Tensor, memory: Memory, steps: Tensor | None = None) -> Attended:
+        weights = self._head_weights(query, memory)
+        return Attended(self._join(self.dropout(weights) @ memory.values), weights.mean(dim=1))
+
+    def context(self, query: Tensor, memory: Memory, *, causal: bool = False) -> Tensor:
+        """The context alone, [batch, rows, query_dim], by PyTorch's fused operation, which stores no weights.
+
+        With ``causal`` row t sees the positions 0 … t only.
+        """
+        mixed = nn.functional.scaled_dot_product_attention(
+            self._split(self.W_q(query)),
+            memory.keys,
+            memory.values,
+            attn_mask=None if memory.mask is None else memory.mask[:, None, None, :],
+            dropout_p=self.dropout.p if self.training else 0.0,
+            is_causal=causal,
+        )
+        return self._join(mixed)
+
+    def _head_weights(self, query: Tensor, memory: Memory) -> Tensor:
+        """[batch, heads, rows, position]."""
+        keys = memory.keys
+        scores = self.score(self._split(self.W_q(query)).flatten(0, 1), keys.flatten(0, 1))
+        # the heads of an input share its mask, so they stand beside each other like rows
+        scores = scores.view(len(keys), -1, scores.shape[-1])
+        return masked_softmax(scores, memory.mask).view(len(keys), self.heads, -1, scores.shape[-1])
+
+    def _split(self, joined: Tensor) -> Tensor:
+        """[batch, rows, query_dim] to [batch, heads, rows, head_dim], laid out for the products."""
+        return joined.view(*joined.shape[:2], self.heads, -1).transpose(1, 2).contiguous()
+
+    def _join(self, mixed: Tensor) -> Tensor:
+        """[batch, heads, rows, head_dim] to the context [batch, rows, query_dim]."""
+        context: Tensor = self.W_o(mixed.transpose(1, 2).flatten(2))
+        return context

@@ -7,7 +7,6 @@ Importing the package does no work: every public name below is imported from its
 from __future__ import annotations
 
 import importlib
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ _HOMES = {"Annotations": "annotations"}
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return metadata.version("regard")
+        return importlib.import_module("importlib.metadata").version("regard")
     if name not in __all__:
         raise AttributeError(f"module 'regard' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"regard.{_HOMES.get(name, 'errors')}"), name)

@@ -1,0 +1,59 @@
+"""The photos that the words of a command line mean: files, folders and patterns."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from regard.errors import ImageError
+
+Photos = Annotated[
+    list[str],
+    typer.Argument(metavar="PATH...", help="Photos, folders of photos, or quoted patterns such as 'holiday/*.jpg'."),
+]
+
+
+def find_photos(words: Iterable[str]) -> Iterator[str | ImageError]:
+    """The path of each photo once, in the order of ``words``; a folder's and a pattern's in alphabetical order.
+
+    A folder means every file in it and in its folders, hidden ones left out: a file there that is no picture is not
+    passed over in silence. A word that leads to no file gives the error that says so, in its place.
+    """
+    seen: set[str] = set()
+    for word in words:
+        try:
+            paths = list(_files(word))
+        except OSError as error:  # such as a name longer than the system allows
+            yield ImageError(word, f"cannot be read ({error.strerror})")
+            continue
+        yield from (path for path in dict.fromkeys(paths) if path not in seen)
+        seen.update(paths)
+        if not paths:
+            yield ImageError(word, _why_nothing(word))
+
+
+def _files(word: str) -> Iterator[str]:
+    if Path(word).is_dir():
+        yield from _files_below(Path(word))
+    elif Path(word).exists():
+        yield word
+    elif glob.has_magic(word):
+        for path in sorted(glob.glob(word, recursive=True)):  # noqa: PTH207 - pathlib's takes no absolute patterns
+            yield from _files(path)
+
+
+def _files_below(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not hidden and not path.is_dir():
+            yield str(path)
+
+
+def _why_nothing(word: str) -> str:
+    if Path(word).is_dir():
+        return "holds no file"
+    return "matches no file" if glob.has_magic(word) else "no such file"

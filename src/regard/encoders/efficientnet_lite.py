@@ -2,9 +2,9 @@
 
 Tan & Le 2019 ("EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", table 1 and §3.3) in the
 Lite form that was released in 2020: no squeeze-and-excitation, ReLU6 in place of swish, and a stem and a head that are
-the same at every scale. The stages are inverted residual blocks with linear bottlenecks (Sandler et al. 2018, §3): expand the
-channels with a 1×1 convolution, filter each alone with a k×k one, project back with a 1×1 one, and add the input where
-the shapes agree.
+the same at every scale. The stages are inverted residual blocks with linear bottlenecks (Sandler et al. 2018, §3):
+expand the channels with a 1×1 convolution, filter each alone with a k×k one, project back with a 1×1 one, and add the
+input where the shapes agree.
 
 Parameters are named as in the published PyTorch checkpoints. Ours differs in one thing: stochastic depth, which the
 original uses in training from scratch, is left out, because here the network only runs frozen or is fine-tuned.

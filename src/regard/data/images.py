@@ -1,0 +1,292 @@
+"""Photos: read any of them as a person sees it, resize it, and remember where every cell lies in the original.
+
+Whatever the file holds (a rotation flag, a palette, transparency, four inks, sixteen bits) becomes upright RGB with
+eight bits. Whatever cannot be read becomes one :class:`regard.errors.ImageError` that names the file and the reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.Image import Resampling, Transpose
+
+from regard.annotations import Rectangle, Regions
+from regard.errors import ImageError
+
+Pixels = NDArray[np.uint8]
+"""RGB values, [height, width, 3]."""
+
+ImageSource = str | os.PathLike[str] | BinaryIO | Image.Image | NDArray[Any]
+"""What :func:`load_image` reads: a path, an open binary file, a Pillow image, or an array [H, W] or [H, W, 1 to 4]."""
+
+ResizeMode = Literal["squash", "crop", "letterbox"]
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+READABLE = "JPEG, PNG, WebP, GIF and BMP"
+MAX_PIXELS = 175_000_000
+"""Larger pictures are refused from their header alone: more than cameras give, and less than the 178,956,970 from which
+Pillow itself takes a picture for an attack."""
+
+PAPER = (255, 255, 255)
+"""What transparent pictures lie on."""
+
+LETTERBOX = (124, 116, 104)
+"""The bars of a letterbox: the mean of ImageNet, which a network sees as nothing."""
+
+UPRIGHT = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+"""What turns a picture of an EXIF orientation upright (EXIF 2.32, tag 0x0112); 1 and unknown values need nothing."""
+
+SIDEWAYS = frozenset({5, 6, 7, 8})
+"""The orientations that swap width and height."""
+
+# What Pillow's decoders raise for damaged data, beside OSError: found by feeding them damaged files.
+_DECODER_ERRORS = (SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
+
+# Silencing warnings is not safe across threads, and folders are decoded by several.
+_silence = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A picture as a person sees it.
+
+    Attributes:
+        path: the file's name, or what stands for it in messages.
+        image: upright RGB; smaller than the original where :func:`load_image` was given a hint.
+        width, height: size of the original in pixels, upright.
+    """
+
+    path: str
+    image: Image.Image
+    width: int
+    height: int
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        """RGB values [height, width, 3] of :attr:`image`, read-only."""
+        return np.asarray(self.image)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Which part of a photo a resized picture shows.
+
+    Attributes:
+        box: left, top, right, bottom of the resized picture in pixels of the original; a letterbox reaches past the
+            photo, a centre crop lies inside it.
+        width, height: size of the original in pixels, upright.
+    """
+
+    box: Rectangle
+    width: int
+    height: int
+
+    def regions(self, rows: int, columns: int) -> Regions:
+        """Where each cell of a rows × columns grid over the resized picture lies in the original, row by row."""
+        left, top, right, bottom = self.box
+        x = [left + (right - left) * column / columns for column in range(columns + 1)]
+        y = [top + (bottom - top) * row / rows for row in range(rows + 1)]
+        cells = tuple((x[c], y[r], x[c + 1], y[r + 1]) for r in range(rows) for c in range(columns))
+        return Regions(rows=rows, columns=columns, rectangles=cells, width=self.width, height=self.height)
+
+
+def load_image(source: ImageSource, *, hint: int | None = None) -> Photo:
+    """Read one picture.
+
+    Args:
+        source: a path, an open binary file, a Pillow image, or an array of bytes or 16-bit numbers.
+        hint: the side in pixels to which the picture will be resized. A large JPEG is then decoded at a half, a quarter
+            or an eighth of its size, never below twice the hint, which is many times faster.
+
+    Raises:
+        ImageError: there is no such file, or it is empty, damaged, too large or no picture.
+    """
+    if isinstance(source, np.ndarray):
+        return _photo(_from_array(source), "<array>")
+    if isinstance(source, Image.Image):
+        path = str(getattr(source, "filename", "")) or "<image>"
+        with _one_error(path):
+            return _photo(source.copy(), path)
+    if isinstance(source, str | os.PathLike):
+        path = os.fsdecode(source)
+        with _one_error(path), _existing(path).open("rb") as file:
+            return _decode(file, path, hint)
+    path = str(getattr(source, "name", "<file>"))
+    with _one_error(path):
+        return _decode(io.BytesIO(source.read()), path, hint)
+
+
+def resize(photo: Photo, size: int | tuple[int, int], mode: ResizeMode = "squash") -> tuple[Pixels, Frame]:
+    """Bring a photo to a fixed size, with an antialiased bicubic filter.
+
+    Args:
+        photo: the picture.
+        size: the side of a square, or (height, width), in pixels.
+        mode: ``squash`` ignores proportions and shows everything; ``crop`` keeps them and cuts off what is too long,
+            equally on both sides; ``letterbox`` keeps them and adds bars.
+
+    Returns:
+        Pixels [height, width, 3], writable, and where they lie in the original.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    if mode == "letterbox":
+        return _letterbox(photo, height, width)
+    fraction = _crop_fraction(photo, height / width) if mode == "crop" else (1.0, 1.0)
+    box = _central(photo.image.width, photo.image.height, fraction)
+    resized = photo.image.resize((width, height), Resampling.BICUBIC, box=box)
+    return np.array(resized), Frame(_central(photo.width, photo.height, fraction), photo.width, photo.height)
+
+
+def _crop_fraction(photo: Photo, aspect: float) -> tuple[float, float]:
+    """The fractions of width and height that a crop of this height / width keeps."""
+    own = photo.height / photo.width
+    return (min(1.0, own / aspect), min(1.0, aspect / own))
+
+
+def _central(width: int, height: int, fraction: tuple[float, float]) -> Rectangle:
+    left, top = width * (1 - fraction[0]) / 2, height * (1 - fraction[1]) / 2
+    return (left, top, width - left, height - top)
+
+
+def _letterbox(photo: Photo, height: int, width: int) -> tuple[Pixels, Frame]:
+    scale = min(width / photo.width, height / photo.height)
+    inner_width, inner_height = max(1, round(photo.width * scale)), max(1, round(photo.height * scale))
+    left, top = (width - inner_width) // 2, (height - inner_height) // 2
+    canvas = np.empty((height, width, 3), dtype=np.uint8)
+    canvas[:] = LETTERBOX
+    resized = photo.image.resize((inner_width, inner_height), Resampling.BICUBIC)
+    canvas[top : top + inner_height, left : left + inner_width] = np.asarray(resized)
+    # Rounding to whole pixels gives width and height scales of their own.
+    x, y = photo.width / inner_width, photo.height / inner_height
+    box = (-left * x, -top * y, (width - left) * x, (height - top) * y)
+    return canvas, Frame(box, photo.width, photo.height)
+
+
+def _existing(path: str) -> Path:
+    file = Path(path)
+    if file.is_dir():
+        raise ImageError(path, "is a folder", remedy="name the pictures in it")
+    if not file.exists():
+        raise ImageError(path, "no such file")
+    if not file.is_file():
+        raise ImageError(path, "is no ordinary file")
+    return file
+
+
+@contextlib.contextmanager
+def _one_error(path: str) -> Iterator[None]:
+    """Turn whatever Pillow and the system raise into one error about ``path``."""
+    try:
+        yield
+    except Image.DecompressionBombError:
+        raise _too_large(path) from None
+    except UnidentifiedImageError:
+        raise ImageError(path, "is no picture that can be read", allowed=READABLE) from None
+    except MemoryError:
+        raise ImageError(path, "needs more memory than there is") from None
+    except OSError as error:
+        # The system's own errors carry a number; Pillow's are about what is in the file.
+        reason = f"cannot be read ({error.strerror})" if error.errno else f"is damaged or cut short ({error})"
+        raise ImageError(path, reason) from None
+    except _DECODER_ERRORS as error:
+        raise ImageError(path, f"is damaged ({str(error) or type(error).__name__})") from None
+
+
+def _too_large(path: str) -> ImageError:
+    return ImageError(path, "has too many pixels", allowed=f"up to {MAX_PIXELS // 10**6} million")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    with _silence, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _decode(file: BinaryIO, path: str, hint: int | None) -> Photo:
+    if not file.read(1):
+        raise ImageError(path, "is empty")
+    file.seek(0)
+    with _quiet():
+        image = Image.open(file, formats=FORMATS)
+    size = image.size
+    if size[0] * size[1] > MAX_PIXELS:
+        raise _too_large(path)
+    if hint is not None:
+        image.draft(None, (2 * hint, 2 * hint))
+    image.load()
+    return _photo(image, path, size=size)
+
+
+def _photo(image: Image.Image, path: str, *, size: tuple[int, int] | None = None) -> Photo:
+    """Turn a decoded picture upright and into RGB; ``size`` is that of the original where it was decoded smaller."""
+    width, height = size or image.size
+    orientation = _orientation(image)
+    rgb = _to_rgb(image, path)
+    if orientation in UPRIGHT:
+        rgb = rgb.transpose(UPRIGHT[orientation])
+    if orientation in SIDEWAYS:
+        width, height = height, width
+    return Photo(path=path, image=rgb, width=width, height=height)
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation; 1 (upright) where there is none or the EXIF block is damaged, as viewers do."""
+    with _quiet(), contextlib.suppress(OSError, *_DECODER_ERRORS):
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return value if isinstance(value, int) else 1
+    return 1
+
+
+def _to_rgb(image: Image.Image, path: str) -> Image.Image:
+    if image.mode.startswith("I"):
+        return Image.fromarray(_high_byte(np.asarray(image))).convert("RGB")
+    if image.mode == "F":
+        raise ImageError(path, "holds floating-point numbers", allowed="8 or 16 bits a channel")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        canvas = Image.new("RGB", rgba.size, PAPER)
+        canvas.paste(rgba, mask=rgba.getchannel("A"))
+        return canvas
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _high_byte(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """The upper eight bits of 16-bit numbers."""
+    high: NDArray[np.uint8] = np.clip(values >> 8, 0, 255).astype(np.uint8)
+    return high
+
+
+def _from_array(values: NDArray[Any]) -> Image.Image:
+    shaped = values.ndim == 2 or (values.ndim == 3 and values.shape[2] in (1, 2, 3, 4))
+    if not shaped or values.size == 0:
+        raise ImageError(
+            "<array>", f"has the shape {values.shape}", allowed="[height, width] or [height, width, 1 to 4 channels]"
+        )
+    if values.dtype not in (np.uint8, np.uint16):
+        remedy = "scale it to 0–255 and cast it to uint8"
+        raise ImageError("<array>", f"holds {values.dtype} numbers", allowed="uint8 or uint16", remedy=remedy)
+    data = _high_byte(values) if values.dtype == np.uint16 else values
+    return Image.fromarray(data[:, :, 0] if data.ndim == 3 and data.shape[2] == 1 else data)

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
+from pydantic import Field
+
+from regard.config import Settings
 from regard.errors import ModelError
 from regard.text.codec import TextCodec, WordPieces
 from regard.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary, count_words, read_json_file, write_json_file
@@ -19,6 +22,24 @@ WordRule = Literal["caption", "plain"]
 """What a word is: ``caption`` drops case and punctuation, ``plain`` keeps everything."""
 
 _SILENT = (PAD, BOS, EOS)
+_ENCLITICS = frozenset(["'s", "n't", "'m", "'d", "'ll", "'re", "'ve"])
+"""Caption tokens that are written together with the word before them."""
+
+
+class WordSettings(Settings):
+    """Settings of :class:`WordCodec`; rarer words than ``minimum_count`` become ``<unk>``."""
+
+    name: Literal["words"] = "words"
+    rule: WordRule = "caption"
+    minimum_count: int = Field(1, ge=1)
+    maximum_size: int | None = Field(None, ge=5)
+
+
+class CharacterSettings(Settings):
+    """Settings of :class:`CharacterCodec`; rarer characters than ``minimum_count`` become ``<unk>``."""
+
+    name: Literal["characters"] = "characters"
+    minimum_count: int = Field(1, ge=1)
 
 
 class ListedCodec(TextCodec):
@@ -112,7 +133,9 @@ class WordCodec(ListedCodec):
 
     def _spelling(self, token: int) -> str:
         word = self.vocabulary.word(token)
-        return f" {word}" if self.rule == "caption" or token == UNK else word
+        if self.rule == "caption":
+            return word if word in _ENCLITICS else f" {word}"
+        return f" {word}" if token == UNK else word
 
     def words(self, ids: Sequence[int]) -> list[WordPieces]:
         """One word per id, the silent specials aside."""
@@ -125,7 +148,9 @@ class WordCodec(ListedCodec):
 
     def normalise(self, text: str) -> str:
         """For captions also lower case and no punctuation."""
-        return " ".join(caption_tokens(text)) if self.rule == "caption" else super().normalise(text)
+        if self.rule == "plain":
+            return super().normalise(text)
+        return "".join(word if word in _ENCLITICS else f" {word}" for word in caption_tokens(text)).lstrip(" ")
 
     def _options(self) -> dict[str, str]:
         return {"rule": self.rule}

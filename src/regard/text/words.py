@@ -20,14 +20,12 @@ from regard.errors import TextError
 if TYPE_CHECKING:
     from regard.annotations import Span
 
+_ALONE = r"\p{Han}\p{Hiragana}\p{Katakana}"
+_LETTER = rf"[\p{{L}}\p{{M}}\p{{N}}&&[^{_ALONE}]]"
 # Letters with their marks and digits, joined by a hyphen, an apostrophe or, between digits, by . , or :
 # A letter of a script written without spaces stands alone, and so does every other character that is seen as one (\X).
-_WORD = (
-    r"[\p{Han}\p{Hiragana}\p{Katakana}]"
-    r"|[\p{L}\p{M}\p{N}]+(?:(?:[-'’]|(?<=\p{N})[.,:](?=\p{N}))[\p{L}\p{M}\p{N}]+)*"
-    r"|\s+|\X"
-)
-_SPLIT = Split(Regex(_WORD), behavior="isolated")
+WORD_PATTERN = rf"[{_ALONE}]|{_LETTER}+(?:(?:[-'’]|(?<=\p{{N}})[.,:](?=\p{{N}})){_LETTER}+)*|\X"
+_SPLIT = Split(Regex(rf"\s+|{WORD_PATTERN}"), behavior="isolated")
 
 
 @dataclass(frozen=True)

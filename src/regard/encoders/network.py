@@ -198,14 +198,14 @@ class ConvNet(nn.Module, abc.ABC):
         return found
 
 
-def unknown_name(kind: str, given: str, allowed: Iterable[str], *, owner: str = "") -> ConfigError:
+def unknown_name(kind: str, given: str, allowed: Iterable[str], *, owner: str = "", remedy: str = "") -> ConfigError:
     """The error for a name that is not in a list, with the nearest name that is."""
     names = list(allowed)
     nearest = difflib.get_close_matches(given, names, n=1)
     return ConfigError(
         f"{owner} has no {kind} {given!r}" if owner else f"there is no {kind} {given!r}",
         allowed=", ".join(names),
-        remedy=f"did you mean {nearest[0]!r}?" if nearest else "",
+        remedy=f"did you mean {nearest[0]!r}?" if nearest else remedy,
     )
 
 

@@ -13,7 +13,7 @@ from regard.config import Settings
 from regard.errors import ModelError
 from regard.text.codec import TextCodec, WordPieces
 from regard.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary, count_words, read_json_file, write_json_file
-from regard.text.words import caption_tokens, normalise, split_words
+from regard.text.words import caption_tokens, normalise, require_unicode, split_words
 
 if TYPE_CHECKING:
     from regard.annotations import Span
@@ -196,6 +196,7 @@ def _plain_words(text: str) -> list[tuple[str, Span]]:
 
 def _caption_words(text: str) -> list[tuple[str, Span]]:
     """Caption tokens and where they stand; a token that the rule rewrote stands, without width, after the last one."""
+    require_unicode(text)
     lowered = "".join(character.lower() if len(character.lower()) == 1 else character for character in text)
     words, cursor = [], 0
     for token in caption_tokens(text):

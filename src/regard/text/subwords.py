@@ -227,8 +227,8 @@ class SubwordCodec(TextCodec):
     def load(cls, folder: Path) -> Self:
         path = folder / cls.file_name
         values = read_json_file(path, versions=[1])
-        kinds: dict[object, type[Merges | Scores]] = {Merges.name: Merges, Scores.name: Scores}
-        rules = kinds.get(values.get("model"))
+        kinds: dict[str, type[Merges | Scores]] = {Merges.name: Merges, Scores.name: Scores}
+        rules = kinds.get(str(values.get("model")))
         if values.get("kind") != cls.kind or rules is None:
             raise ModelError(
                 f"{path}: is of kind {values.get('kind')!r} with model {values.get('model')!r}",

@@ -58,10 +58,8 @@ class Normalised:
         return self.origins[-1][1] if self.origins else 0
 
 
-def normalise(text: str) -> Normalised:
-    """``text`` in NFC with single spaces, and where each character came from.
-
-    White space is what :meth:`str.split` takes for it. Case, punctuation, control and invisible characters are kept.
+def require_unicode(text: str) -> None:
+    """Refuse what is a Python string but no Unicode text.
 
     Raises:
         TextError: ``text`` holds half a surrogate pair, which no file can hold.
@@ -72,6 +70,17 @@ def normalise(text: str) -> Normalised:
         raise TextError(
             f"the text holds half a surrogate pair at character {error.start + 1}", allowed="Unicode text"
         ) from None
+
+
+def normalise(text: str) -> Normalised:
+    """``text`` in NFC with single spaces, and where each character came from.
+
+    White space is what :meth:`str.split` takes for it. Case, punctuation, control and invisible characters are kept.
+
+    Raises:
+        TextError: ``text`` holds half a surrogate pair, which no file can hold.
+    """
+    require_unicode(text)
     plain = " ".join(unicodedata.normalize("NFC", text).split())
     if plain == text:
         return Normalised(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterator
 from pathlib import Path
 
 from regard.errors import DataError
@@ -13,29 +14,40 @@ def read_lines(path: Path) -> list[str]:
 
     A line ends at ``\n`` or ``\r\n`` and nowhere else: Unicode knows more line ends, but a file with one sentence a
     line may hold them inside a sentence, and the two sides of parallel data would drift apart. A byte order mark is
-    dropped, and an end of line at the end of the file begins no further line.
+    dropped, and an end of line at the end of the file begins no further line. Empty lines are lines.
 
     Raises:
         DataError: the file is missing or is not UTF-8; then the message names the line and the byte.
     """
+    return list(iterate_lines(path))
+
+
+def iterate_lines(path: Path) -> Iterator[str]:
+    """:func:`read_lines` one line at a time, for files that are larger than memory."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                yield _decode(line.removesuffix(b"\n").removesuffix(b"\r"), path=path, number=number)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    lines = data.removeprefix(codecs.BOM_UTF8).split(b"\n")
-    if lines[-1] == b"":
-        lines.pop()
-    return [decode_line(line.removesuffix(b"\r"), path=path, number=i) for i, line in enumerate(lines, start=1)]
 
 
-def decode_line(line: bytes, *, path: Path | str, number: int) -> str:
-    """One line as text.
+def count_lines(path: Path) -> int:
+    """How many lines :func:`iterate_lines` will give; it reads the whole file, so that what is wrong shows early.
 
     Raises:
-        DataError: the line is not UTF-8; the message names the file, the line and the byte in it.
+        DataError: as :func:`read_lines`.
     """
+    return sum(1 for _ in iterate_lines(path))
+
+
+def _decode(line: bytes, *, path: Path, number: int) -> str:
+    if number == 1:
+        if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise DataError(f"{path}: is UTF-16", remedy="convert the file to UTF-8")
+        line = line.removeprefix(codecs.BOM_UTF8)
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:

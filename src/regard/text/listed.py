@@ -31,15 +31,15 @@ class WordSettings(Settings):
 
     name: Literal["words"] = "words"
     rule: WordRule = "caption"
-    minimum_count: int = Field(1, ge=1)
-    maximum_size: int | None = Field(None, ge=5)
+    minimum_count: int = Field(default=1, ge=1)
+    maximum_size: int | None = Field(default=None, ge=5)
 
 
 class CharacterSettings(Settings):
     """Settings of :class:`CharacterCodec`; rarer characters than ``minimum_count`` become ``<unk>``."""
 
     name: Literal["characters"] = "characters"
-    minimum_count: int = Field(1, ge=1)
+    minimum_count: int = Field(default=1, ge=1)
 
 
 class ListedCodec(TextCodec):

@@ -81,7 +81,7 @@ class BeamChooser(Chooser):
         )
 
     def stuck(self, before: Live, after: Choice) -> Tensor:
-        return before.alive & ~(after.totals > _NEVER).any(dim=1, keepdim=True)
+        return before.alive & ~after.alive.any(dim=1, keepdim=True)
 
     def done(self, live: Live, shortlist: Shortlist) -> Tensor:
         return shortlist.is_final(live)
@@ -107,7 +107,7 @@ class BeamChooser(Chooser):
         if not earlier or not self.diversity:
             return None
         tokens = torch.cat([choice.tokens for choice in earlier], dim=1)
-        said = torch.cat([choice.totals for choice in earlier], dim=1) > _NEVER
+        said = torch.cat([choice.alive for choice in earlier], dim=1)
         counts = said.new_zeros(tokens.shape[0], vocabulary_size, dtype=torch.float)
         return counts.scatter_add_(1, tokens, said.float()).mul_(self.diversity)
 
@@ -134,7 +134,7 @@ class SampleChooser(Chooser):
         return Choice(parents, tokens, log_probabilities, live.totals + log_probabilities)
 
     def stuck(self, before: Live, after: Choice) -> Tensor:
-        return before.alive & ~(after.totals > _NEVER)
+        return before.alive & ~after.alive
 
     def done(self, live: Live, shortlist: Shortlist) -> Tensor:
         return ~live.alive.any(dim=1)

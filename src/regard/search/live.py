@@ -26,6 +26,11 @@ class Choice:
     log_probabilities: Tensor
     totals: Tensor
 
+    @property
+    def alive(self) -> Tensor:
+        """bool [batch, rows], False on empty rows."""
+        return self.totals > _NEVER
+
 
 @dataclass(frozen=True)
 class Live:
@@ -82,3 +87,14 @@ class Live:
         """The inputs at ``index`` (int64 [kept], ascending)."""
         said = None if self.said is None else self.said[index]
         return Live(self.step, self.inputs[index], self.tokens[index], self.totals[index], said)
+
+
+def worth_leaving(done: Tensor) -> Tensor | None:
+    """Which inputs stay, int64 [kept], or None while too few of them are done (bool [batch]) to be worth a copy.
+
+    Leaving copies the annotations of all that stay, so it waits until an eighth of the batch is done.
+    """
+    num_done = int(done.sum())
+    if not num_done or num_done * 8 < len(done):
+        return None
+    return (~done).nonzero().squeeze(1)

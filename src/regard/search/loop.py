@@ -11,12 +11,10 @@ from regard.annotations import Annotations
 from regard.decoders.base import Decoder, State
 from regard.search.choosers import Chooser, build_chooser
 from regard.search.filters import Filter, build_filters, check_prefixes
-from regard.search.live import Live
+from regard.search.live import Live, worth_leaving
 from regard.search.options import SearchOptions, SpecialTokens
 from regard.search.shortlist import Entries, Shortlist
 from regard.search.trail import Hypothesis, Said, Trail
-
-_NEVER = float("-inf")
 
 
 def search(
@@ -54,10 +52,12 @@ def search(
         return []
     if prefixes is not None:
         check_prefixes(prefixes, options, tokens, vocabulary_size=decoder.vocabulary_size)
+    if numbers is None:
+        numbers = range(len(annotations))
     device = annotations.values.device
     filters = build_filters(options, tokens, prefixes=prefixes, device=device)
     with torch.inference_mode():
-        chooser = build_chooser(options, tokens, numbers=numbers or range(len(annotations)), device=device)
+        chooser = build_chooser(options, tokens, numbers=numbers, device=device)
         entries, said = _run(decoder, annotations, options, tokens=tokens, filters=filters, chooser=chooser)
     return _hypotheses(entries, said, annotations)
 
@@ -87,7 +87,7 @@ def _run(
             each(scores, live)
         choice = chooser.choose(scores, live)
         trail.add(live.inputs, choice, step.weights)
-        ended = (choice.tokens == tokens.eos) & (choice.totals > _NEVER)
+        ended = (choice.tokens == tokens.eos) & (choice.alive)
         shortlist.add(ended, live, rows=choice.parents, totals=choice.totals, finished=True)
         _keep_unfinished(shortlist, live, chooser.stuck(live, choice))
         live = live.follow(choice, eos=tokens.eos)
@@ -98,8 +98,8 @@ def _run(
 
 
 def _log_probabilities(logits: Tensor) -> Tensor:
-    """A new tensor, which filters may change; at least float32, because totals are sums of many."""
-    return torch.log_softmax(logits, dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
+    """A new tensor, which filters may change, in float32 whatever the decoder computes in."""
+    return torch.log_softmax(logits, dim=-1, dtype=torch.float32)
 
 
 def _keep_unfinished(shortlist: Shortlist, live: Live, chosen: Tensor) -> None:
@@ -108,16 +108,10 @@ def _keep_unfinished(shortlist: Shortlist, live: Live, chosen: Tensor) -> None:
 
 
 def _leave(live: Live, state: State, done: Tensor) -> tuple[Live, State]:
-    """Empty the rows of done inputs, and take those inputs out of the batch once they are many enough.
-
-    Leaving copies the annotations of those that stay, so it waits until an eighth of the batch is done.
-    """
-    num_done = int(done.sum())
-    if not num_done:
-        return live, state
-    if num_done * 8 < len(live):
+    """Take done inputs out of the batch where that pays; until then their rows are empty."""
+    staying = worth_leaving(done)
+    if staying is None:
         return live.without(done), state
-    staying = (~done).nonzero().squeeze(1)
     return live.select(staying), state.select(staying)
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from regard.annotations import Annotations
 from regard.decoders.base import Decoder
 from regard.search.draw import draw
+from regard.search.live import worth_leaving
 from regard.search.options import SpecialTokens
 
 
@@ -41,24 +42,24 @@ def sample_captions(
     batch, device = len(annotations), annotations.values.device
     said = torch.zeros(batch, rows, max_length, dtype=torch.long, device=device)
     lengths = torch.full((batch, rows), max_length, device=device)
+    running = torch.ones(batch, rows, dtype=torch.bool, device=device)
+    inputs = torch.arange(batch, device=device)
+    last = torch.full((batch, rows), tokens.bos, device=device)
     with torch.inference_mode():
         impossible = torch.tensor(tokens.forbidden, dtype=torch.long, device=device)
         state = decoder.start(annotations, rows=rows)
-        inputs = torch.arange(batch, device=device)
-        last = torch.full((batch, rows), tokens.bos, device=device)
         for t in range(max_length):
             step = decoder.step(state, last)
             scores = (step.logits / temperature).index_fill_(-1, impossible, float("-inf"))
-            uniform = torch.rand(batch, rows, generator=generator).to(device)[inputs]
-            last = draw(scores, uniform)
-            running = lengths[inputs] == max_length
+            # numbers for the whole batch, so that those of an input do not depend on who has left
+            last = draw(scores, torch.rand(batch, rows, generator=generator).to(device)[inputs])
             said[inputs, :, t] = torch.where(running, last, 0)
             lengths[inputs] = torch.where(running & (last == tokens.eos), t + 1, lengths[inputs])
-            going = (lengths[inputs] == max_length).any(dim=1)
+            running = running & (last != tokens.eos)
             state = step.state
-            if not bool(going.all()):
-                staying = going.nonzero().squeeze(1)
-                inputs, last, state = inputs[staying], last[staying], state.select(staying)
+            staying = worth_leaving(~running.any(dim=1))
+            if staying is not None:
+                inputs, last, running, state = inputs[staying], last[staying], running[staying], state.select(staying)
             if not len(inputs):
                 break
-    return said[..., : int(lengths.max())], lengths
+    return said[..., : int(lengths.amax())], lengths

@@ -64,7 +64,8 @@ class Annotations:
         mask: bool [batch, position], True on real positions; None when all positions are real. Real positions come
             first, and every input has at least one.
         summary: float [batch, dim] or None: the single vector of an encoder that has one of its own, such as the last
-            state of a recurrent encoder. Without it :meth:`mean` stands in.
+            state of a recurrent encoder. One that reads both ways joins the states in which each direction ended,
+            [→h_N; ←h_1], as it joins the annotations [→h_i; ←h_i]. Without a summary :meth:`mean` stands in.
         places: one :class:`Regions` or :class:`Spans` per input, or empty where nobody will draw the weights.
     """
 
@@ -86,6 +87,10 @@ class Annotations:
             return self.values.mean(dim=1)
         real = self.mask.unsqueeze(-1).to(self.values.dtype)
         return (self.values * real).sum(dim=1) / real.sum(dim=1)
+
+    def vector(self) -> Tensor:
+        """The summary, or the mean where there is none, [batch, dim]."""
+        return self.mean() if self.summary is None else self.summary
 
     def select(self, index: Tensor) -> Annotations:
         """The inputs at ``index`` (int64 [kept]), in that order."""

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from regard.annotations import Annotations
 from regard.errors import ConfigError
+from regard.kernels import use_reference
 from regard.kernels.additive import additive_scores
 
 ScoreName = Literal["dot", "scaled_dot", "general", "concat", "additive"]
@@ -361,8 +362,11 @@ class MultiHead(Attention):
     def context(self, query: Tensor, memory: Memory, *, causal: bool = False) -> Tensor:
         """The context alone, [batch, rows, query_dim], by PyTorch's fused operation, which stores no weights.
 
-        With ``causal`` row t sees the positions 0 … t only.
+        With ``causal`` row t sees the positions 0 … t only; the memory then has no mask.
         """
+        assert memory.mask is None or not causal, "padding behind a row's end is never seen by the row"
+        if use_reference():
+            return self._join(self.dropout(self._head_weights(query, memory, causal=causal)) @ memory.values)
         mixed = nn.functional.scaled_dot_product_attention(
             self._split(self.W_q(query)),
             memory.keys,
@@ -373,13 +377,16 @@ class MultiHead(Attention):
         )
         return self._join(mixed)
 
-    def _head_weights(self, query: Tensor, memory: Memory) -> Tensor:
+    def _head_weights(self, query: Tensor, memory: Memory, *, causal: bool = False) -> Tensor:
         """[batch, heads, rows, position]."""
-        keys = memory.keys
-        scores = self.score(self._split(self.W_q(query)).flatten(0, 1), keys.flatten(0, 1))
+        batch, rows = query.shape[:2]
+        scores = self.score(self._split(self.W_q(query)).flatten(0, 1), memory.keys.flatten(0, 1))
+        mask = memory.mask
+        if causal:
+            mask = torch.ones_like(scores[:1], dtype=torch.bool).tril().expand(batch, -1, -1).repeat(1, self.heads, 1)
         # the heads of an input share its mask, so they stand beside each other like rows
-        scores = scores.view(len(keys), -1, scores.shape[-1])
-        return masked_softmax(scores, memory.mask).view(len(keys), self.heads, -1, scores.shape[-1])
+        weights = masked_softmax(scores.view(batch, self.heads * rows, -1), mask)
+        return weights.view(batch, self.heads, rows, -1)
 
     def _split(self, joined: Tensor) -> Tensor:
         """[batch, rows, query_dim] to [batch, heads, rows, head_dim], laid out for the products."""

@@ -35,11 +35,14 @@ class Cell(nn.Module, ABC):
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
 
+    def columns(self, part: int) -> Tensor:
+        """The matrix of part number ``part``, [num_gates × hidden, input_dims[part]]."""
+        first = sum(self.input_dims[:part])
+        return self.weight_ih[:, first : first + self.input_dims[part]]
+
     def project(self, part: int, value: Tensor) -> Tensor:
         """The share of part number ``part`` in the gates, [..., num_gates × hidden]; the bias comes with part 0."""
-        first = sum(self.input_dims[:part])
-        weight = self.weight_ih[:, first : first + self.input_dims[part]]
-        return nn.functional.linear(value, weight, self.bias_ih if part == 0 else None)
+        return nn.functional.linear(value, self.columns(part), self.bias_ih if part == 0 else None)
 
     @abstractmethod
     def update(self, gates: Tensor, hidden: Hidden) -> Hidden:

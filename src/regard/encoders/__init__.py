@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import Field
 
 from regard.encoders.efficientnet_lite import SCALES, EfficientNetLite
 from regard.encoders.network import ConvNet, initialise, unknown_name
+from regard.encoders.recurrent import RecurrentEncoder, RecurrentSettings
 from regard.encoders.resnet import DEPTHS, ResNet
+from regard.encoders.text import TextEncoder
+from regard.encoders.transformer import TransformerEncoder, TransformerEncoderSettings
 from regard.encoders.vgg import NAMES, VGG
+
+TextEncoderSettings = Annotated[RecurrentSettings | TransformerEncoderSettings, Field(discriminator="name")]
 
 NETWORKS: dict[str, Callable[..., ConvNet]] = {
     **dict.fromkeys(NAMES, VGG),
@@ -28,3 +36,16 @@ def build_network(name: str, *, num_classes: int = 1000) -> ConvNet:
     network = NETWORKS[name](name, num_classes=num_classes)
     initialise(network)
     return network.eval()
+
+
+def build_text_encoder(settings: TextEncoderSettings, *, vocabulary_size: int) -> TextEncoder:
+    """The encoder of sentences that ``settings`` describe.
+
+    Raises:
+        ConfigError: sizes that do not fit together.
+    """
+    match settings:
+        case RecurrentSettings():
+            return RecurrentEncoder(settings, vocabulary_size=vocabulary_size)
+        case TransformerEncoderSettings():
+            return TransformerEncoder(settings, vocabulary_size=vocabulary_size)

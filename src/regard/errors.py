@@ -71,14 +71,14 @@ class WeightsError(ModelError):
 
 
 class DependencyError(RegardError):
-    """An optional package that is not installed. ``package`` and ``extra`` name the cure."""
+    """An optional package that is not installed. ``package`` and ``extra`` name the cure, unless ``remedy`` does."""
 
-    def __init__(self, package: str, *, extra: str, purpose: str) -> None:
+    def __init__(self, package: str, *, extra: str, purpose: str, remedy: str = "") -> None:
         self.package = package
         self.extra = extra
         super().__init__(
             f"{purpose} needs the package {package!r}, which is not installed",
-            remedy=f'install it with: pip install "regard[{extra}]"',
+            remedy=remedy or f'install it with: pip install "regard[{extra}]"',
         )
 
 

@@ -5,8 +5,8 @@ The organisers pipe every sentence through Moses' lowercase, normalize-punctuati
 tokens without Perl. It was written as one pass over the characters: the Moses rules ask of a sign only what stands
 before and after it, so each sign is decided once. Tokens are not escaped for XML, which changes no score.
 
-Known to differ from Moses: one-letter words between two apostrophes (``a'b'c``) and quotation marks between runs of full
-stops, where the outcome there depends on which of two overlapping substitutions comes first.
+Known to differ from Moses: one-letter words between two apostrophes (``a'b'c``) and quotation marks between runs of
+full stops, where the outcome there depends on which of two overlapping substitutions comes first.
 """
 
 from __future__ import annotations

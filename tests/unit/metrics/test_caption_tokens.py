@@ -42,7 +42,7 @@ FROZEN = [
     ("&quot;Tom &amp; Jerry&quot;", "tom & jerry"),
     ("  tabs\tand \n newlines  ", "tabs and newlines"),
     ("'tis the season, 'twas fun, more'n enough", "'t is the season 't was fun more 'n enough"),
-    ("John A. Noble is ill. The mass is in the wash.", "john a. noble is ill the mass is in the wash"),
+    ("John A. Stone is ill. The mass is in the wash.", "john a. stone is ill the mass is in the wash"),
     ("£5 €6 5¢ ½ cup", "# 5 $ 6 5 cents 1/2 cup"),
     ("smile :) wink ;) sad :-( love", "smile :-rrb- wink ;-rrb- sad :--lrb- love"),
     ("", ""),

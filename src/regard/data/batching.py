@@ -54,11 +54,13 @@ def bucketed_batches(
     """
     assert batch_size or max_tokens, "a batch needs a limit: batch_size, max_tokens or both"
     sides = np.asarray(lengths, dtype=np.int64)
+    if not len(sides):
+        return []
     sides = sides.reshape(len(sides), -1)
     mixed = epoch_order(len(sides), seed=seed, epoch=epoch)
     # the first side decides, the others break ties; lexsort sorts by its last key first and is stable
-    by_length = mixed[np.lexsort(-sides[mixed].T[::-1])] if len(sides) else mixed
-    batches = _cut(by_length, sides.max(axis=1, initial=0), batch_size=batch_size, max_tokens=max_tokens)
+    by_length = mixed[np.lexsort(-sides[mixed].T[::-1])]
+    batches = _cut(by_length, sides.max(axis=1), batch_size=batch_size, max_tokens=max_tokens)
     # a third number, so that the batches are not mixed by the stream that mixed the samples
     return [batches[i] for i in _permutation(len(batches), seed, epoch, 1)]
 
@@ -74,7 +76,7 @@ def _cut(order: Indices, lengths: Indices, *, batch_size: int | None, max_tokens
             batches.append(order[first:position])
             first, grown = position, int(lengths[index])
         longest = grown
-    return [*batches, order[first:]] if len(order) else []
+    return [*batches, order[first:]]
 
 
 @dataclass(frozen=True)

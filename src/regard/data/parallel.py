@@ -14,21 +14,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-from pydantic import Field
-
-from regard.config import Settings
-from regard.data.batching import Indices, SentenceBatch, assemble_sentences
-from regard.data.lines import read_lines
+from regard.data.lines import iterate_lines, read_lines
 from regard.errors import DataError, TextError
-from regard.text.codec import TextCodec
-from regard.text.vocabulary import EOS
 from regard.text.words import require_unicode
 
-_LANGUAGE_FILE = re.compile(r"(?P<split>.+)\.(?P<language>[a-z]{2,3}(?:[-_][A-Za-z]{2,4})?)")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z]{2,4})?")
 _NO_LANGUAGES = frozenset(["txt", "tsv", "csv", "md", "log", "py", "gz", "bz", "xz", "zip", "tar", "jpg", "png", "gif"])
 
 
@@ -95,19 +87,38 @@ class SentencePairs:
 
 
 def parallel_splits(folder: Path) -> dict[str, list[str]]:
-    """The splits of ``folder`` that lie in one file per language, with their languages, all in alphabetical order.
+    """The splits of ``folder`` and their languages; none where a table does not name them.
 
     Raises:
         DataError: no such folder.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder", allowed="a folder with files such as train.en and train.de")
-    found: dict[str, list[str]] = {}
+    sides: dict[str, list[str]] = {}
+    single: dict[str, list[str]] = {}
     for path in sorted(folder.iterdir()):
-        match = _LANGUAGE_FILE.fullmatch(path.name)
-        if match and match["language"] not in _NO_LANGUAGES and path.is_file():
-            found.setdefault(match["split"], []).append(match["language"])
-    return {split: languages for split, languages in found.items() if len(languages) > 1}
+        language = path.suffix.removeprefix(".")
+        if not path.is_file():
+            continue
+        if language in ("tsv", "jsonl"):
+            single[path.stem] = _named_languages(path)
+        elif _LANGUAGE.fullmatch(language) and language not in _NO_LANGUAGES:
+            sides.setdefault(path.stem, []).append(language)
+    return single | {split: languages for split, languages in sides.items() if len(languages) > 1}
+
+
+def _named_languages(path: Path) -> list[str]:
+    """The languages that the first line of a table or of a file of objects names, if any."""
+    try:
+        first = next(iterate_lines(path), "")
+        if path.suffix == ".tsv":
+            cells = first.split("\t")
+            return cells if all(_LANGUAGE.fullmatch(cell) for cell in cells) else []
+        texts = {key: text for key, text in _object(first, "").items() if isinstance(text, str)}
+        return [key for key in texts if _LANGUAGE.fullmatch(key)]
+    except DataError:
+        # reading the split will say what is wrong
+        return []
 
 
 def read_parallel(folder: Path, split: str, *, source: str, target: str) -> SentencePairs:
@@ -123,18 +134,15 @@ def read_parallel(folder: Path, split: str, *, source: str, target: str) -> Sent
     """
     splits = parallel_splits(folder)
     sides = folder / f"{split}.{source}", folder / f"{split}.{target}"
-    # one side alone is a missing file, not another format
-    if any(side.exists() for side in sides):
+    if all(side.exists() for side in sides):
         return read_two_files(*sides)
     if (table := folder / f"{split}.tsv").exists():
         return read_tsv(table, source=source, target=target)
     if (objects := folder / f"{split}.jsonl").exists():
         return read_jsonl(objects, source=source, target=target)
-    known = [f"{name} ({', '.join(languages)})" for name, languages in splits.items()]
-    known += sorted(path.name for pattern in ("*.tsv", "*.jsonl") for path in folder.glob(pattern))
     raise DataError(
         f"{folder}: has no split {split!r} in {source} and {target}",
-        allowed=", ".join(known),
+        allowed=", ".join(f"{name} ({', '.join(languages)})" for name, languages in splits.items()),
         remedy=f"a split is {split}.{source} and {split}.{target}, or {split}.tsv, or {split}.jsonl",
     )
 
@@ -154,35 +162,57 @@ def read_two_files(source: Path, target: Path) -> SentencePairs:
     return _pairs(f"{source}, {target.name}", list(zip(sources, targets, strict=True)))
 
 
+def read_columns(folder: Path, split: str) -> dict[str, tuple[str, ...]]:
+    """All languages of a split side by side, the same number of lines each.
+
+    Raises:
+        DataError: as :func:`read_parallel`.
+    """
+    first, *others = parallel_splits(folder).get(split) or ["source", "target"]
+    columns: dict[str, tuple[str, ...]] = {}
+    for other in others:
+        pairs = read_parallel(folder, split, source=first, target=other)
+        columns |= {first: pairs.sources, other: pairs.targets}
+    return columns
+
+
 def read_tsv(path: Path, *, source: str, target: str) -> SentencePairs:
     """Pairs from columns split by tabs; quotation marks mean nothing.
 
     Raises:
-        DataError: the file is missing or is not UTF-8, or a line has too few columns.
+        DataError: the file is missing or is not UTF-8, names other languages, or a line has too few columns.
     """
     rows = [line.split("\t") for line in read_lines(path)]
-    header = rows[0] if rows else []
-    named = source in header and target in header
-    columns = (header.index(source), header.index(target)) if named else (0, 1)
+    names = _named_languages(path)
+    if names and not {source, target} <= set(names):
+        raise DataError(f"{path}: has no columns {source} and {target}", allowed=", ".join(names))
+    columns = (names.index(source), names.index(target)) if names else (0, 1)
+    first = 1 if names else 0
     pairs = []
-    for number, row in enumerate(rows[named:], start=1 + named):
+    for number, row in enumerate(rows[first:], start=1 + first):
         if len(row) <= max(columns):
-            raise DataError(f"{path}: line {number} has {len(row)} columns", allowed=f"at least {max(columns) + 1}")
+            raise DataError(f"{path}: line {number} has too few columns", allowed=f"at least {max(columns) + 1}")
         pairs.append((row[columns[0]], row[columns[1]]))
     return _pairs(str(path), pairs)
 
 
 def read_jsonl(path: Path, *, source: str, target: str) -> SentencePairs:
-    """Pairs from one JSON object a line.
+    """Pairs from one JSON object a line; blank lines are none.
 
     Raises:
-        DataError: the file is missing or is not UTF-8, or a line is no object with both languages.
+        DataError: the file is missing or is not UTF-8, or a line is no object with a text in both languages.
     """
-    lines = [(number, line) for number, line in enumerate(read_lines(path), start=1) if line.strip()]
-    return _pairs(str(path), [_translation(line, f"{path}: line {number}", source, target) for number, line in lines])
+    pairs = []
+    for number, line in enumerate(read_lines(path), start=1):
+        if line.strip():
+            origin = f"{path}: line {number}"
+            values = _object(line, origin)
+            pairs.append((_text(values, source, origin), _text(values, target, origin)))
+    return _pairs(str(path), pairs)
 
 
-def _translation(line: str, origin: str, source: str, target: str) -> tuple[str, str]:
+def _object(line: str, origin: str) -> dict[str, Any]:
+    """The object that holds the languages, at the top or under "translation"."""
     try:
         values = json.loads(line)
     except (ValueError, RecursionError):
@@ -191,7 +221,7 @@ def _translation(line: str, origin: str, source: str, target: str) -> tuple[str,
         values = values.get("translation", values)
     if not isinstance(values, dict):
         raise DataError(f"{origin} is no JSON object: {line:.60}")
-    return _text(values, source, origin), _text(values, target, origin)
+    return values
 
 
 def _text(values: dict[str, Any], language: str, origin: str) -> str:
@@ -208,76 +238,3 @@ def _text(values: dict[str, Any], language: str, origin: str) -> str:
 def _pairs(origin: str, pairs: Sequence[tuple[str, str]]) -> SentencePairs:
     sources, targets = tuple(source for source, _ in pairs), tuple(target for _, target in pairs)
     return SentencePairs(sources, targets, ReadReport(origin, read=len(pairs)))
-
-
-class LengthSettings(Settings):
-    """Which pairs are fit to learn from, by their lengths in pieces, ``<eos>`` not counted."""
-
-    longest: int | None = Field(default=None, ge=1)
-    """Of either side; None for no limit."""
-    overlong: Literal["drop", "truncate"] = "drop"
-    """What happens to a pair with a longer side."""
-    ratio: float | None = Field(default=None, gt=1)
-    """The longer side has at most this many times the pieces of the shorter one; None for no limit."""
-
-
-@dataclass(frozen=True)
-class EncodedPairs:
-    """Sentence pairs as ids, ready to be batched.
-
-    Attributes:
-        sources: ids of each source, ``<eos>`` at the end.
-        targets: ids of each target, without ``<bos>`` and ``<eos>``.
-        report: what was read, left out and cut short.
-    """
-
-    sources: tuple[tuple[int, ...], ...]
-    targets: tuple[tuple[int, ...], ...]
-    report: ReadReport
-
-    def __len__(self) -> int:
-        return len(self.sources)
-
-    @property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """Lengths as laid out in a batch, int64 [pair, 2]: target and source, ``<eos>`` counted."""
-        pairs = zip(self.sources, self.targets, strict=True)
-        return np.array([(len(target) + 1, len(source)) for source, target in pairs], dtype=np.int64).reshape(-1, 2)
-
-    def batch(self, indices: Indices) -> SentenceBatch:
-        """The pairs at ``indices`` (int64 [batch]), laid out; ``order`` of the batch points into ``indices``."""
-        chosen = indices.tolist()
-        return assemble_sentences([self.sources[i] for i in chosen], [self.targets[i] for i in chosen])
-
-
-def encode_pairs(
-    pairs: SentencePairs, *, source: TextCodec, target: TextCodec, limits: LengthSettings | None = None
-) -> EncodedPairs:
-    """Turn pairs into ids; what ``limits`` leave out or cut short is counted in the report."""
-    limits = limits or LengthSettings()
-    encoded = [(source.encode(text).ids, target.encode(translation).ids) for text, translation in pairs]
-    verdicts = [_judge(len(read), len(written), limits) for read, written in encoded]
-    kept = [pair for pair, verdict in zip(encoded, verdicts, strict=True) if verdict in (None, "truncated")]
-    report = replace(
-        pairs.report,
-        too_long=verdicts.count("too_long"),
-        uneven=verdicts.count("uneven"),
-        truncated=verdicts.count("truncated"),
-        longest_source=max((len(read) for read, _ in encoded), default=0),
-        longest_target=max((len(written) for _, written in encoded), default=0),
-    )
-    return EncodedPairs(
-        sources=tuple((*read[: limits.longest], EOS) for read, _ in kept),
-        targets=tuple(written[: limits.longest] for _, written in kept),
-        report=report,
-    )
-
-
-def _judge(source: int, target: int, limits: LengthSettings) -> Literal["too_long", "uneven", "truncated"] | None:
-    """What the limits say about a pair of these lengths; None when it is kept as it is."""
-    shorter, longer = sorted((source, target))
-    if limits.ratio is not None and longer > limits.ratio * max(1, shorter):
-        return "uneven"
-    if limits.longest is None or longer <= limits.longest:
-        return None
-    return "truncated" if limits.overlong == "truncate" else "too_long"

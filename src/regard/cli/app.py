@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from regard.cli.classify import classify
+from regard.cli.data import data
 from regard.cli.doctor import doctor
 from regard.cli.report import say
 
@@ -31,4 +33,6 @@ def regard(
         say(context.get_help())
 
 
+app.command()(classify)
+app.add_typer(data, name="data")
 app.command()(doctor)

@@ -13,7 +13,7 @@ from regard.cli.report import say, say_json, table
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Show versions, processor and optional packages: what to put into a bug report."""
+    """Show versions, processor, packages and folders: what to put into a bug report."""
     findings = {"regard": metadata.version("regard"), **_machine(), "packages": _packages()}
     if as_json:
         say_json(findings)
@@ -25,6 +25,8 @@ def doctor(as_json: AsJson = False) -> None:
 def _machine() -> dict[str, Any]:
     import torch
 
+    from regard.encoders.pretrained import cache_folder
+
     return {
         "python": platform.python_version(),
         "system": platform.platform(),
@@ -34,6 +36,7 @@ def _machine() -> dict[str, Any]:
             "capability": torch.backends.cpu.get_cpu_capability(),
         },
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "cache": str(cache_folder()),
     }
 
 

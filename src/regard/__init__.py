@@ -22,23 +22,38 @@ if TYPE_CHECKING:
         TextError,
         WeightsError,
     )
+    from regard.explain.results import Caption, TranslatedCaption, Translation
+    from regard.model import EncoderDecoder
+    from regard.search import SearchOptions
 
     __version__: str
 
 __all__ = [
     "Annotations",
+    "Caption",
     "ConfigError",
     "DataError",
     "DependencyError",
+    "EncoderDecoder",
     "ImageError",
     "Interrupted",
     "ModelError",
     "RegardError",
+    "SearchOptions",
     "TextError",
+    "TranslatedCaption",
+    "Translation",
     "WeightsError",
 ]
 
-_HOMES = {"Annotations": "annotations"}
+_HOMES = {
+    "Annotations": "annotations",
+    "Caption": "explain.results",
+    "EncoderDecoder": "model",
+    "SearchOptions": "search",
+    "TranslatedCaption": "explain.results",
+    "Translation": "explain.results",
+}
 """The module of each public name; the others are errors."""
 
 

@@ -1,0 +1,155 @@
+"""What a frozen network makes of each image, computed once and kept on disk.
+
+One folder per kind of feature; the key names everything that the numbers depend on besides the image, and each row is
+known by the content of its image and the view of it (plain, mirrored, …). Rows are only ever appended: first the
+numbers, then the line that says they are there, so a kill at any moment costs at most the rows under way.
+
+    features.bin    float16 rows, one after another
+    index.jsonl     a first line with key and shape, then one line per row: its name
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from regard.errors import DataError
+
+Features = npt.NDArray[np.float16]
+BLOCK = 16
+"""How many missing rows are computed and written together."""
+
+
+def content_key(path: Path) -> str:
+    """The first 32 hexadecimal digits of the SHA-256 of a file.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def settings_key(values: Mapping[str, Any]) -> str:
+    """16 hexadecimal digits that stand for plain settings."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class FeatureCache:
+    """Rows of features by name, memory-mapped.
+
+    Args:
+        folder: where caches lie; this one gets a folder of its own in it, named by ``key``.
+        key: what the numbers depend on besides the image, see :func:`settings_key`.
+        shape: the shape of one row.
+    """
+
+    def __init__(self, folder: Path, key: str, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+        self._folder = folder / key
+        self._numbers = self._folder / "features.bin"
+        self._index = self._folder / "index.jsonl"
+        self._row_bytes = int(np.prod(shape)) * 2
+        self._rows: dict[str, int] = {}
+        self._open(key)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def missing(self, names: Iterable[str]) -> list[str]:
+        """Those of ``names`` that have no row yet, in order, each once."""
+        return [name for name in dict.fromkeys(names) if name not in self._rows]
+
+    def rows(self, names: Sequence[str]) -> Features:
+        """The rows of ``names``, [name, *shape]; each must be there."""
+        mapped = np.memmap(self._numbers, dtype=np.float16, mode="r").reshape(-1, *self.shape)
+        return np.stack([mapped[self._rows[name]] for name in names])
+
+    def complete(
+        self,
+        names: Sequence[str],
+        compute: Callable[[Sequence[str]], npt.NDArray[np.floating[Any]]],
+        *,
+        advance: Callable[[int], None],
+    ) -> None:
+        """Compute and store the rows that are missing.
+
+        Args:
+            names: the rows that are wanted.
+            compute: from up to :data:`BLOCK` names to their rows, [name, *shape].
+            advance: told the number of rows after each block, for a progress bar.
+
+        Raises:
+            DataError: the disk is full or the folder cannot be written.
+        """
+        missing = self.missing(names)
+        advance(len(names) - len(missing))
+        for first in range(0, len(missing), BLOCK):
+            block = missing[first : first + BLOCK]
+            self._append(block, compute(block))
+            advance(len(block))
+
+    def _append(self, names: Sequence[str], values: npt.NDArray[np.floating[Any]]) -> None:
+        rows = np.ascontiguousarray(values, dtype=np.float16)
+        assert rows.shape == (len(names), *self.shape), f"rows of {self.shape}, not {rows.shape[1:]}"
+        try:
+            with self._numbers.open("r+b") as file:
+                file.seek(len(self._rows) * self._row_bytes)
+                file.write(rows.tobytes())
+                file.flush()
+                os.fsync(file.fileno())
+            with self._index.open("a", encoding="utf-8") as file:
+                file.writelines(json.dumps(name) + "\n" for name in names)
+        except OSError as error:
+            raise DataError(
+                f"{self._folder}: features cannot be stored ({error.strerror})",
+                remedy="make room or choose another cache folder; what is stored already is kept",
+            ) from None
+        for name in names:
+            self._rows[name] = len(self._rows)
+
+    def _open(self, key: str) -> None:
+        header = {"version": 1, "key": key, "shape": list(self.shape)}
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            if not self._index.exists():
+                self._numbers.write_bytes(b"")
+                self._index.write_text(json.dumps(header) + "\n", encoding="utf-8")
+            lines = self._index.read_text(encoding="utf-8").splitlines(keepends=True)
+            stored = self._numbers.stat().st_size // self._row_bytes
+        except OSError as error:
+            raise DataError(f"{self._folder}: cannot be used as a cache ({error.strerror})") from None
+        names = _whole_lines(lines)
+        if not names or names[0] != header:
+            raise DataError(f"{self._folder}: holds something else than this cache", remedy="delete that folder")
+        kept = [str(name) for name in names[1:]][:stored]
+        if len(kept) + 1 != len(lines):
+            # the last writer was killed: forget what is not whole, the rest stays
+            text = "".join(json.dumps(each) + "\n" for each in [header, *kept])
+            self._index.write_text(text, encoding="utf-8")
+        self._rows = {name: row for row, name in enumerate(kept)}
+
+
+def _whole_lines(lines: Sequence[str]) -> list[Any]:
+    values = []
+    for line in lines:
+        try:
+            values.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+        if not line.endswith("\n"):
+            values.pop()
+            break
+    return values

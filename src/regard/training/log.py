@@ -1,0 +1,42 @@
+"""The log of a run: JSON lines always, TensorBoard where it is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+
+class RunLog:
+    """Appends to ``log.jsonl`` in a run folder, and to ``tensorboard/`` beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "log.jsonl"
+        self._board = _board(folder / "tensorboard")
+
+    def write(self, kind: str, step: int, values: dict[str, Any]) -> None:
+        """One line: what kind it is, at which step over the whole run, and its values."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+        if self._board is None:
+            return
+        for name, value in values.items():
+            if isinstance(value, int | float):
+                self._board.add_scalar(f"{kind}/{name}", value, step)
+
+    def close(self) -> None:
+        """Flush what is buffered."""
+        if self._board is not None:
+            self._board.close()
+
+
+def _board(folder: Path) -> SummaryWriter | None:
+    if importlib.util.find_spec("tensorboard") is None:
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder))

@@ -1,0 +1,280 @@
+"""The loop: phases, epochs, steps; judged by real search, checkpointed so that a kill at any moment costs minutes.
+
+Every random number of a step comes from a seed that is a function of (seed, phase, epoch, batch), so a run that was
+stopped and continued takes the same steps as one that was not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from regard.errors import Interrupted, ModelError
+from regard.model import EncoderDecoder
+from regard.training.captions import CaptionTask
+from regard.training.checkpoint import (
+    Position,
+    load_checkpoint,
+    optimizer_tensors,
+    restore_optimizer,
+    save_checkpoint,
+)
+from regard.training.log import RunLog
+from regard.training.objectives import Objective, build_objective
+from regard.training.parameters import RunningAverage, Swapped, load_tensors, named_tensors
+from regard.training.progress import Progress
+from regard.training.recipe import OptimSettings, Phase, Recipe
+
+CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished run reached."""
+
+    folder: Path
+    metric: str
+    best: float
+    best_epoch: int
+    seconds: float
+
+
+class Trainer:
+    """One run of one recipe in one folder.
+
+    Args:
+        recipe: what to do.
+        task: the data.
+        model: what is trained, in place.
+        folder: where checkpoint and log go.
+        keep_best: called with the model, its scores and the epoch whenever validation reaches a new best; the weights
+            that were judged are in the model during the call.
+        progress: is told where the run stands.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        task: CaptionTask,
+        model: EncoderDecoder,
+        folder: Path,
+        *,
+        keep_best: Callable[[EncoderDecoder, dict[str, Any]], None],
+        progress: Progress,
+    ) -> None:
+        self.recipe, self.task, self.model, self.folder = recipe, task, model, folder
+        self._keep_best, self._progress = keep_best, progress
+        self._position = Position()
+        self._log = RunLog(folder)
+        self._names = {id(parameter): name for name, parameter in model.named_parameters()}
+        self._encoder_parameters = [each for each in model.encoder.parameters() if each.requires_grad]
+        self._saved_at = time.monotonic()
+
+    def run(self) -> Outcome:
+        """Train until the recipe is done; continue where a checkpoint stands.
+
+        Raises:
+            Interrupted: the user pressed Ctrl-C; everything is saved.
+            ModelError: the checkpoint belongs to another recipe, or cannot be written.
+        """
+        restored = self._restore()
+        self.task.prepare(self.model, self._progress)
+        try:
+            while self._position.phase < len(self.recipe.phases):
+                self._run_phase(self.recipe.phases[self._position.phase], restored)
+                restored = {}
+        finally:
+            self._log.close()
+        position = self._position
+        assert position.best is not None, "every phase ends with a validation"
+        return Outcome(self.folder, self.recipe.metric, position.best, position.best_epoch, position.seconds)
+
+    def _run_phase(self, phase: Phase, restored: dict[str, Tensor]) -> None:
+        for parameter in self._encoder_parameters:
+            parameter.requires_grad_(phase.optim.encoder_lr > 0)
+        optimizer = _build_optimizer(self.model, phase.optim)
+        average = RunningAverage(self.model, phase.average) if phase.average else None
+        if restored:
+            restore_optimizer(optimizer, self._names, restored)
+            if average is not None:
+                average.updates = self._position.averaged
+                average.tensors = _part(restored, "average.")
+        objective = build_objective(phase, self.task, self.model, seed=self.recipe.seed, position=self._position)
+        while self._position.epoch < phase.epochs and not self._stale(phase):
+            self._run_epoch(phase, objective, optimizer, average)
+            self._judge(phase, average)
+            self._save(optimizer, average)
+        self._end_phase(average)
+
+    def _run_epoch(
+        self, phase: Phase, objective: Objective, optimizer: torch.optim.Optimizer, average: RunningAverage | None
+    ) -> None:
+        position = self._position
+        batches = self.task.batches(size=phase.batch, phase=position.phase, epoch=position.epoch)
+        total_steps = phase.epochs * len(batches)
+        self._progress.start(f"epoch {position.epochs + 1}", len(batches), done=position.batch)
+        self.model.train()
+        with self._interruptible(optimizer, average):
+            while position.batch < len(batches):
+                began = time.monotonic()
+                torch.manual_seed(_step_seed(self.recipe.seed, position))
+                loss, numbers = objective.loss(batches[position.batch], epoch=position.epoch)
+                _set_rates(optimizer, phase.optim, step=position.step, total=total_steps)
+                self._descend(loss, optimizer, phase.optim.clip)
+                if average is not None:
+                    average.update(self.model)
+                    position.averaged = average.updates
+                self._count(numbers, time.monotonic() - began)
+                position.step, position.batch = position.step + 1, position.batch + 1
+                self._progress.advance(1, _note(position.sums))
+                if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
+                    self._save(optimizer, average)
+
+    def _descend(self, loss: Tensor, optimizer: torch.optim.Optimizer, clip: float) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        nn.utils.clip_grad_norm_(parameters, clip)
+        optimizer.step()
+
+    def _count(self, numbers: dict[str, float], seconds: float) -> None:
+        sums = self._position.sums
+        for name, value in {**numbers, "steps": 1.0, "seconds": seconds}.items():
+            sums[name] = sums.get(name, 0.0) + value
+        self._position.seconds += seconds
+
+    def _judge(self, phase: Phase, average: RunningAverage | None) -> None:
+        """Validate, log, and keep the weights when they are the best so far."""
+        position = self._position
+        began = time.monotonic()
+        weights = named_tensors(self.model) if average is None else average.tensors
+        with Swapped(self.model, weights):
+            self.model.eval()
+            scores = self.task.validate(self.model, self.recipe.search, self._progress).as_dict()
+            position.epoch, position.epochs, position.batch = position.epoch + 1, position.epochs + 1, 0
+            score = float(scores[self.recipe.metric])
+            position.stale = 0 if position.phase_best is None or score > position.phase_best else position.stale + 1
+            position.phase_best = max(score, position.phase_best or -math.inf)
+            if position.best is None or score > position.best:
+                position.best, position.best_epoch = score, position.epochs
+                self._keep_best(self.model, scores)
+        position.seconds += time.monotonic() - began
+        numbers = _means(position.sums)
+        position.sums = {}
+        self._log.write(
+            "epoch", position.epochs, {"phase": position.phase, "objective": phase.objective, **numbers, **scores}
+        )
+        self._progress.say(_summary(position, phase, numbers, scores, self.recipe.metric))
+
+    def _end_phase(self, average: RunningAverage | None) -> None:
+        """The next phase begins from the weights that were judged."""
+        if average is not None:
+            load_tensors(self.model, average.tensors, origin="the average")
+        position = self._position
+        position.phase, position.epoch, position.step, position.averaged = position.phase + 1, 0, 0, 0
+        position.stale, position.phase_best = 0, None
+
+    def _stale(self, phase: Phase) -> bool:
+        return phase.patience is not None and self._position.stale >= phase.patience
+
+    def _save(self, optimizer: torch.optim.Optimizer, average: RunningAverage | None) -> None:
+        tensors = {f"model.{name}": tensor for name, tensor in named_tensors(self.model).items()}
+        tensors |= {f"average.{name}": tensor for name, tensor in ({} if average is None else average.tensors).items()}
+        tensors |= optimizer_tensors(optimizer, self._names)
+        recipe = self.recipe.model_dump(mode="json")
+        save_checkpoint(self.folder / CHECKPOINT, tensors, self._position, recipe=recipe)
+        self._saved_at = time.monotonic()
+
+    def _restore(self) -> dict[str, Tensor]:
+        path = self.folder / CHECKPOINT
+        if not path.exists():
+            return {}
+        tensors, self._position, recipe = load_checkpoint(path)
+        if recipe != json.loads(json.dumps(self.recipe.model_dump(mode="json"))):
+            raise ModelError(
+                f"{self.folder}: holds a run of another recipe",
+                remedy="continue it with its own recipe and settings, or give another folder with --output",
+            )
+        load_tensors(self.model, _part(tensors, "model."), origin=str(path))
+        self._progress.say(f"continuing {self.folder} after {self._position.epochs} epochs")
+        return tensors
+
+    @contextmanager
+    def _interruptible(self, optimizer: torch.optim.Optimizer, average: RunningAverage | None) -> Iterator[None]:
+        """Ctrl-C between two steps saves and stops; one inside a step loses that step alone."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            # what stands on disk is whole and at most CHECKPOINT_SECONDS old; a half-made step is not saved
+            raise Interrupted(
+                f"stopped; {self.folder} holds everything up to the last checkpoint",
+                remedy="the same command continues it",
+            ) from None
+
+
+def _build_optimizer(model: EncoderDecoder, settings: OptimSettings) -> torch.optim.Optimizer:
+    encoder = [parameter for parameter in model.encoder.parameters() if parameter.requires_grad]
+    inside = {id(parameter) for parameter in encoder}
+    rest = [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in inside]
+    groups = [{"params": rest, "share": 1.0}]
+    if encoder and settings.encoder_lr:
+        groups.append({"params": encoder, "share": settings.encoder_lr / settings.lr})
+    betas = (settings.betas[0], settings.betas[1])
+    return torch.optim.AdamW(groups, lr=settings.lr, betas=betas, weight_decay=settings.weight_decay, foreach=True)
+
+
+def _set_rates(optimizer: torch.optim.Optimizer, settings: OptimSettings, *, step: int, total: int) -> None:
+    rate = settings.lr * _schedule(settings, step=step, total=total)
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["share"]
+
+
+def _schedule(settings: OptimSettings, *, step: int, total: int) -> float:
+    """The share of the full learning rate at a step."""
+    rise = min(1.0, (step + 1) / settings.warmup) if settings.warmup else 1.0
+    match settings.schedule:
+        case "constant":
+            return rise
+        case "cosine":
+            return rise * 0.5 * (1 + math.cos(math.pi * step / total))
+        case "inverse_sqrt":
+            return rise * math.sqrt(max(1, settings.warmup) / max(step + 1, settings.warmup, 1))
+
+
+def _step_seed(seed: int, position: Position) -> int:
+    entropy = [seed, position.phase, position.epoch, position.batch]
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _means(sums: dict[str, float]) -> dict[str, float]:
+    steps = sums.get("steps", 0.0)
+    means = {name: value / steps for name, value in sums.items() if name not in ("steps", "seconds", "tokens")}
+    return {**means, "tokens_per_second": sums.get("tokens", 0.0) / max(sums.get("seconds", 0.0), 1e-9)}
+
+
+def _note(sums: dict[str, float]) -> str:
+    means = _means(sums)
+    speed = means.pop("tokens_per_second")
+    return "  ".join([*(f"{name} {value:.3f}" for name, value in means.items()), f"{speed:,.0f} tokens/s"])
+
+
+def _summary(position: Position, phase: Phase, numbers: dict[str, float], scores: dict[str, Any], metric: str) -> str:
+    best = "  best so far" if position.best_epoch == position.epochs else ""
+    judged = "  ".join(f"{name} {value:.2f}" for name, value in scores.items() if isinstance(value, float))
+    speed = numbers["tokens_per_second"]
+    return f"epoch {position.epochs} ({phase.objective}, {speed:,.0f} tokens/s)  {judged}  [{metric}]{best}"

@@ -1,0 +1,107 @@
+"""What training makes small.
+
+Cross-entropy with label smoothing on real tokens only; the doubly stochastic penalty of soft attention; the REINFORCE
+term of hard attention; the policy gradient of self-critical training.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from regard.decoders.base import Decoder, Trace
+
+
+def real_tokens(lengths: Tensor, time: int) -> Tensor:
+    """Which of the tokens are real: lengths [batch, rows] to bool [batch, rows, time]."""
+    return torch.arange(time, device=lengths.device) < lengths.unsqueeze(-1)
+
+
+def cross_entropy(
+    decoder: Decoder, trace: Trace, targets: Tensor, real: Tensor, *, label_smoothing: float
+) -> tuple[Tensor, Tensor]:
+    """Mean cross-entropy over real tokens; the vocabulary product is taken for those alone.
+
+    Args:
+        decoder: turns readouts into logits.
+        trace: of a teacher-forced pass.
+        targets: int64 [batch, rows, time].
+        real: bool [batch, rows, time].
+        label_smoothing: share of the target spread evenly over the vocabulary (Szegedy et al. 2016, §7).
+
+    Returns:
+        The loss, and log p of each real token [tokens] without smoothing, detached.
+    """
+    logits = decoder.logits(trace.readouts[real]).float()
+    chosen = targets[real]
+    loss = F.cross_entropy(logits, chosen, label_smoothing=label_smoothing)
+    with torch.no_grad():
+        log_probabilities = logits.gather(-1, chosen.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(dim=-1)
+    return loss, log_probabilities
+
+
+def doubly_stochastic(weights: Tensor, real: Tensor) -> Tensor:
+    """Σ_i (1 − Σ_t α_ti)², mean over captions (Xu 2015, eq. 14): every region should get its share over time.
+
+    Args:
+        weights: α, [batch, rows, time, position].
+        real: bool [batch, rows, time]; what was paid after a caption's end does not count.
+    """
+    paid = (weights * real.unsqueeze(-1)).sum(dim=2)
+    captions = real.any(dim=-1)
+    return ((1 - paid) ** 2).sum(dim=-1)[captions].mean()
+
+
+class MovingBaseline:
+    """b ← 0.9 b + 0.1 log p(y | s, a), the baseline of hard attention (Xu 2015, §4.1)."""
+
+    def __init__(self, value: float | None = None) -> None:
+        self.value = value
+
+    def advantage(self, log_probability: Tensor) -> Tensor:
+        """How much better than the baseline each caption is, [captions]; then the baseline moves."""
+        mean = float(log_probability.mean())
+        before = mean if self.value is None else self.value
+        self.value = 0.9 * before + 0.1 * mean
+        return log_probability - before
+
+
+def hard_attention_loss(
+    trace: Trace, log_probabilities: Tensor, real: Tensor, baseline: MovingBaseline, *, entropy: float
+) -> Tensor:
+    """The part of Xu 2015, eq. 12, that trains the choice of regions; cross-entropy trains the rest.
+
+        − [ (log p(y | s, a) − b) Σ_t log α_t,s_t  +  λ_e Σ_t H(α_t) ]
+
+    Args:
+        trace: with the log-probabilities of the sampled regions.
+        log_probabilities: of the real tokens, [tokens], without gradient.
+        real: bool [batch, rows, time].
+        baseline: moves with every call.
+        entropy: λ_e.
+
+    Returns:
+        The mean over real tokens, to be added to :func:`cross_entropy`.
+    """
+    assert trace.log_choices is not None, "hard attention in training mode returns its choices"
+    spread = torch.zeros(real.shape, device=real.device).masked_scatter(real, log_probabilities)
+    captions = real.any(dim=-1)
+    advantage = baseline.advantage(spread.sum(dim=-1)[captions])
+    chosen = (trace.log_choices * real).sum(dim=-1)[captions]
+    spent = -(torch.special.xlogy(trace.weights, trace.weights)).sum(dim=-1)
+    return -((advantage * chosen).sum() + entropy * (spent * real).sum()) / real.sum()
+
+
+def policy_gradient(decoder: Decoder, trace: Trace, tokens: Tensor, real: Tensor, advantages: Tensor) -> Tensor:
+    """− advantage · log p of sampled captions, mean over their tokens (Rennie et al. 2017, eq. 8).
+
+    Args:
+        decoder, trace: of a pass over the sampled captions.
+        tokens: int64 [batch, rows, time], what was said.
+        real: bool [batch, rows, time].
+        advantages: [batch, rows], reward less baseline.
+    """
+    logits = decoder.logits(trace.readouts[real]).float()
+    losses = F.cross_entropy(logits, tokens[real], reduction="none")
+    return (losses * advantages.unsqueeze(-1).expand_as(real)[real]).mean()

@@ -1,0 +1,148 @@
+"""What one step of training makes small: cross-entropy on given captions, or the reward of the model's own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from regard.annotations import Annotations
+from regard.decoders.base import Decoder, Trace
+from regard.model import EncoderDecoder
+from regard.search import SpecialTokens, sample_captions
+from regard.text.vocabulary import BOS
+from regard.training.captions import CaptionTask
+from regard.training.checkpoint import Position
+from regard.training.losses import (
+    MovingBaseline,
+    cross_entropy,
+    doubly_stochastic,
+    hard_attention_loss,
+    policy_gradient,
+    real_tokens,
+)
+from regard.training.recipe import Phase
+
+HARD_ENTROPY = 0.002
+"""λ_e of hard attention."""
+
+
+class Objective(ABC):
+    """Makes the loss of one step."""
+
+    def __init__(self, phase: Phase, task: CaptionTask, model: EncoderDecoder, *, number: int) -> None:
+        self.phase, self.task, self.model, self.number = phase, task, model, number
+
+    @property
+    def decoder(self) -> Decoder:
+        """The decoder in training."""
+        return self.model.decoder
+
+    @abstractmethod
+    def loss(self, inputs: Sequence[int], *, epoch: int) -> tuple[Tensor, dict[str, float]]:
+        """The loss of a step on these training inputs, and numbers to report, ``tokens`` among them."""
+
+    def _mixed(self) -> torch.autocast:
+        """The decoder's products in the phase's precision. The encoder stays in float32: depthwise convolutions have
+        a backward pass in bfloat16 that is ten times slower on a processor."""
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.phase.precision == "bfloat16")
+
+    def _annotate(self, inputs: Sequence[int], *, epoch: int) -> Annotations:
+        return self.task.annotate(self.model, inputs, phase=self.number, epoch=epoch)
+
+
+class CrossEntropy(Objective):
+    """Teacher forcing, with the penalties that attention has."""
+
+    def __init__(
+        self, phase: Phase, task: CaptionTask, model: EncoderDecoder, *, number: int, position: Position
+    ) -> None:
+        super().__init__(phase, task, model, number=number)
+        self._position = position
+
+    def loss(self, inputs: Sequence[int], *, epoch: int) -> tuple[Tensor, dict[str, float]]:
+        batch = self.task.targets(inputs)
+        real = real_tokens(batch.lengths, batch.tokens.shape[2])
+        annotations = self._annotate([inputs[i] for i in batch.order.tolist()], epoch=epoch)
+        with self._mixed():
+            trace = self.decoder.trace(annotations, batch.tokens, batch.lengths)
+            loss, log_probabilities = cross_entropy(
+                self.decoder, trace, batch.targets, real, label_smoothing=self.phase.label_smoothing
+            )
+        numbers = {"loss": float(loss.detach()), "tokens": float(batch.num_tokens)}
+        if self.phase.doubly_stochastic and self.decoder.attends:
+            loss = loss + self.phase.doubly_stochastic * doubly_stochastic(trace.weights, real)
+        if trace.log_choices is not None:
+            loss = loss + self._hard(trace, log_probabilities, real)
+        return loss, numbers
+
+    def _hard(self, trace: Trace, log_probabilities: Tensor, real: Tensor) -> Tensor:
+        baseline = MovingBaseline(self._position.baseline)
+        loss = hard_attention_loss(trace, log_probabilities, real, baseline, entropy=HARD_ENTROPY)
+        self._position.baseline = baseline.value
+        return loss
+
+
+class SelfCriticalObjective(Objective):
+    """Captions drawn from the model, each rewarded against the mean of the others of its image.
+
+    Rennie et al. 2017 with the leave-one-out baseline of Luo 2020 ("A better variant of self-critical sequence
+    training") in place of the greedy caption, which saves a decode a step.
+    """
+
+    def __init__(self, phase: Phase, task: CaptionTask, model: EncoderDecoder, *, number: int) -> None:
+        super().__init__(phase, task, model, number=number)
+        self._rewards = task.rewards(phase.self_critical)
+
+    def loss(self, inputs: Sequence[int], *, epoch: int) -> tuple[Tensor, dict[str, float]]:
+        annotations = self._annotate(inputs, epoch=epoch)
+        with self._mixed():
+            said, lengths = self._draw(annotations)
+        advantages, reward = self._judge(inputs, said, lengths)
+        # rows longest first, as the unrolled pass wants them
+        order = lengths.argsort(dim=1, descending=True)
+        said, lengths = said.gather(1, order.unsqueeze(-1).expand_as(said)), lengths.gather(1, order)
+        advantages = advantages.gather(1, order)
+        tokens = torch.cat([torch.full_like(said[..., :1], BOS), said[..., :-1]], dim=-1)
+        real = real_tokens(lengths, said.shape[2])
+        with self._mixed():
+            trace = self.decoder.trace(annotations, tokens, lengths)
+            loss = policy_gradient(self.decoder, trace, said, real, advantages)
+        return loss, {"reward": reward, "tokens": float(lengths.sum())}
+
+    def _draw(self, annotations: Annotations) -> tuple[Tensor, Tensor]:
+        settings = self.phase.self_critical
+        generator = torch.Generator().manual_seed(torch.initial_seed() & ((1 << 62) - 1))
+        self.decoder.eval()
+        said, lengths = sample_captions(
+            self.decoder,
+            annotations,
+            settings.samples,
+            tokens=SpecialTokens(),
+            max_length=settings.max_length,
+            generator=generator,
+        )
+        self.decoder.train()
+        return said.clone(), lengths.clone()
+
+    def _judge(self, inputs: Sequence[int], said: Tensor, lengths: Tensor) -> tuple[Tensor, float]:
+        """Advantages [batch, rows], and the mean reward."""
+        rewards = torch.tensor(
+            [
+                [self._rewards(image, row[:length]) for row, length in zip(rows, ends, strict=True)]
+                for image, rows, ends in zip(inputs, said.tolist(), lengths.tolist(), strict=True)
+            ]
+        )
+        others = (rewards.sum(dim=1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
+        return rewards - others, float(rewards.mean())
+
+
+def build_objective(
+    phase: Phase, task: CaptionTask, model: EncoderDecoder, *, seed: int, position: Position
+) -> Objective:
+    """The objective of a phase."""
+    if phase.objective == "self_critical":
+        return SelfCriticalObjective(phase, task, model, number=position.phase)
+    return CrossEntropy(phase, task, model, number=position.phase, position=position)

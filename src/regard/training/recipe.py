@@ -1,0 +1,112 @@
+"""A recipe: everything that makes a model, in one YAML file.
+
+The phases run one after another on the same model. A recipe, its data and the library's version rebuild a run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from regard.config import Settings, override, parse, read_yaml
+from regard.errors import ConfigError
+from regard.model import ModelSettings
+from regard.search import SearchOptions
+
+
+class CaptionData(Settings):
+    """Where captioned images lie, and how each is varied in training."""
+
+    format: Literal["flickr8k"] = "flickr8k"
+    folder: str
+    train: str = "train"
+    validation: str = "dev"
+    mirrored: bool = True
+    """Also train on the mirror image of each photo, in a random half of the epochs."""
+    crops: int = Field(0, ge=0)
+    """Also train on so many random crops of each photo (90 % of each side), each mirrored or not."""
+    minimum_count: int = Field(5, ge=1)
+    """Words that occur less often in the training captions become ``<unk>``."""
+    max_words: int = Field(30, ge=1)
+    """Longer training captions are cut, and the number of cut ones is reported."""
+
+
+class OptimSettings(Settings):
+    """AdamW (Loshchilov & Hutter 2019) with linear warm-up, then a schedule."""
+
+    lr: float = Field(1e-3, gt=0)
+    encoder_lr: float = Field(0.0, ge=0)
+    """Of the encoder's trainable layers; 0 keeps them as they are."""
+    weight_decay: float = Field(0.01, ge=0)
+    betas: list[float] = Field([0.9, 0.98], min_length=2, max_length=2)
+    warmup: int = Field(150, ge=0)
+    """Steps from 0 to the full rate."""
+    schedule: Literal["cosine", "constant", "inverse_sqrt"] = "cosine"
+    clip: float = Field(5.0, gt=0)
+    """Greatest norm of the whole gradient."""
+
+
+class SelfCritical(Settings):
+    """Self-critical training on a mixture of CIDEr-D and BLEU-4."""
+
+    samples: int = Field(5, ge=2)
+    """Captions drawn of each image; the reward of each is measured against the mean of the others."""
+    cider: float = Field(1.0, ge=0)
+    bleu: float = Field(0.0, ge=0)
+    max_length: int = Field(20, ge=1)
+
+
+class Phase(Settings):
+    """One stretch of training with one objective."""
+
+    objective: Literal["cross_entropy", "self_critical"] = "cross_entropy"
+    epochs: int = Field(ge=1)
+    batch: int = Field(40, ge=1)
+    """Images a step, with all their captions."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    doubly_stochastic: float = Field(0.0, ge=0)
+    """λ of the penalty Σ_i (1 − Σ_t α_ti)² (Xu 2015, eq. 14)."""
+    average: float = Field(0.0, ge=0, lt=1)
+    """Decay of the running average of the weights, which is what is judged and kept; 0 for none."""
+    patience: int | None = Field(None, ge=1)
+    """Stop the phase after so many epochs without a better score."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of matrix products; weights, sums and losses stay float32."""
+    optim: OptimSettings = OptimSettings()
+    self_critical: SelfCritical = SelfCritical()
+
+
+class Recipe(Settings):
+    """The whole file."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    seed: int = Field(0, ge=0)
+    data: CaptionData
+    model: ModelSettings
+    phases: list[Phase] = Field(min_length=1)
+    metric: str = "cider"
+    """The validation score that chooses the best epoch."""
+    search: SearchOptions = SearchOptions()
+    """How captions are searched in validation, and afterwards by default."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Recipe:
+        trainable = self.model.encoder.train_from is not None
+        if any(phase.optim.encoder_lr > 0 for phase in self.phases) and not trainable:
+            raise ConfigError(
+                "optim.encoder_lr is above 0, but the whole encoder is frozen",
+                remedy="set model.encoder.train_from to the first layer that shall train",
+            )
+        return self
+
+
+def read_recipe(path: Path, assignments: list[str] | None = None) -> Recipe:
+    """Read a recipe and apply ``--set`` assignments.
+
+    Raises:
+        ConfigError: the file or an assignment cannot be used; all problems in one line.
+    """
+    values: dict[str, Any] = override(read_yaml(path), assignments or [])
+    return parse(Recipe, values, origin=str(path))

@@ -8,7 +8,7 @@ and as hollow boxes otherwise. Everything is drawn four times larger and reduced
 from __future__ import annotations
 
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -30,6 +30,9 @@ _SPELLED = str.maketrans({
     "–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-", "▁": "_", "„": ",,", "‚": ",", "œ": "oe", "Œ": "OE", "æ": "ae",
     "Æ": "AE", "×": "x", "ı": "i", "\u00a0": " ", "\u202f": " ", "\u2009": " ",
 })  # fmt: skip
+
+_LONGEST = 400  # no line of a picture holds more letters
+_UNKNOWN = "\ufffd"  # drawn as a hollow box
 
 # Marks as polylines in em, x from the middle of the letter, y upwards from the height the mark rests on.
 _MARKS: dict[str, tuple[tuple[tuple[float, float], ...], ...]] = {
@@ -85,9 +88,9 @@ def text_mask(text: str, size: int) -> Image.Image:
 
 def fit(text: str, width: int, size: int) -> str:
     """``text``, or its beginning and an ellipsis where it is wider than ``width`` pixels."""
-    if text_width(text, size) <= width:
+    if len(text) <= _LONGEST and text_width(text, size) <= width:
         return text
-    kept = len(text)
+    kept = min(len(text), _LONGEST)
     while kept and text_width(text[:kept].rstrip() + "…", size) > width:
         kept -= 1
     return text[:kept].rstrip() + "…"
@@ -101,7 +104,7 @@ def wrap(text: str, width: int, size: int, *, lines: int) -> list[str]:
         if text_width(longer, size) <= width:
             wrapped[-1] = longer
         elif len(wrapped) == lines:
-            wrapped[-1] = fit(" ".join([wrapped[-1], *words[index:]])[:500].strip(), width, size)
+            wrapped[-1] = fit(" ".join([wrapped[-1], *words[index:]])[: _LONGEST + 1].strip(), width, size)
             break
         else:
             wrapped.append(fit(word, width, size))
@@ -111,16 +114,24 @@ def wrap(text: str, width: int, size: int, *, lines: int) -> list[str]:
 def _spell(text: str) -> str:
     """Signs that the font lacks, by signs that it has; control characters as place-holders."""
     spelled = unicodedata.normalize("NFC", " ".join(text.split())).translate(_SPELLED)
-    return "".join("\ufffd" if unicodedata.category(letter) in {"Cc", "Cs", "Cn"} else letter for letter in spelled)
+    return "".join(_UNKNOWN if unicodedata.category(letter) in {"Cc", "Cs", "Cn"} else letter for letter in spelled)
 
 
 def _runs(text: str, em: int) -> list[tuple[str, ImageFont.FreeTypeFont]]:
-    """Words with the font that sets each; a word of another script is set whole, so that its letters join."""
+    """Stretches of words with the font that sets each.
+
+    A word with a letter of another script is set whole, and neighbours in one font together, so that letters join and
+    words that run from right to left keep their order.
+    """
     runs: list[tuple[str, ImageFont.FreeTypeFont]] = []
-    for index, word in enumerate(text.split(" ")):
-        run = f" {word}" if index else word
-        system = None if all(_composable(letter) for letter in word) else _system_font_name(word)
-        runs.append((run, _font(em) if system is None else _system_font(system, em)))
+    for word in text.split(" "):
+        system = None if all(letter == _UNKNOWN or _composable(letter) for letter in word) else _system_font_name(word)
+        font = _font(em) if system is None else _system_font(system, em)
+        if runs and runs[-1][1] is font:
+            runs[-1] = (f"{runs[-1][0]} {word}", font)
+        else:
+            # the space between two fonts belongs to the one that runs from left to right
+            runs += [(" ", _font(em)), (word, font)] if runs else [(word, font)]
     return runs
 
 
@@ -223,12 +234,12 @@ def _composable(letter: str) -> bool:
     return letter in {"ß", "ẞ"} or _in_font(letter) or (_in_font(base) and all(mark in _MARKS for mark in marks))
 
 
-@cache
+@lru_cache(4096)
 def _in_font(letter: str) -> bool:
     return _has(_font(32), letter)
 
 
-@cache
+@lru_cache(4096)
 def _system_font_name(word: str) -> str | None:
     """The first font of the system that has every letter of ``word``."""
     for name in _SYSTEM_FONTS:

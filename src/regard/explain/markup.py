@@ -49,7 +49,7 @@ def article_html(article: Article, *, number: int, count: int, data: str) -> str
 {_head(article, number, count)}<div class="columns">
 {stage}<div class="texts">
 {lanes}
-{_HINT}
+{_HINT if any(lane.words for lane in article.lanes) else ""}
 {others}</div>
 </div>
 {_cards(article)}{_alignment(article)}{_table(article)}{data}

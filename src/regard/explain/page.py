@@ -72,9 +72,9 @@ def _title(articles: Sequence[Article]) -> str:
 def _contents(articles: Sequence[Article]) -> str:
     if len(articles) < 2:
         return ""
+    names = [article.lanes[-1].text or article.name or "(no words)" for article in articles]
     items = "".join(
-        f'<li><a href="#result-{number}"><bdi>{text_html(article.lanes[-1].text or article.name)}</bdi></a></li>'
-        for number, article in enumerate(articles, 1)
+        f'<li><a href="#result-{number}"><bdi>{text_html(name)}</bdi></a></li>' for number, name in enumerate(names, 1)
     )
     return f'<nav class="contents" aria-label="Contents"><ol>{items}</ol></nav>\n'
 

@@ -46,7 +46,7 @@
       this.element = element;
       this.data = JSON.parse(element.querySelector("script[type='application/json']").textContent);
       this.reading = element.querySelector(".reading");
-      this.hint = this.reading.firstElementChild;
+      this.hint = this.reading?.firstElementChild;
       this.photo = element.querySelector(".photo img");
       this.canvas = element.querySelector(".photo canvas");
       this.pinned = null;

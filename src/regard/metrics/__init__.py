@@ -2,7 +2,6 @@
 
 from regard.metrics.alignment import WordAlignment, alignment_error_rate, format_pharaoh, parse_pharaoh
 from regard.metrics.bleu import BleuReferences, corpus_bleu, sentence_bleu
-from regard.metrics.caption_tokens import caption_tokens
 from regard.metrics.captions import CaptionScores, score_captions
 from regard.metrics.cider import CiderD, ReferenceVectors, corpus_cider_d
 from regard.metrics.meteor import corpus_meteor
@@ -10,6 +9,7 @@ from regard.metrics.resampling import Bootstrap, LengthBin, PairedComparison, bl
 from regard.metrics.rouge import corpus_rouge_l, rouge_l
 from regard.metrics.shared_task_tokens import shared_task_tokens
 from regard.metrics.translations import TranslationScores, score_translations
+from regard.text.captions import caption_tokens
 
 __all__ = [
     "BleuReferences",

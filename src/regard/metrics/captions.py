@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from regard.metrics.bleu import corpus_bleu
-from regard.metrics.caption_tokens import caption_tokens
 from regard.metrics.checks import check_reference_groups, check_same_length
 from regard.metrics.cider import corpus_cider_d
 from regard.metrics.meteor import corpus_meteor
 from regard.metrics.rouge import corpus_rouge_l
+from regard.text.captions import caption_tokens
 
 # Raise it whenever the same captions would get other numbers.
 _VERSION = 1

@@ -9,11 +9,12 @@ from typing import Annotated
 from pydantic import Field
 
 from regard.errors import ModelError
+from regard.text.captions import caption_tokens
 from regard.text.codec import Encoded, TextCodec, WordPieces, group_pieces, merge_weights
 from regard.text.listed import CharacterCodec, CharacterSettings, WordCodec, WordSettings
 from regard.text.subwords import SubwordCodec, SubwordSettings
 from regard.text.vocabulary import Vocabulary, read_json_file
-from regard.text.words import caption_tokens, split_words
+from regard.text.words import split_words
 
 CodecSettings = Annotated[WordSettings | CharacterSettings | SubwordSettings, Field(discriminator="name")]
 

@@ -11,9 +11,10 @@ from pydantic import Field
 
 from regard.config import Settings
 from regard.errors import ModelError
+from regard.text.captions import caption_tokens
 from regard.text.codec import TextCodec, WordPieces
 from regard.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary, count_words, read_json_file, write_json_file
-from regard.text.words import caption_tokens, normalise, require_unicode, split_words
+from regard.text.words import normalise, require_unicode, split_words
 
 if TYPE_CHECKING:
     from regard.annotations import Span
@@ -22,6 +23,7 @@ WordRule = Literal["caption", "plain"]
 """What a word is: ``caption`` drops case and punctuation, ``plain`` keeps everything."""
 
 _SILENT = (PAD, BOS, EOS)
+_REACH = 1000
 _ENCLITICS = frozenset(["'s", "n't", "'m", "'d", "'ll", "'re", "'ve"])
 """Caption tokens that are written together with the word before them."""
 
@@ -200,7 +202,8 @@ def _caption_words(text: str) -> list[tuple[str, Span]]:
     lowered = "".join(character.lower() if len(character.lower()) == 1 else character for character in text)
     words, cursor = [], 0
     for token in caption_tokens(text):
-        found = lowered.find(token, cursor)
+        # not further than any caption's punctuation reaches: a rewritten token is not searched for in a whole book
+        found = lowered.find(token, cursor, cursor + _REACH + len(token))
         start, end = (cursor, cursor) if found < 0 else (found, found + len(token))
         words.append((token, (start, end)))
         cursor = end

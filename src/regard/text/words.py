@@ -1,8 +1,8 @@
-"""Words: what they are in captions, in sentences as a user typed them, and in the text that a model reads.
+"""Words, in a sentence as a user typed it and in the text that a model reads.
 
-Three questions, three functions. :func:`normalise` says which differences between texts a model never sees and keeps
-the way back to the text as typed. :func:`split_words` says what a person would point at as one word.
-:func:`caption_tokens` says what captions are made of when they are learned and scored.
+:func:`normalise` says which differences between texts a model never sees, and keeps the way back to the text as typed.
+:func:`split_words` says what a person would point at as one word. What captions are made of when they are learned and
+scored is another question, which :mod:`regard.text.captions` answers.
 """
 
 from __future__ import annotations
@@ -130,10 +130,3 @@ def split_words(text: str) -> list[Span]:
     own, and so is every letter of a script that is written without spaces between words.
     """
     return [span for piece, span in _SPLIT.pre_tokenize_str(text) if not piece.isspace()]
-
-
-def caption_tokens(text: str) -> list[str]:
-    """The words of a caption: lower case, punctuation dropped."""
-    lowered = text.lower()
-    words = (lowered[start:end] for start, end in split_words(lowered))
-    return [word for word in words if any(character.isalnum() for character in word)]

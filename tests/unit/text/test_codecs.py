@@ -22,6 +22,7 @@ from regard.text import (
 )
 from regard.text.vocabulary import BOS, EOS, PAD, UNK
 
+SPELLED_SPECIALS = "<pad> <bos> <eos> <unk>"
 SENTENCES = [
     "A dog runs on the beach.",
     "Zwei Männer laufen am Strand, isn't it?",
@@ -40,7 +41,7 @@ HOSTILE = [
     "नमस्ते दुनिया สวัสดี",
     "e\u0301te\u0301 A\u030angstro\u0308m 각",
     "zero\u200bwidth\ufeff\u200d",
-    "<pad> <bos> <eos> <unk> ▁ Ġ Ċ",
+    "▁ Ġ Ċ ￭ @@",
     "\ufffd \U0010ffff",
 ]
 
@@ -50,9 +51,9 @@ def subwords(model: str) -> SubwordCodec:
 
 
 CODECS: dict[str, TextCodec] = {
-    "caption": WordCodec.train([*SENTENCES, *HOSTILE]),
-    "plain": WordCodec.train([*SENTENCES, *HOSTILE], rule="plain"),
-    "characters": CharacterCodec.train([*SENTENCES, *HOSTILE]),
+    "caption": WordCodec.train([*SENTENCES, *HOSTILE, SPELLED_SPECIALS]),
+    "plain": WordCodec.train([*SENTENCES, *HOSTILE, SPELLED_SPECIALS], rule="plain"),
+    "characters": CharacterCodec.train([*SENTENCES, *HOSTILE, SPELLED_SPECIALS]),
     "bpe": subwords("bpe"),
     "unigram": subwords("unigram"),
 }
@@ -66,6 +67,15 @@ def test_known_text_comes_back(codec: TextCodec, text: str) -> None:
     encoded = codec.encode(text)
     assert codec.decode(encoded.ids) == codec.normalise(text)
     assert UNK not in encoded.ids
+
+
+@every_codec
+def test_specials_that_a_user_spells_are_text(codec: TextCodec) -> None:
+    ids = codec.encode(SPELLED_SPECIALS).ids
+    assert not {PAD, BOS, EOS} & set(ids)
+    # the caption rule takes each for one word, which no vocabulary lists
+    caption = codec is CODECS["caption"]
+    assert codec.decode(ids) == ("<unk> <unk> <unk> <unk>" if caption else SPELLED_SPECIALS)
 
 
 @subword_codecs
@@ -197,6 +207,16 @@ def test_words_remember_their_spacing_and_case() -> None:
     assert codec.decode(encoded.ids) == '"Go," he said (twice).'
     assert codec.decode(codec.encode("he said stop").ids) == "he said <unk>"
     assert [word.text for word in codec.words(codec.encode("he stop").ids)] == ["he", "<unk>"]
+
+
+def test_caption_spans_pass_over_rewritten_tokens() -> None:
+    text = "A Man (wearing ½ hat) isn't İ x"
+    encoded = CODECS["caption"].encode(text)
+    assert [text[start:end] for start, end in encoded.spans] == (
+        ["A", "Man", "", "wearing", "", "hat", "", "is", "n't", "", "x"]
+    )
+    assert [word.text for word in encoded.words] == ["A", "Man", "(", "wearing", "½", "hat", ")", "isn't", "İ", "x"]
+    assert len(CODECS["caption"].encode("( " * 20_000)) == 20_000
 
 
 def test_captions_join_what_belongs_together() -> None:

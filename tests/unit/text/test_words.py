@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regard.errors import TextError
-from regard.text.words import caption_tokens, normalise, split_words
+from regard.text.words import normalise, split_words
 
 texts = st.text(max_size=40)
 # what makes composition hard: bases, marks in any order, Hangul letters, white space
@@ -73,8 +73,3 @@ def test_split_words(text: str, words: list[str]) -> None:
 def test_words_cover_everything_but_white_space(text: str) -> None:
     covered = "".join(text[start:end] for start, end in split_words(text))
     assert "".join(covered.split()) == "".join(text.split())
-
-
-def test_caption_tokens_are_lower_case_words() -> None:
-    assert caption_tokens("A black dog, running .") == ["a", "black", "dog", "running"]
-    assert caption_tokens(" . ") == []

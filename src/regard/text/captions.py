@@ -1,4 +1,4 @@
-"""The tokens in which captions are scored: Penn Treebank words, lower-cased, without punctuation.
+"""The tokens in which captions are learned and scored: Penn Treebank words, lower-cased, without punctuation.
 
 The COCO caption evaluation (Chen et al. 2015, §3) runs the Stanford PTBTokenizer 3.4.1, a Java program, and drops a
 list of punctuation tokens. :func:`caption_tokens` gives the same tokens for English captions without Java. It was

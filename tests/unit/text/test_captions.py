@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from regard.metrics import caption_tokens
+from regard.text import caption_tokens
 
 FROZEN = [
     (

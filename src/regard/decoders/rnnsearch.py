@@ -132,6 +132,5 @@ class RnnSearchDecoder(GatedDecoder):
 
     def _additive(self) -> Additive:
         score = self.attention.score
-        if not isinstance(score, Additive):
-            raise AttributeError(f"score {self.settings.score!r} has no W_a, U_a and v_a; they belong to 'additive'")
+        assert isinstance(score, Additive), "W_a, U_a and v_a belong to the additive score"
         return score

@@ -89,7 +89,9 @@ _SPLIT_WORDS = {
     "lemme": ("lem", "me"),
     "wanna": ("wan", "na"),
 }
-_BRACKETS = str.maketrans({"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"})
+BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
+"""What the Treebank calls each bracket."""
+_NAME_BRACKETS = str.maketrans(BRACKETS)
 _DROPPED = frozenset(["'", "''", "`", "``", '"', ".", "?", "!", ",", ":", ";", "-", "--", "---", "----"])
 
 
@@ -108,5 +110,5 @@ def caption_tokens(text: str) -> list[str]:
         if word in _SPLIT_WORDS:
             tokens.extend(_SPLIT_WORDS[word])
         elif word not in _DROPPED and not word.startswith("..."):
-            tokens.append(word.translate(_BRACKETS))
+            tokens.append(word.translate(_NAME_BRACKETS))
     return tokens

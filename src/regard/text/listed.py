@@ -11,7 +11,7 @@ from pydantic import Field
 
 from regard.config import Settings
 from regard.errors import ModelError
-from regard.text.captions import caption_tokens
+from regard.text.captions import BRACKETS, caption_tokens
 from regard.text.codec import TextCodec, WordPieces
 from regard.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary, count_words, read_json_file, write_json_file
 from regard.text.words import normalise, require_unicode, split_words
@@ -26,6 +26,8 @@ _SILENT = (PAD, BOS, EOS)
 _REACH = 1000
 _ENCLITICS = frozenset(["'s", "n't", "'m", "'d", "'ll", "'re", "'ve"])
 """Caption tokens that are written together with the word before them."""
+
+_BRACKETS = {name: bracket for bracket, name in BRACKETS.items()}
 
 
 class WordSettings(Settings):
@@ -105,7 +107,7 @@ class ListedCodec(TextCodec):
 class WordCodec(ListedCodec):
     """One id per word.
 
-    With the rule ``caption`` a text is read as :func:`caption_tokens` and spelled with a space between words. With
+    With the rule ``caption`` a text is read as :func:`caption_tokens` and spelled as people write it. With
     ``plain`` it is read as :func:`split_words`, and a word remembers whether a space stood before it (" dog" is another
     token than "dog"), so that a text of known words comes back exactly, up to white space and NFC.
     """
@@ -136,7 +138,7 @@ class WordCodec(ListedCodec):
     def _spelling(self, token: int) -> str:
         word = self.vocabulary.word(token)
         if self.rule == "caption":
-            return word if word in _ENCLITICS else f" {word}"
+            return _written(word)
         return f" {word}" if token == UNK else word
 
     def words(self, ids: Sequence[int]) -> list[WordPieces]:
@@ -152,7 +154,7 @@ class WordCodec(ListedCodec):
         """For captions also lower case and no punctuation."""
         if self.rule == "plain":
             return super().normalise(text)
-        return "".join(word if word in _ENCLITICS else f" {word}" for word in caption_tokens(text)).lstrip(" ")
+        return "".join(_written(word) for word in caption_tokens(text)).lstrip(" ")
 
     def _options(self) -> dict[str, str]:
         return {"rule": self.rule}
@@ -181,6 +183,11 @@ class CharacterCodec(ListedCodec):
 
     def _spelling(self, token: int) -> str:
         return self.vocabulary.word(token)
+
+
+def _written(token: str) -> str:
+    """A caption token as people write it, with the space before it."""
+    return token if token in _ENCLITICS else f" {_BRACKETS.get(token, token)}"
 
 
 def _words(text: str, rule: WordRule) -> list[tuple[str, Span]]:

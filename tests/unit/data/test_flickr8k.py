@@ -8,6 +8,7 @@ import pytest
 from regard.data.check import check
 from regard.data.flickr8k import CaptionedImages, flickr8k_splits, read_flickr8k
 from regard.errors import DataError
+from regard.text import WordCodec, caption_tokens
 
 OFFICIAL = Path(os.environ.get("REGARD_DATA", Path(__file__).parents[4] / "shared" / "data")) / "flickr8k"
 
@@ -143,3 +144,8 @@ def test_official_data() -> None:
     assert len(dev) == 1000
     assert all(len(item.captions) == 5 for item in dev)
     assert check(OFFICIAL).problems == ()
+    # what a model says is scored on the very tokens that it learned
+    captions = [caption for item in dev for caption in item.captions]
+    codec = WordCodec.train(captions)
+    for caption in captions:
+        assert caption_tokens(codec.decode(codec.encode(caption).ids)) == caption_tokens(caption)

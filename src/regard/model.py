@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 from torch import Tensor, nn
 
 from regard.annotations import Annotations
 from regard.config import Settings
 from regard.decoders import Decoder, DecoderSettings, build_decoder
 from regard.encoders.image import ImageEncoder, ImageEncoderSettings
+from regard.encoders.recurrent import RecurrentEncoder, RecurrentSettings
+from regard.encoders.text import TextEncoder
+from regard.encoders.transformer import TransformerEncoder, TransformerEncoderSettings
+from regard.errors import ConfigError
 
 
 class BridgeSettings(Settings):
@@ -40,12 +45,27 @@ class Bridge(nn.Module):
         return bridged
 
 
+EncoderSettings = ImageEncoderSettings | RecurrentSettings | TransformerEncoderSettings
+
+
+def _encoder_kind(value: Any) -> str:
+    name = value.get("name", "") if isinstance(value, dict) else value.name
+    return name if name in ("recurrent", "transformer") else "image"
+
+
 class ModelSettings(Settings):
     """A whole model: what reads, what stands between, what writes."""
 
-    encoder: ImageEncoderSettings
+    encoder: Annotated[
+        Annotated[ImageEncoderSettings, Tag("image")]
+        | Annotated[RecurrentSettings, Tag("recurrent")]
+        | Annotated[TransformerEncoderSettings, Tag("transformer")],
+        Discriminator(_encoder_kind),
+    ]
     bridge: BridgeSettings | None = None
     decoder: DecoderSettings
+    shared_embeddings: bool = False
+    """Encoder and decoder of sentences use one matrix E, for a joint vocabulary."""
 
 
 class EncoderDecoder(nn.Module):
@@ -54,15 +74,24 @@ class EncoderDecoder(nn.Module):
     Args:
         settings: its parts.
         vocabulary_size: number of tokens that the decoder writes.
+        source_vocabulary_size: number of tokens that an encoder of sentences reads; 0 for pictures.
+
+    Raises:
+        ConfigError: parts whose sizes do not fit together.
     """
 
-    def __init__(self, settings: ModelSettings, *, vocabulary_size: int) -> None:
+    def __init__(self, settings: ModelSettings, *, vocabulary_size: int, source_vocabulary_size: int = 0) -> None:
         super().__init__()
         self.settings = settings
-        self.encoder = ImageEncoder(settings.encoder)
+        self.encoder = _build_encoder(settings.encoder, source_vocabulary_size)
         self.bridge = None if settings.bridge is None else Bridge(settings.bridge, dim=self.encoder.dim)
         dim = self.encoder.dim if settings.bridge is None else settings.bridge.dim
-        self.decoder: Decoder = build_decoder(settings.decoder, dim=dim, vocabulary_size=vocabulary_size)
+        backward_dim = self.encoder.backward_dim if self.bridge is None and isinstance(self.encoder, TextEncoder) else 0
+        self.decoder: Decoder = build_decoder(
+            settings.decoder, dim=dim, vocabulary_size=vocabulary_size, backward_dim=backward_dim
+        )
+        if settings.shared_embeddings:
+            _share_embeddings(self.encoder, self.decoder)
 
     def annotate(self, *inputs: Tensor) -> Annotations:
         """What the decoder looks at, from what the encoder reads (pixels, or tokens and their mask)."""
@@ -73,3 +102,26 @@ class EncoderDecoder(nn.Module):
         if self.bridge is None:
             return annotations
         return replace(annotations, values=self.bridge(annotations.values), summary=None)
+
+
+def _build_encoder(settings: EncoderSettings, vocabulary_size: int) -> ImageEncoder | TextEncoder:
+    match settings:
+        case ImageEncoderSettings():
+            return ImageEncoder(settings)
+        case RecurrentSettings():
+            return RecurrentEncoder(settings, vocabulary_size=vocabulary_size)
+        case TransformerEncoderSettings():
+            return TransformerEncoder(settings, vocabulary_size=vocabulary_size)
+
+
+def _share_embeddings(encoder: nn.Module, decoder: Decoder) -> None:
+    reads, writes = getattr(encoder, "E", None), getattr(decoder, "E", None)
+    if not isinstance(reads, nn.Embedding) or not isinstance(writes, nn.Embedding):
+        raise ConfigError("shared_embeddings needs an encoder and a decoder that both read words")
+    if reads.weight.shape != writes.weight.shape:
+        raise ConfigError(
+            f"embeddings of {tuple(reads.weight.shape)} and {tuple(writes.weight.shape)} cannot be shared",
+            allowed="equal vocabularies and embedding sizes on both sides",
+        )
+    # the decoder's stays, because its output layer may share it too
+    reads.weight = writes.weight

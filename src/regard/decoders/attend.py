@@ -69,6 +69,7 @@ class AttendDecoder(Decoder):
         kind = HardAttention if settings.kind == "hard" else Attention
         self.attention = kind(hidden, dim, score=settings.score, attention_dim=settings.attention)
         self.cell = build_cell(settings.cell, (embedding, dim), hidden)
+        self.cell.expect_small(0, embedding**-0.5)
         self.start_states = nn.ModuleDict({name: nn.Linear(dim, hidden) for name in hidden_names(settings.cell)})
         self.w_beta = nn.Linear(hidden, 1) if settings.gate else None
         self.L_h = nn.Linear(hidden, embedding)

@@ -44,6 +44,16 @@ class Cell(nn.Module, ABC):
         """The share of part number ``part`` in the gates, [..., num_gates × hidden]; the bias comes with part 0."""
         return nn.functional.linear(value, self.columns(part), self.bias_ih if part == 0 else None)
 
+    @torch.no_grad()
+    def expect_small(self, part: int, deviation: float) -> None:
+        """Begin with larger weights for a part whose numbers are small, of standard deviation ``deviation``.
+
+        Embeddings that share their matrix with the output layer are small; beside annotations of unit size a cell would
+        hardly hear the words at first.
+        """
+        first = sum(self.input_dims[:part])
+        self.weight_ih[:, first : first + self.input_dims[part]] /= deviation
+
     @abstractmethod
     def update(self, gates: Tensor, hidden: Hidden) -> Hidden:
         """The next hidden state from the summed projections and the previous state."""

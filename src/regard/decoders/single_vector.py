@@ -127,6 +127,7 @@ class FeedbackDecoder(_SingleVectorDecoder):
         self.settings = settings
         self.E = nn.Embedding(vocabulary_size, settings.embedding)
         nn.init.normal_(self.E.weight, std=settings.embedding**-0.5)
+        self.cell.expect_small(0, settings.embedding**-0.5)
         self.W = nn.Linear(self.vector_dim, settings.embedding)
         self.L_h = nn.Linear(settings.hidden, settings.embedding)
         self.W_o = nn.Linear(settings.embedding, vocabulary_size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,19 +13,20 @@ import torch
 from torch import Tensor
 
 from regard.annotations import Annotations
-from regard.data.batching import CaptionBatch, assemble_captions, bucketed_batches
+from regard.data.batching import bucketed_batches
 from regard.data.features import FeatureCache, content_key, settings_key
 from regard.data.flickr8k import read_flickr8k
 from regard.data.images import Photo, load_image
 from regard.encoders.image import ImageEncoder
-from regard.metrics import CaptionScores, CiderD, score_captions
+from regard.metrics import CiderD, score_captions
 from regard.metrics.bleu import BleuReferences
 from regard.model import EncoderDecoder
 from regard.search import SearchOptions, SpecialTokens, search
 from regard.text import WordCodec
 from regard.text.vocabulary import EOS
 from regard.training.progress import Progress
-from regard.training.recipe import CaptionData, SelfCritical
+from regard.training.recipe import CaptionData, Phase, SelfCritical
+from regard.training.task import Task
 
 PLAIN = "plain"
 CROP_SIDE = 0.9
@@ -33,7 +35,7 @@ SEARCH_BATCH = 50
 """Images searched together in validation."""
 
 
-class CaptionTask:
+class CaptionTask(Task):
     """Everything that is particular to captions; the loop knows nothing of pictures.
 
     Args:
@@ -53,15 +55,11 @@ class CaptionTask:
         self.validation = read_flickr8k(folder, settings.validation)
         texts = [caption for image in self.train for caption in image.captions]
         self.codec = codec or WordCodec.train(texts, minimum_count=settings.minimum_count)
+        self.vocabulary_size = self.codec.size
         self.num_cut = 0
         self.captions = [[self._encode(caption) for caption in image.captions] for image in self.train]
         self._keys = {image.path: content_key(image.path) for split in (self.train, self.validation) for image in split}
         self._cache: FeatureCache | None = None
-
-    @property
-    def vocabulary_size(self) -> int:
-        """Size of the target vocabulary."""
-        return self.codec.size
 
     @property
     def views(self) -> list[str]:
@@ -71,6 +69,9 @@ class CaptionTask:
 
     def prepare(self, model: EncoderDecoder, progress: Progress) -> None:
         """Compute what the frozen part of the encoder makes of every view of every image, where it is not cached."""
+        assert isinstance(model.encoder, ImageEncoder), "captions are written from pictures"
+        if self.num_cut:
+            progress.say(f"{self.num_cut} captions of more than {self.settings.max_words} words are cut")
         encoder = model.encoder.fused()
         self._cache = FeatureCache(self._cache_folder, _cache_key(encoder), encoder.trunk_shape)
         wanted = {self._name(image.path, view): (image.path, view) for image in self.train for view in self.views}
@@ -83,15 +84,10 @@ class CaptionTask:
         progress.start("features", len(wanted))
         self._cache.complete(list(wanted), compute, advance=progress.advance)
 
-    def batches(self, *, size: int, phase: int, epoch: int) -> list[list[int]]:
-        """The images of each step of an epoch; a function of (seed, phase, epoch)."""
+    def batches(self, phase: Phase, *, number: int, epoch: int) -> list[list[int]]:
         longest = [max(len(caption) for caption in image) + 1 for image in self.captions]
-        order = bucketed_batches(longest, seed=self.seed + phase, epoch=epoch, batch_size=size)
+        order = bucketed_batches(longest, seed=self.seed + number, epoch=epoch, batch_size=phase.batch)
         return [batch.tolist() for batch in order]
-
-    def targets(self, images: Sequence[int]) -> CaptionBatch:
-        """The captions of a step, laid out."""
-        return assemble_captions([self.captions[image] for image in images])
 
     def annotate(self, model: EncoderDecoder, images: Sequence[int], *, phase: int, epoch: int) -> Annotations:
         """Annotations of training images, each in the view that (seed, phase, epoch, image) draws for it."""
@@ -102,7 +98,7 @@ class CaptionTask:
             names.append(self._name(self.train[image].path, views[int(draw) % len(views)]))
         return self._annotate(model, names)
 
-    def validate(self, model: EncoderDecoder, options: SearchOptions, progress: Progress) -> CaptionScores:
+    def validate(self, model: EncoderDecoder, options: SearchOptions, progress: Progress) -> dict[str, Any]:
         """Caption the validation images with real search, on words, and score the words."""
         said = []
         progress.start("validation", len(self.validation))
@@ -113,13 +109,13 @@ class CaptionTask:
             found = search(model.decoder, annotations, options, tokens=SpecialTokens())
             said += [self.codec.decode(hypotheses[0].tokens) for hypotheses in found]
             progress.advance(len(paths))
-        return score_captions(said, self.validation.captions)
+        return score_captions(said, self.validation.captions).as_dict()
 
     def rewards(self, settings: SelfCritical) -> CaptionRewards:
-        """The judge of self-critical training."""
         return CaptionRewards(self.captions, settings)
 
     def _annotate(self, model: EncoderDecoder, names: Sequence[str]) -> Annotations:
+        assert isinstance(model.encoder, ImageEncoder), "captions are written from pictures"
         assert self._cache is not None, "prepare comes first"
         features = torch.from_numpy(self._cache.rows(names)).float()
         return model.bridged(model.encoder.tail(features))

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from regard.encoders.image import ImageEncoder
 from regard.errors import Interrupted, ModelError
 from regard.model import EncoderDecoder
-from regard.training.captions import CaptionTask
 from regard.training.checkpoint import (
     Position,
     load_checkpoint,
@@ -34,6 +34,7 @@ from regard.training.objectives import Objective, build_objective
 from regard.training.parameters import RunningAverage, Swapped, load_tensors, named_tensors
 from regard.training.progress import Progress
 from regard.training.recipe import OptimSettings, Phase, Recipe
+from regard.training.task import Task
 
 CHECKPOINT = "checkpoint.safetensors"
 CHECKPOINT_SECONDS = 120.0
@@ -66,7 +67,7 @@ class Trainer:
     def __init__(
         self,
         recipe: Recipe,
-        task: CaptionTask,
+        task: Task,
         model: EncoderDecoder,
         folder: Path,
         *,
@@ -98,11 +99,11 @@ class Trainer:
             self._log.close()
         position = self._position
         assert position.best is not None, "every phase ends with a validation"
-        return Outcome(self.folder, self.recipe.metric, position.best, position.best_epoch, position.seconds)
+        return Outcome(self.folder, self.recipe.judged_by, position.best, position.best_epoch, position.seconds)
 
     def _run_phase(self, phase: Phase, restored: dict[str, Tensor]) -> None:
         for parameter in self._encoder_parameters:
-            parameter.requires_grad_(phase.optim.encoder_lr > 0)
+            parameter.requires_grad_(_encoder_rate(self.model, phase.optim) > 0)
         optimizer = _build_optimizer(self.model, phase.optim)
         average = RunningAverage(self.model, phase.average) if phase.average else None
         if restored:
@@ -121,7 +122,7 @@ class Trainer:
         self, phase: Phase, objective: Objective, optimizer: torch.optim.Optimizer, average: RunningAverage | None
     ) -> None:
         position = self._position
-        batches = self.task.batches(size=phase.batch, phase=position.phase, epoch=position.epoch)
+        batches = self.task.batches(phase, number=position.phase, epoch=position.epoch)
         total_steps = phase.epochs * len(batches)
         self._progress.start(f"epoch {position.epochs + 1}", len(batches), done=position.batch)
         self.model.train()
@@ -161,9 +162,9 @@ class Trainer:
         weights = named_tensors(self.model) if average is None else average.tensors
         with Swapped(self.model, weights):
             self.model.eval()
-            scores = self.task.validate(self.model, self.recipe.search, self._progress).as_dict()
+            scores = self.task.validate(self.model, self.recipe.search, self._progress)
             position.epoch, position.epochs, position.batch = position.epoch + 1, position.epochs + 1, 0
-            score = float(scores[self.recipe.metric])
+            score = float(scores[self.recipe.judged_by])
             position.stale = 0 if position.phase_best is None or score > position.phase_best else position.stale + 1
             position.phase_best = max(score, position.phase_best or -math.inf)
             if position.best is None or score > position.best:
@@ -175,7 +176,7 @@ class Trainer:
         self._log.write(
             "epoch", position.epochs, {"phase": position.phase, "objective": phase.objective, **numbers, **scores}
         )
-        self._progress.say(_summary(position, phase, numbers, scores, self.recipe.metric))
+        self._progress.say(_summary(position, phase, numbers, scores, self.recipe.judged_by))
 
     def _end_phase(self, average: RunningAverage | None) -> None:
         """The next phase begins from the weights that were judged."""
@@ -228,10 +229,16 @@ def _build_optimizer(model: EncoderDecoder, settings: OptimSettings) -> torch.op
     inside = {id(parameter) for parameter in encoder}
     rest = [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in inside]
     groups = [{"params": rest, "share": 1.0}]
-    if encoder and settings.encoder_lr:
-        groups.append({"params": encoder, "share": settings.encoder_lr / settings.lr})
+    if encoder:
+        groups.append({"params": encoder, "share": _encoder_rate(model, settings) / settings.lr})
     betas = (settings.betas[0], settings.betas[1])
     return torch.optim.AdamW(groups, lr=settings.lr, betas=betas, weight_decay=settings.weight_decay, foreach=True)
+
+
+def _encoder_rate(model: EncoderDecoder, settings: OptimSettings) -> float:
+    if settings.encoder_lr is not None:
+        return settings.encoder_lr
+    return 0.0 if isinstance(model.encoder, ImageEncoder) else settings.lr
 
 
 def _set_rates(optimizer: torch.optim.Optimizer, settings: OptimSettings, *, step: int, total: int) -> None:

@@ -13,7 +13,6 @@ from regard.decoders.base import Decoder, Trace
 from regard.model import EncoderDecoder
 from regard.search import SpecialTokens, sample_captions
 from regard.text.vocabulary import BOS
-from regard.training.captions import CaptionTask
 from regard.training.checkpoint import Position
 from regard.training.losses import (
     MovingBaseline,
@@ -24,6 +23,7 @@ from regard.training.losses import (
     real_tokens,
 )
 from regard.training.recipe import Phase
+from regard.training.task import Task
 
 HARD_ENTROPY = 0.002
 """λ_e of hard attention."""
@@ -32,7 +32,7 @@ HARD_ENTROPY = 0.002
 class Objective(ABC):
     """Makes the loss of one step."""
 
-    def __init__(self, phase: Phase, task: CaptionTask, model: EncoderDecoder, *, number: int) -> None:
+    def __init__(self, phase: Phase, task: Task, model: EncoderDecoder, *, number: int) -> None:
         self.phase, self.task, self.model, self.number = phase, task, model, number
 
     @property
@@ -56,9 +56,7 @@ class Objective(ABC):
 class CrossEntropy(Objective):
     """Teacher forcing, with the penalties that attention has."""
 
-    def __init__(
-        self, phase: Phase, task: CaptionTask, model: EncoderDecoder, *, number: int, position: Position
-    ) -> None:
+    def __init__(self, phase: Phase, task: Task, model: EncoderDecoder, *, number: int, position: Position) -> None:
         super().__init__(phase, task, model, number=number)
         self._position = position
 
@@ -92,7 +90,7 @@ class SelfCriticalObjective(Objective):
     training") in place of the greedy caption, which saves a decode a step.
     """
 
-    def __init__(self, phase: Phase, task: CaptionTask, model: EncoderDecoder, *, number: int) -> None:
+    def __init__(self, phase: Phase, task: Task, model: EncoderDecoder, *, number: int) -> None:
         super().__init__(phase, task, model, number=number)
         self._rewards = task.rewards(phase.self_critical)
 
@@ -139,9 +137,7 @@ class SelfCriticalObjective(Objective):
         return rewards - others, float(rewards.mean())
 
 
-def build_objective(
-    phase: Phase, task: CaptionTask, model: EncoderDecoder, *, seed: int, position: Position
-) -> Objective:
+def build_objective(phase: Phase, task: Task, model: EncoderDecoder, *, seed: int, position: Position) -> Objective:
     """The objective of a phase."""
     if phase.objective == "self_critical":
         return SelfCriticalObjective(phase, task, model, number=position.phase)

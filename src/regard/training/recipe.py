@@ -6,14 +6,16 @@ The phases run one after another on the same model. A recipe, its data and the l
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from regard.config import Settings, override, parse, read_yaml
+from regard.encoders.image import ImageEncoderSettings
 from regard.errors import ConfigError
 from regard.model import ModelSettings
 from regard.search import SearchOptions
+from regard.text.subwords import SubwordModel
 
 
 class CaptionData(Settings):
@@ -33,12 +35,30 @@ class CaptionData(Settings):
     """Longer training captions are cut, and the number of cut ones is reported."""
 
 
+class TranslationData(Settings):
+    """Where parallel sentences lie, and how they are cut into pieces."""
+
+    format: Literal["parallel"]
+    folder: str
+    source: str
+    """Language code of what is read, such as ``en``."""
+    target: str
+    """Language code of what is written."""
+    train: str = "train"
+    validation: str = "val"
+    subwords: SubwordModel = "bpe"
+    vocabulary: int = Field(8000, ge=1)
+    """Number of joint subwords of both languages."""
+    max_pieces: int = Field(80, ge=1)
+    """Longer training pairs are left out, and their number is reported."""
+
+
 class OptimSettings(Settings):
     """AdamW (Loshchilov & Hutter 2019) with linear warm-up, then a schedule."""
 
     lr: float = Field(1e-3, gt=0)
-    encoder_lr: float = Field(0.0, ge=0)
-    """Of the encoder's trainable layers; 0 keeps them as they are."""
+    encoder_lr: float | None = Field(None, ge=0)
+    """Of the encoder's trainable layers: 0 keeps them as they are; None means 0 for pictures, ``lr`` for sentences."""
     weight_decay: float = Field(0.01, ge=0)
     betas: list[float] = Field([0.9, 0.98], min_length=2, max_length=2)
     warmup: int = Field(150, ge=0)
@@ -64,7 +84,9 @@ class Phase(Settings):
     objective: Literal["cross_entropy", "self_critical"] = "cross_entropy"
     epochs: int = Field(ge=1)
     batch: int = Field(40, ge=1)
-    """Images a step, with all their captions."""
+    """Inputs a step; an image with all its captions is one."""
+    tokens: int | None = Field(None, ge=1)
+    """In place of ``batch``: target tokens a step at most, padding included; for translation."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     doubly_stochastic: float = Field(0.0, ge=0)
     """λ of the penalty Σ_i (1 − Σ_t α_ti)² (Xu 2015, eq. 14)."""
@@ -83,18 +105,30 @@ class Recipe(Settings):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     seed: int = Field(0, ge=0)
-    data: CaptionData
+    data: Annotated[CaptionData | TranslationData, Field(discriminator="format")]
     model: ModelSettings
     phases: list[Phase] = Field(min_length=1)
-    metric: str = "cider"
-    """The validation score that chooses the best epoch."""
+    metric: str = ""
+    """The validation score that chooses the best epoch; empty for ``cider`` of captions and ``bleu`` of translations."""
     search: SearchOptions = SearchOptions()
     """How captions are searched in validation, and afterwards by default."""
 
+    @property
+    def judged_by(self) -> str:
+        """The name of the score that chooses the best epoch."""
+        return self.metric or ("cider" if isinstance(self.data, CaptionData) else "bleu")
+
     @model_validator(mode="after")
     def _agree(self) -> Recipe:
-        trainable = self.model.encoder.train_from is not None
-        if any(phase.optim.encoder_lr > 0 for phase in self.phases) and not trainable:
+        encoder = self.model.encoder
+        pictures = isinstance(encoder, ImageEncoderSettings)
+        if pictures != isinstance(self.data, CaptionData):
+            raise ConfigError(
+                f"data of format {self.data.format!r} cannot be read by the encoder {encoder.name!r}",
+                allowed="an image network for captions; recurrent or transformer for translation",
+            )
+        trainable = not isinstance(encoder, ImageEncoderSettings) or encoder.train_from is not None
+        if any((phase.optim.encoder_lr or 0) > 0 for phase in self.phases) and not trainable:
             raise ConfigError(
                 "optim.encoder_lr is above 0, but the whole encoder is frozen",
                 remedy="set model.encoder.train_from to the first layer that shall train",

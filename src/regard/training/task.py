@@ -1,0 +1,57 @@
+"""What the loop asks of a task; it knows neither pictures nor sentences."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from regard.annotations import Annotations
+from regard.data.batching import CaptionBatch, assemble_captions
+from regard.model import EncoderDecoder
+from regard.search import SearchOptions
+from regard.training.progress import Progress
+from regard.training.recipe import Phase, SelfCritical
+
+Reward = Callable[[int, Sequence[int]], float]
+"""The reward of a sequence of ids, its end included, for a training input."""
+
+
+class Task(ABC):
+    """Data, batches and judgement.
+
+    Attributes:
+        seed: of order and augmentation.
+        captions: for each training input the target id sequences, without ``<bos>`` and ``<eos>``.
+        vocabulary_size: number of target ids.
+        source_vocabulary_size: number of source ids; 0 where sources are pictures.
+    """
+
+    seed: int
+    captions: Sequence[Sequence[Sequence[int]]]
+    vocabulary_size: int
+    source_vocabulary_size: int = 0
+
+    @abstractmethod
+    def prepare(self, model: EncoderDecoder, progress: Progress) -> None:
+        """Do once what training and validation need of the model's frozen part."""
+
+    @abstractmethod
+    def batches(self, phase: Phase, *, number: int, epoch: int) -> list[list[int]]:
+        """The training inputs of each step of an epoch; a function of (seed, number of the phase, epoch)."""
+
+    def targets(self, inputs: Sequence[int]) -> CaptionBatch:
+        """What is to be written for these training inputs, laid out."""
+        return assemble_captions([self.captions[each] for each in inputs])
+
+    @abstractmethod
+    def annotate(self, model: EncoderDecoder, inputs: Sequence[int], *, phase: int, epoch: int) -> Annotations:
+        """Annotations of training inputs."""
+
+    @abstractmethod
+    def validate(self, model: EncoderDecoder, options: SearchOptions, progress: Progress) -> dict[str, Any]:
+        """Search for every validation input and score the words: numbers by name, and their signature."""
+
+    @abstractmethod
+    def rewards(self, settings: SelfCritical) -> Reward:
+        """The judge of self-critical training."""

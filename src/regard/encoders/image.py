@@ -50,6 +50,9 @@ class ImageEncoderSettings(Settings):
     """``pretrained`` for the published weights, or a .pth or .safetensors file; None for fresh random weights."""
     train_from: str | None = None
     """The first layer that learns; None freezes the whole network."""
+    folded: bool = False
+    """Fold the batch norms into the convolutions: the same function with fewer numbers and less work. Layers that learn
+    then learn without batch norms."""
 
     @field_validator("name")
     @classmethod
@@ -177,6 +180,8 @@ class ImageEncoder(nn.Module):
 
     def _cut(self, pixels: Tensor) -> Tensor:
         """Pictures [batch, n · size, n · size, 3] to tiles [batch · n · n, size, size, 3], row by row."""
+        side = self.picture_size
+        assert pixels.shape[1:3] == (side, side), f"prepared pictures are {side} × {side}, not {tuple(pixels.shape)}"
         if self.settings.form == "grid":
             return pixels
         size, tiles = self.settings.size, self._tiles
@@ -236,5 +241,7 @@ class ImageEncoder(nn.Module):
 
 def _network(settings: ImageEncoderSettings, progress: Progress | None) -> ConvNet:
     if settings.weights is None:
-        return build_network(settings.name)
-    return load_network(settings.name, weights=settings.weights, progress=progress)
+        network = build_network(settings.name)
+    else:
+        network = load_network(settings.name, weights=settings.weights, progress=progress)
+    return network.fused() if settings.folded else network

@@ -210,11 +210,12 @@ def unknown_name(kind: str, given: str, allowed: Iterable[str], *, owner: str = 
 
 
 def initialise(network: nn.Module) -> None:
-    """Draw fresh weights: normal with variance 2 / fan-out for convolutions (He et al. 2015, equation 14), 0.01 for the
-    classifier, and the identity for batch norms."""
+    """Draw fresh weights: normal with variance 2 / fan-out for convolutions (He et al. 2015, equation 14), with a
+    deviation of 0.01 for the classifier; batch norms begin as the identity already."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            fan_out = math.prod(module.kernel_size) * module.out_channels // module.groups
+            nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
         elif isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=0.01)
         if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:

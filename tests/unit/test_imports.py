@@ -20,7 +20,7 @@ LAYERS = (
     {"encoders", "decoders"},
     {"model", "search"},
     {"training", "metrics", "explain"},
-    {"bundle", "pipeline"},
+    {"precision", "bundle", "pipeline"},
     {"cli", "serve", "__main__"},
 )
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}

@@ -1,0 +1,58 @@
+"""How a caller changes a model's own way of searching for one call."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from regard.config import parse
+from regard.errors import ConfigError
+from regard.search import SearchOptions
+
+USUAL_ALTERNATIVES = 3
+"""How many alternatives are given unless told otherwise, where the beam holds so many."""
+
+
+class SearchChanges(TypedDict, total=False):
+    """The options of :class:`regard.search.SearchOptions` by name; those left out are the model's own."""
+
+    beam: int
+    max_length: int
+    min_length: int
+    length_normalisation: float
+    no_repeat: int | None
+    groups: int
+    diversity: float
+    samples: int | None
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+    seed: int
+
+
+def changed_options(own: SearchOptions, changes: SearchChanges, *, alternatives: int | None = None) -> SearchOptions:
+    """The options of one call.
+
+    Args:
+        own: the model's.
+        changes: what the caller wants otherwise. With ``samples``, the options of the model's beam do not apply.
+        alternatives: how many texts are wanted beside the best; None for the usual number, or all other samples.
+
+    Raises:
+        ConfigError: an option is unknown or out of range, or options contradict each other.
+    """
+    values = own.model_dump(exclude={"alternatives"})
+    if changes.get("samples") is not None:
+        values = {name: values[name] for name in ("max_length", "min_length", "length_normalisation", "no_repeat")}
+    options = parse(SearchOptions, {**values, **changes}, origin="the options of this call")
+    if options.samples is not None:
+        if alternatives is not None:
+            raise ConfigError("alternatives has no effect with samples", remedy="every sample is given")
+        return options
+    others = min(USUAL_ALTERNATIVES, options.beam - 1) if alternatives is None else alternatives
+    if not 0 <= others < options.beam:
+        raise ConfigError(
+            f"{others} alternatives beside the best of a beam of {options.beam}",
+            allowed=f"0 to {options.beam - 1}",
+            remedy="raise beam",
+        )
+    return options.model_copy(update={"alternatives": others + 1})

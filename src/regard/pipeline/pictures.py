@@ -1,0 +1,72 @@
+"""Pictures for a network, read ahead of it: while one batch is looked at, threads decode the next."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from PIL.Image import Resampling
+from torch import Tensor
+
+from regard.annotations import Regions
+from regard.data.images import ImageSource, Pixels, load_image
+from regard.encoders.image import ImageEncoder
+from regard.errors import ImageError
+
+DISPLAY_SIDE = 1200
+"""The longest side in pixels of the photo that a result carries for showing."""
+READERS = 2
+
+Given = TypeVar("Given")
+Got = TypeVar("Got")
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One picture, ready.
+
+    Attributes:
+        path: its name, as the user gave it.
+        pixels: uint8 [H, W, 3], what the network looks at.
+        regions: where its annotations lie in the original.
+        photo: the original for showing, at most :data:`DISPLAY_SIDE` pixels long.
+    """
+
+    path: str
+    pixels: Tensor
+    regions: Regions
+    photo: Pixels
+
+
+def read_picture(source: ImageSource, encoder: ImageEncoder) -> Picture | ImageError:
+    """Read and resize one picture; what is wrong with it is returned, so that it can take its place in a batch."""
+    try:
+        # a JPEG is decoded at no less than twice the hint, which serves the network and the eye
+        photo = load_image(source, hint=max(encoder.picture_size, DISPLAY_SIDE // 2))
+    except ImageError as error:
+        return error
+    pixels, frame = encoder.prepare(photo)
+    shown = photo.image
+    if max(shown.size) > DISPLAY_SIDE:
+        shown = shown.copy()
+        shown.thumbnail((DISPLAY_SIDE, DISPLAY_SIDE), Resampling.LANCZOS)
+    return Picture(photo.path, pixels, encoder.regions(frame), np.asarray(shown))
+
+
+def ahead(read: Callable[[Given], Got], sources: Iterable[Given], *, count: int) -> Iterator[Got]:
+    """``read`` of each source, in order, up to ``count`` of them begun before they are asked for."""
+    pool = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="regard-reader")
+    waiting: deque[Future[Got]] = deque()
+    try:
+        for source in sources:
+            waiting.append(pool.submit(read, source))
+            if len(waiting) > count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

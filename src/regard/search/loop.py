@@ -87,7 +87,7 @@ def _run(
             each(scores, live)
         choice = chooser.choose(scores, live)
         trail.add(live.inputs, choice, step.weights)
-        ended = (choice.tokens == tokens.eos) & (choice.alive)
+        ended = (choice.tokens == tokens.eos) & choice.alive
         shortlist.add(ended, live, rows=choice.parents, totals=choice.totals, finished=True)
         _keep_unfinished(shortlist, live, chooser.stuck(live, choice))
         live = live.follow(choice, eos=tokens.eos)

@@ -37,7 +37,8 @@ class SearchOptions(Settings):
     alternatives: int = Field(1, ge=1)
     """How many hypotheses of the beam are returned for each input, best first."""
     groups: int = Field(1, ge=1)
-    """Diverse beam search: the beam is split into so many groups that avoid each other's words."""
+    """Diverse beam search: the beam is split into so many groups that avoid each other's words. Two groups may still
+    find the same sentence."""
     diversity: float = Field(0.5, ge=0)
     """λ of diverse beam search: what a word costs for each time an earlier group chose it at the same step."""
     samples: int | None = Field(None, ge=1)

@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
+from regard.cli.caption import caption
 from regard.cli.classify import classify
 from regard.cli.data import data
+from regard.cli.demo import demo
 from regard.cli.doctor import doctor
+from regard.cli.models import models
 from regard.cli.report import say
 
 app = typer.Typer(
@@ -30,9 +33,12 @@ def regard(
     if show_version:
         say(version("regard"))
     elif context.invoked_subcommand is None:
-        say(context.get_help())
+        typer.echo(context.get_help())
 
 
+app.command()(caption)
 app.command()(classify)
 app.add_typer(data, name="data")
+app.command()(demo)
 app.command()(doctor)
+app.command()(models)

@@ -5,6 +5,7 @@ Where standard error is no terminal there are no bars, only the lines worth keep
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -12,22 +13,37 @@ if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
 
-def _progress(*columns: ProgressColumn) -> Progress:
+def _progress(*columns: ProgressColumn, hidden: bool = False) -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     title, bar, left = TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn()
-    return Progress(title, bar, *columns, left, console=console, disable=not console.is_terminal, transient=True)
+    return Progress(
+        title,
+        bar,
+        *columns,
+        left,
+        console=console,
+        disable=hidden or not console.is_terminal,
+        transient=True,
+        redirect_stdout=False,  # results go where standard output goes, not among the bars
+    )
 
 
 class Bars:
-    """One bar after another; what :class:`regard.training.progress.Progress` asks for."""
+    """One bar after another; what :class:`regard.training.progress.Progress` asks for.
 
-    def __init__(self) -> None:
+    Args:
+        beside_results: results are printed meanwhile. Where both are seen on one terminal, the lines of the results
+            show how the work goes, and a bar among them would only disturb.
+    """
+
+    def __init__(self, *, beside_results: bool = False) -> None:
         from rich.progress import MofNCompleteColumn, TextColumn
 
-        self._progress = _progress(MofNCompleteColumn(), TextColumn("{task.fields[note]}", markup=False))
+        counts, note = MofNCompleteColumn(), TextColumn("{task.fields[note]}", markup=False)
+        self._progress = _progress(counts, note, hidden=beside_results and sys.stdout.isatty())
 
     def __enter__(self) -> Self:
         self._progress.start()

@@ -10,11 +10,12 @@ from typing import Any
 
 from regard.cli.options import AsJson
 from regard.cli.report import say, say_json, table
+from regard.errors import ModelError
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Show versions, processor, packages and folders: what to put into a bug report."""
-    findings = {"regard": metadata.version("regard"), **_machine(), "packages": _packages()}
+    """Show versions, processor, packages, folders and models: what to put into a bug report."""
+    findings = {"regard": metadata.version("regard"), **_machine(), "packages": _packages(), "models": _models()}
     if as_json:
         say_json(findings)
         return
@@ -52,6 +53,20 @@ def _installed(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _models() -> dict[str, str]:
+    """Whether each shipped model loads: ``ready``, or why not."""
+    from regard.bundle import SHIPPED, load_bundle, shipped_models
+
+    states = {}
+    for name in shipped_models():
+        try:
+            load_bundle(SHIPPED / name)
+            states[name] = "ready"
+        except ModelError as error:
+            states[name] = str(error)
+    return states
 
 
 def _rows(findings: dict[str, Any], prefix: str = "") -> list[tuple[str, ...]]:

@@ -2,8 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from regard.config import override
+
+if TYPE_CHECKING:
+    from regard.pipeline import SearchChanges
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line, instead of lines for people.")]
+Beam = Annotated[
+    int | None, typer.Option(min=1, help="Hypotheses kept in the search; 1 is greedy; the model's own unless given.")
+]
+Alternatives = Annotated[
+    int | None, typer.Option(min=0, help="How many other texts to give with the best; 3 unless given.")
+]
+Prefix = Annotated[str, typer.Option(metavar="TEXT", help="How the text must begin.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any option of the search, such as no_repeat=2, or samples=4 with temperature=0.8. Repeatable.",
+    ),
+]
+Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads to use; all cores unless given.")]
+Save = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH",
+        help="Also save: to a page (.html), a picture (.png) or data (.json), or all of them for each in a folder.",
+    ),
+]
+
+
+def search_changes(beam: int | None, assignments: Sequence[str] | None) -> SearchChanges:
+    """What the options ``--beam`` and ``--set`` change in a model's own search; checked where it is used.
+
+    Raises:
+        ConfigError: an assignment is none.
+    """
+    values = override({} if beam is None else {"beam": beam}, assignments or [])
+    return cast("SearchChanges", values)

@@ -13,7 +13,7 @@ from regard.errors import ImageError
 
 Photos = Annotated[
     list[str],
-    typer.Argument(metavar="PATH...", help="Photos, folders of photos, or quoted patterns such as 'holiday/*.jpg'."),
+    typer.Argument(metavar="PATH", help="Photos, folders of photos, or quoted patterns such as 'holiday/*.jpg'."),
 ]
 
 

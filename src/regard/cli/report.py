@@ -11,8 +11,8 @@ import typer
 
 
 def say(line: str) -> None:
-    """One line of a result."""
-    typer.echo(line)
+    """One line of a result; ends of lines in it, as a file name may hold, become spaces."""
+    typer.echo(" ".join(line.splitlines()))
 
 
 def say_json(value: Any) -> None:

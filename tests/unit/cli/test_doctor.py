@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 import torch
@@ -35,3 +37,15 @@ def test_a_missing_package_is_said_to_be_missing(
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert lines["packages.scikit-image"] == "none"
     assert lines["packages.torch"] == torch.__version__
+
+
+def test_a_damaged_model_is_told_apart(
+    shipped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(shipped, tmp_path / "models")
+    (tmp_path / "models" / "speaker" / "weights.safetensors").write_bytes(b"\0")
+    monkeypatch.setattr("regard.bundle.SHIPPED", tmp_path / "models")
+    assert main(["doctor", "--json"]) == 0
+    models = json.loads(capsys.readouterr().out)["models"]
+    assert models["looker"] == "ready"
+    assert "weights.safetensors" in models["speaker"]

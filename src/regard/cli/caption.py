@@ -1,0 +1,81 @@
+"""``regard caption``: photos described, each word with where it looked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from regard.cli.bars import Bars
+from regard.cli.options import Alternatives, AsJson, Beam, Changes, Prefix, Save, Threads, search_changes
+from regard.cli.photos import Photos, find_photos
+from regard.cli.report import say, say_error, say_json
+from regard.cli.saving import Saver
+from regard.errors import ImageError
+
+if TYPE_CHECKING:
+    from regard.explain.results import Caption
+
+CaptionModel = Annotated[
+    str, typer.Option(metavar="NAME", help="A model by name (see: regard models), or the folder of a model or a run.")
+]
+
+
+def caption(
+    photos: Photos,
+    model: CaptionModel = "flickr8k",
+    beam: Beam = None,
+    alternatives: Alternatives = None,
+    prefix: Prefix = "",
+    changes: Changes = None,
+    threads: Threads = None,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """Describe photos, one line a photo. What cannot be read is said on standard error; then the exit status is 1."""
+    from regard.pipeline import load
+
+    search = search_changes(beam, changes)
+    found = list(find_photos(photos))
+    saver = None if save is None else Saver(save, count=len(found))
+    paths = [each for each in found if isinstance(each, str)]
+    captioner = load(model, threads=threads)
+    results = captioner.caption_many(paths, prefix=prefix, alternatives=alternatives, **search)
+    if not show_captions(in_place(found, results), count=len(found), saver=saver, as_json=as_json):
+        raise typer.Exit(1)
+
+
+def in_place(
+    found: Sequence[str | ImageError], results: Iterator[Caption | ImageError]
+) -> Iterator[Caption | ImageError]:
+    """The results of the paths among ``found``, with the errors among them where they were."""
+    for each in found:
+        yield each if isinstance(each, ImageError) else next(results)
+
+
+def show_captions(results: Iterator[Caption | ImageError], *, count: int, saver: Saver | None, as_json: bool) -> bool:
+    """Print and save captions as they come, and say whether all photos could be read."""
+    all_read = True
+    with Bars(beside_results=True) as bars:
+        bars.start("captions", count)
+        for result in results:
+            if isinstance(result, ImageError):
+                say_error(result)
+                all_read = False
+            else:
+                _show(result, saver, as_json=as_json)
+            bars.advance(1)
+    if saver is not None:
+        saver.finish()
+    return all_read
+
+
+def _show(caption: Caption, saver: Saver | None, *, as_json: bool) -> None:
+    if as_json:
+        say_json(caption.to_dict())
+    else:
+        say(f"{caption.path}: {caption.text}")
+    if saver is not None:
+        saver.add(caption, Path(caption.path).stem)

@@ -1,0 +1,45 @@
+"""Two models too small to say anything sensible, saved as models are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from regard.bundle import Bundle, save_bundle
+from regard.decoders.attend import AttendSettings
+from regard.encoders.image import ImageEncoderSettings
+from regard.encoders.recurrent import RecurrentSettings
+from regard.model import EncoderDecoder, ModelSettings
+from regard.search import SearchOptions
+from regard.text import WordCodec
+
+DECODER = AttendSettings(embedding=8, hidden=8, attention=8)
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of saved models: the captioner ``looker`` and the translator ``speaker``."""
+    folder = tmp_path_factory.mktemp("models")
+    torch.manual_seed(3)
+    codec = WordCodec.train(["a red cat sits on a small mat", "two dogs run over the wet grass"], minimum_count=1)
+    search = SearchOptions(beam=3, max_length=6)
+    picture = ModelSettings(
+        encoder=ImageEncoderSettings(weights=None, size=64, layer="stage3"),
+        decoder=DECODER,
+    )
+    captioner = EncoderDecoder(picture, vocabulary_size=codec.size).eval()
+    metrics = {"data": "red squares", "bleu4": 12.34, "cider": 56.78, "signature": "none"}
+    save_bundle(Bundle(captioner, codec, search, metrics=metrics), folder / "looker")
+    sentence = ModelSettings(encoder=RecurrentSettings(embedding=8, hidden=8), decoder=DECODER)
+    translator = EncoderDecoder(sentence, vocabulary_size=codec.size, source_vocabulary_size=codec.size).eval()
+    save_bundle(Bundle(translator, codec, search, languages=("en", "de")), folder / "speaker")
+    return folder
+
+
+@pytest.fixture
+def only_shipped(shipped: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same folder, in the place of the models that ship with the package."""
+    monkeypatch.setattr("regard.bundle.SHIPPED", shipped)
+    return shipped

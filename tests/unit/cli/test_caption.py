@@ -1,0 +1,122 @@
+"""``regard caption`` says one line a photo, in order, and goes on after what it cannot read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from regard.cli import main
+
+pytestmark = pytest.mark.usefixtures("only_shipped")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two photos of unlike sizes, and between them files that are none."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    random = np.random.default_rng(5)
+    Image.fromarray(random.integers(0, 256, (90, 50, 3), np.uint8)).save(folder / "a.jpg")
+    (folder / "b.jpg").write_bytes(b"")
+    (folder / "c.txt").write_text("words")
+    (folder / "d.png").write_bytes((folder / "a.jpg").read_bytes()[:300])
+    Image.fromarray(random.integers(0, 256, (40, 130), np.uint8)).save(folder / "e.png")
+    return folder
+
+
+def test_every_photo_is_a_line_and_every_other_file_an_error(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["caption", "--model", "looker", str(photos), str(photos / "gone.jpg")]) == 1
+    out, err = capsys.readouterr()
+    assert [Path(line.partition(": ")[0]).name for line in out.splitlines()] == ["a.jpg", "e.png"]
+    reasons = [line.removeprefix(f"error: {photos}/") for line in err.splitlines()]
+    assert [reason.partition(":")[0] for reason in reasons] == ["b.jpg", "c.txt", "d.png", "gone.jpg"]
+    assert all(line.startswith("error: ") for line in err.splitlines())
+
+
+def test_json_tells_everything(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pattern = str(photos / "[ae].*")
+    assert main(["caption", "--model", "looker", "--json", "--beam", "4", "--set", "min_length=2", pattern]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [Path(each["path"]).name for each in lines] == ["a.jpg", "e.png"]
+    for each in lines:
+        assert set(each) == {"path", "text", "score", "words", "alternatives"}
+        assert each["text"] == " ".join(word["word"] for word in each["words"])
+        assert len(each["words"]) >= 2
+        for word in each["words"]:
+            assert 0 <= word["probability"] <= 1
+            assert sum(map(sum, word["weights"])) == pytest.approx(1, abs=1e-6)
+        assert {"text", "score"} == set(each["alternatives"][0])
+
+
+def test_a_folder_gets_a_page_a_picture_and_data_for_each(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    twin = photos / "more" / "a.jpg"
+    twin.parent.mkdir()
+    twin.write_bytes((photos / "a.jpg").read_bytes())
+    out = photos.parent / "out"
+    words = ["caption", "--model", "looker", str(photos / "a.jpg"), str(twin), "--save", str(out)]
+    assert main(words) == 0
+    names = {path.name for path in out.iterdir()}
+    assert names == {f"{name}{suffix}" for name in ("a", "a-2") for suffix in (".html", ".png", ".json")}
+    assert json.loads((out / "a-2.json").read_text())["path"] == str(twin)
+    assert capsys.readouterr().err == f"saved in {out}\n"
+
+
+@pytest.mark.parametrize(("count", "kind"), [(1, dict), (2, list)])
+def test_a_json_file_holds_one_result_or_a_list(count: int, kind: type, photos: Path, tmp_path: Path) -> None:
+    chosen = [str(photos / "a.jpg"), str(photos / "e.png")][:count]
+    target = tmp_path / "deep" / "out.json"
+    assert main(["caption", "--model", "looker", *chosen, "--save", str(target)]) == 0
+    assert type(json.loads(target.read_text())) is kind
+
+
+def test_one_page_holds_all_photos(photos: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert main(["caption", "--model", "looker", str(photos / "[ae].*"), "--save", str(page)]) == 0
+    text = page.read_text()
+    assert "a.jpg" in text
+    assert "e.png" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (["--model", "lookr"], "did you mean 'looker'?"),
+        (["--set", "beam_size=3"], "did you mean 'beam'?"),
+        (["--set", "beam"], "is not an assignment"),
+        (["--set", "beam=0"], "beam: input should be greater than or equal to 1"),
+        (["--prefix", "purple"], "does not know the word 'purple'"),
+        (["--save", "x.pdf"], "allowed: .html, .png, .json"),
+        (["--alternatives", "9"], "raise beam"),
+    ],
+)
+def test_a_wrong_option_is_one_line_before_any_work(
+    options: list[str], part: str, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["caption", "--model", "looker", str(photos / "a.jpg"), *options]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert part in err
+    assert err.count("\n") == 1
+
+
+def test_several_photos_do_not_fit_one_png(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = photos.parent / "x.png"
+    assert main(["caption", "--model", "looker", str(photos / "[ae].*"), "--save", str(target)]) == 1
+    assert "a PNG holds one result" in capsys.readouterr().err
+    assert not target.exists()
+
+
+def test_the_words_begin_as_asked(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["caption", "--model", "looker", str(photos / "a.jpg"), "--prefix", "two dogs"]) == 0
+    assert ": two dogs" in capsys.readouterr().out
+
+
+def test_a_strange_file_name_stays_one_line(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    strange = photos / "line\nbreak.jpg"
+    strange.write_bytes((photos / "a.jpg").read_bytes())
+    assert main(["caption", "--model", "looker", str(strange)]) == 0
+    assert capsys.readouterr().out.count("\n") == 1

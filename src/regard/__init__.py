@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from regard.explain.results import Caption, TranslatedCaption, Translation
     from regard.model import EncoderDecoder
     from regard.pipeline import Captioner, load
-    from regard.pipeline import Captioner, load
     from regard.search import SearchOptions
 
     __version__: str
@@ -53,7 +52,6 @@ __all__ = [
 _HOMES = {
     "Annotations": "annotations",
     "Caption": "explain.results",
-    "Captioner": "pipeline",
     "Captioner": "pipeline",
     "EncoderDecoder": "model",
     "SearchOptions": "search",

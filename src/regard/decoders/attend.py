@@ -21,11 +21,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from regard.annotations import Annotations
-from regard.attention import Attended, Attention, HardAttention, Memory, ScoreName
+from regard.attention import Additive, Attended, Attention, Concat, Dot, HardAttention, Memory, Score, ScoreName
 from regard.config import Settings
 from regard.decoders.base import Decoder, State, Step, Trace
 from regard.decoders.cells import CellName, Hidden, build_cell, hidden_names
-from regard.decoders.unroll import active_blocks, stack_steps
+from regard.decoders.unroll import stack_steps
+from regard.kernels import use_reference
+from regard.kernels.attend import Operands, Walk, attend
+from regard.kernels.packing import Packing, pack_targets
 
 
 class AttendSettings(Settings):
@@ -88,33 +91,93 @@ class AttendDecoder(Decoder):
     def step(self, state: State, tokens: Tensor) -> Step:
         embedded = self.E(tokens)
         hidden, attended = self._advance(state.memory, state.rows, self.cell.project(0, embedded))
-        readout = self._readout(embedded, hidden["h"], attended.context)
+        looked = None if self.L_z is None else self.L_z(attended.context)
+        readout = self._readout(embedded, hidden["h"], looked)
         following = State(state.memory, hidden, state.length + 1)
         return Step(self.logits(readout), following, attended.weights)
 
     def trace(self, annotations: Annotations, tokens: Tensor, lengths: Tensor | None = None) -> Trace:
         batch, rows, time = tokens.shape
-        memory = self.attention.remember(annotations)
-        hidden: Hidden = {
-            name: value.unsqueeze(1).expand(-1, rows, -1) for name, value in self._initial(annotations).items()
-        }
-        embedded = self.embedding_dropout(self.E(tokens))
+        packing = pack_targets(lengths, batch=batch, rows=rows, time=time, device=tokens.device)
+        embedded, gates = self._read(packing.pack(tokens.unsqueeze(-1)).squeeze(-1))
+        if use_reference() or isinstance(self.attention, HardAttention):
+            h, looked, weights, log_choices = self._step_through(annotations, gates, packing)
+        else:
+            h, looked, weights = self._walk(annotations, gates, packing)
+            log_choices = None
+        readouts = packing.unpack(self._readout(embedded, h, looked))
+        return Trace(readouts, weights, log_choices)
+
+    def _read(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """E y and its share in the gates of tokens [tokens]; each word is multiplied once if dropout allows."""
+        if self.training and self.embedding_dropout.p:
+            embedded: Tensor = self.embedding_dropout(self.E(tokens))
+            return embedded, self.cell.project(0, embedded)
+        words, places = torch.unique(tokens, return_inverse=True)
+        embedded = self.E(words)
         gates = self.cell.project(0, embedded)
+        return embedded.index_select(0, places), gates.index_select(0, places)
+
+    def _walk(self, annotations: Annotations, gates: Tensor, packing: Packing) -> tuple[Tensor, Tensor | None, Tensor]:
+        """h and L_z z of all tokens, packed, and α [batch, rows, time, position]."""
+        memory, hidden = self.attention.remember(annotations), self._initial(annotations)
+        shared = _shared(memory.values, len(packing))
+        values = self.cell.project(1, memory.values) if shared else memory.values
+        first = {name: value.index_select(0, packing.first_inputs) for name, value in hidden.items()}
+        operands = Operands(
+            words=gates,
+            h=first["h"],
+            c=first.get("c"),
+            keys=memory.keys,
+            values=values,
+            weight_hh=self.cell.weight_hh,
+            bias_hh=self.cell.bias_hh,
+            W_c=None if shared else self.cell.columns(1),
+            w_beta=None if self.w_beta is None else self.w_beta.weight,
+            b_beta=None if self.w_beta is None else self.w_beta.bias,
+            **_query_operands(self.attention.score),
+        )
+        scale = self.attention.score.scale if isinstance(self.attention.score, Dot) else 1.0
+        walk = Walk(packing, self.settings.cell, mask=memory.mask, scale=scale)
+        h, weights, beta = attend(walk, operands)
+        return (
+            h,
+            self._looked(memory.values, weights if beta is None else weights * beta, packing),
+            packing.unpack(weights),
+        )
+
+    def _looked(self, values: Tensor, paid: Tensor, packing: Packing) -> Tensor | None:
+        """L_z z [tokens, embedding], of the weights times the gate [tokens, position]."""
+        if self.L_z is None:
+            return None
+        by_input = packing.to_inputs(paid)
+        if _shared(values, len(packing)):
+            return packing.from_inputs(by_input @ self.L_z(values))
+        looked: Tensor = self.L_z(packing.from_inputs(by_input @ values))
+        return looked
+
+    def _step_through(
+        self, annotations: Annotations, gates: Tensor, packing: Packing
+    ) -> tuple[Tensor, Tensor | None, Tensor, Tensor | None]:
+        """The same one step after the other, and log-probabilities of hard choices [batch, rows, time]."""
+        batch, rows, time = packing.shape
+        memory = self.attention.remember(annotations)
+        hidden = {name: value.unsqueeze(1) for name, value in self._initial(annotations).items()}
+        hidden = {name: value.expand(-1, rows, -1) for name, value in hidden.items()}
+        padded = packing.unpack(gates)
         states, looks = [], []
-        for t, (inputs, columns) in enumerate(active_blocks(lengths, batch=batch, rows=rows, time=time)):
-            if not inputs:
-                break
-            hidden = {name: value[:inputs, :columns] for name, value in hidden.items()}
-            hidden, attended = self._advance(memory.first(inputs), hidden, gates[:inputs, :columns, t])
+        for t, step in enumerate(packing.steps):
+            hidden = {name: value[: step.inputs, : step.columns] for name, value in hidden.items()}
+            block = padded[: step.inputs, : step.columns, t]
+            hidden, attended = self._advance(memory.first(step.inputs), hidden, block)
             states.append(hidden["h"])
             looks.append(attended)
         shape = {"batch": batch, "rows": rows, "time": time}
-        readouts = self._readout(
-            embedded, stack_steps(states, **shape), stack_steps([look.context for look in looks], **shape)
-        )
+        z = packing.pack(stack_steps([look.context for look in looks], **shape))
         choices = [look.log_choice for look in looks if look.log_choice is not None]
-        return Trace(
-            readouts,
+        return (
+            packing.pack(stack_steps(states, **shape)),
+            None if self.L_z is None else self.L_z(z),
             stack_steps([look.weights for look in looks], **shape),
             stack_steps(choices, **shape) if choices else None,
         )
@@ -136,9 +199,30 @@ class AttendDecoder(Decoder):
         hidden = self.cell.update(gates + self.cell.project(1, context), hidden)
         return hidden, Attended(context, look.weights, look.log_choice)
 
-    def _readout(self, embedded: Tensor, h: Tensor, z: Tensor) -> Tensor:
+    def _readout(self, embedded: Tensor, h: Tensor, looked: Tensor | None) -> Tensor:
         """E y_{t-1} + L_h h_t + L_z z_t, or L_h h_t alone without the deep output."""
-        readout: Tensor = self.L_h(self.dropout(h))
-        if self.L_z is not None:
-            readout = readout + embedded + self.L_z(z)
-        return self.dropout(readout)
+        readout = self.L_h(self.dropout(h))
+        if looked is not None:
+            readout = readout + embedded + looked
+        dropped: Tensor = self.dropout(readout)
+        return dropped
+
+
+def _shared(values: Tensor, num_tokens: int) -> bool:
+    """Whether multiplying values [batch, position, dim] with a matrix before they are mixed is less work.
+
+    Both ways take the product and the gradient of the matrix, of as many rows as there are positions or tokens; of
+    values that need no gradient themselves the first way ends there.
+    """
+    positions = values.shape[0] * values.shape[1]
+    return positions * (3 if values.requires_grad else 2) < num_tokens * 3
+
+
+def _query_operands(score: Score) -> dict[str, Tensor]:
+    match score:
+        case Additive():
+            return {"W_q": score.W.weight, "v": score.v}
+        case Concat():
+            return {"W_q": score.W.weight[:, : score.query_dim], "v": score.v}
+        case _:
+            return {}

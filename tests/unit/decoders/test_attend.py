@@ -94,7 +94,8 @@ def test_dropout_works_in_training_only(annotations, tokens):
     assert not torch.allclose(decoder(annotations, tokens)[0], decoder(annotations, tokens)[0])
 
 
-def test_what_has_ended_is_not_read(annotations, tokens):
+def test_what_has_ended_is_not_read(annotations, tokens, monkeypatch):
+    monkeypatch.setenv("REGARD_REFERENCE", "1")
     decoder = build()
     looks = []
     decoder.attention.register_forward_hook(lambda _, arguments, __: looks.append(tuple(arguments[0].shape[:2])))

@@ -1,0 +1,296 @@
+"""A recurrent network that looks before every step, over whole targets, with its gradient written out.
+
+    e_t = score(h_{t−1}, keys)      α_t = softmax(e_t)      β_t = σ(w_β h_{t−1} + b_β)
+    h_t = cell(words_t + W_c (β_t Σ_i α_ti value_i), h_{t−1})
+
+Stepping through autograd keeps every intermediate of every step and takes the gradient of each matrix as a sum of small
+products. Here the forward pass keeps the states, the gates and α; the backward pass walks back through time with the
+products that the recurrence needs, computes the scores' tanh again, and takes the gradient of each matrix as one
+product over all tokens. Under autocast the products are taken in its precision, with states and sums in float32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from regard.kernels.additive import AdditiveScorer
+from regard.kernels.packing import Packing, WalkStep
+from regard.kernels.recurrent import GruStep, Kept, LstmStep
+from regard.kernels.scores import DotScorer, Scorer
+
+
+class Operands(NamedTuple):
+    """What a walk is a function of.
+
+    Attributes:
+        words: [tokens, gates], what the words add to the gates, biases included; packed.
+        h, c: [rows, hidden], the first states of all rows that are read; c of an LSTM only.
+        keys: [batch, position, key_dim], projected.
+        values: [batch, position, dim] to mix; without ``W_c`` already as wide as the gates.
+        weight_hh, bias_hh: [gates, hidden], [gates].
+        W_c: [gates, dim], or None when the values come multiplied with it.
+        W_q: [key_dim, hidden], the projection of queries, or None when the state itself is the query.
+        v: [key_dim], of the additive score, or None for dot products.
+        w_beta, b_beta: [1, hidden] and [1], or None without gate.
+    """
+
+    words: Tensor
+    h: Tensor
+    c: Tensor | None
+    keys: Tensor
+    values: Tensor
+    weight_hh: Tensor
+    bias_hh: Tensor
+    W_c: Tensor | None = None
+    W_q: Tensor | None = None
+    v: Tensor | None = None
+    w_beta: Tensor | None = None
+    b_beta: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What a walk does not differentiate.
+
+    Attributes:
+        packing: the real tokens.
+        cell: the recurrent network.
+        mask: bool [batch, position], True on real positions, or None.
+        scale: of dot scores.
+    """
+
+    packing: Packing
+    cell: Literal["lstm", "gru"]
+    mask: Tensor | None = None
+    scale: float = 1.0
+
+
+def attend(walk: Walk, operands: Operands) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Read all tokens.
+
+    Returns:
+        h after each token [tokens, hidden], α before it [tokens, position], and β before it [tokens, 1] or None.
+    """
+    h, weights, beta = _Attend.apply(walk, *operands)  # type: ignore[no-untyped-call]
+    return h, weights, beta
+
+
+class _Attend(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, walk: Walk, *tensors: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        operands = Operands(*tensors)  # type: ignore[arg-type]
+        precision = _precision(operands)
+        with torch.autocast(operands.h.device.type, enabled=False):
+            seen = _walk_forward(_Ready(walk, operands, precision))
+        h = torch.cat([look.h for look in seen])
+        weights = torch.cat([look.weights for look in seen])
+        beta = None if operands.w_beta is None else torch.cat([look.beta for look in seen if look.beta is not None])
+        ctx.save_for_backward(h, weights, beta, *tensors)
+        ctx.walk, ctx.precision = walk, precision
+        ctx.kept, ctx.queries = [look.kept for look in seen], [look.query for look in seen]
+        ctx.set_materialize_grads(False)
+        return h, weights, beta
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        h, weights, beta, *tensors = ctx.saved_tensors
+        operands = Operands(*tensors)
+        with torch.autocast(operands.h.device.type, enabled=False):
+            ready = _Ready(ctx.walk, operands, ctx.precision)
+            seen = _Outputs(h, weights, beta, ctx.kept, ctx.queries)
+            return None, *_Backward(ready, seen, gradients).run()
+
+
+class _Precision(NamedTuple):
+    """Types of number: of products, and of states, sums and scores."""
+
+    products: torch.dtype
+    sums: torch.dtype
+
+
+def _precision(operands: Operands) -> _Precision:
+    device, own = operands.h.device.type, operands.weight_hh.dtype
+    products = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else own
+    return _Precision(products, own if own == torch.float64 else torch.float32)
+
+
+class _Ready:
+    """The operands of one walk in the precision that they are used in, and what is computed from them once."""
+
+    def __init__(self, walk: Walk, operands: Operands, precision: _Precision) -> None:
+        self.walk, self.operands = walk, operands
+        self.products, self.sums = precision
+        self.cell = LstmStep() if walk.cell == "lstm" else GruStep()
+        self.h, self.c = operands.h.to(self.sums), None if operands.c is None else operands.c.to(self.sums)
+        parts = [operands.weight_hh] if operands.W_q is None else [operands.weight_hh, operands.W_q]
+        self.of_state = torch.cat(parts).to(self.products)
+        self.num_gates = len(operands.weight_hh)
+        self.values = operands.values.to(self.products)
+        self.W_c = None if operands.W_c is None else operands.W_c.to(self.products)
+        self.w_beta = None if operands.w_beta is None else operands.w_beta.to(self.sums)
+        keys, v = operands.keys.to(self.sums), operands.v
+        self.scorer: Scorer = DotScorer(keys, walk.scale) if v is None else AdditiveScorer(keys, v.to(self.sums))
+
+    def product(self, left: Tensor, right: Tensor) -> Tensor:
+        """left · right, of a tensor in the precision of sums and a matrix that is ready."""
+        return torch.mm(left.to(self.products), right).to(self.sums)
+
+    def from_block_product(self, step: WalkStep, left: Tensor, right: Tensor) -> Tensor:
+        """The rows of a step [rows, ·], each multiplied with the matrix [·, ·] of its own input."""
+        block = torch.bmm(step.to_block(left.to(self.products)), right[: step.inputs])
+        return step.from_block(block).to(self.sums)
+
+
+class _Look(NamedTuple):
+    """What one step finds."""
+
+    h: Tensor
+    weights: Tensor
+    beta: Tensor | None
+    kept: Kept
+    query: Tensor
+
+
+def _walk_forward(ready: _Ready) -> list[_Look]:
+    h, c = ready.h, ready.c
+    looks = []
+    for step in ready.walk.packing.steps:
+        h, c = step.keep(h), None if c is None else step.keep(c)
+        product = ready.product(h, ready.of_state.t())
+        query = h if ready.operands.W_q is None else product[:, ready.num_gates :].contiguous()
+        weights = _weights(ready, step, query)
+        beta = None
+        mixed = ready.from_block_product(step, weights, ready.values)
+        if ready.w_beta is not None and ready.operands.b_beta is not None:
+            beta = torch.addmm(ready.operands.b_beta.to(ready.sums), h, ready.w_beta.t()).sigmoid_()
+            mixed.mul_(beta)
+        inputs = mixed if ready.W_c is None else ready.product(mixed, ready.W_c.t())
+        inputs.add_(ready.operands.words[step.tokens])
+        recurrent = product[:, : ready.num_gates].add_(ready.operands.bias_hh)
+        h, kept = ready.cell.forward(inputs, recurrent, h, c)
+        c = kept.c
+        looks.append(_Look(h, weights, beta, kept, query))
+    return looks
+
+
+def _weights(ready: _Ready, step: WalkStep, query: Tensor) -> Tensor:
+    """α, [rows, position]."""
+    scores = ready.scorer.scores(step.to_block(query))
+    if ready.walk.mask is not None:
+        scores.masked_fill_(~ready.walk.mask[: step.inputs].unsqueeze(1), float("-inf"))
+    return torch.softmax(step.from_block(scores), dim=-1)
+
+
+class _Outputs(NamedTuple):
+    """What a walk has found: h, α and β of all tokens; of each step, what the cell kept and the query."""
+
+    h: Tensor
+    weights: Tensor
+    beta: Tensor | None
+    kept: list[Kept]
+    queries: list[Tensor]
+
+
+class _Backward:
+    """The walk back. Gradients of what is multiplied with a matrix are written token by token and multiplied once."""
+
+    def __init__(self, ready: _Ready, seen: _Outputs, gradients: tuple[Tensor | None, ...]) -> None:
+        self.ready, self.seen = ready, seen
+        self.to_h, self.to_weights, self.to_beta = gradients
+        self.packing = ready.walk.packing
+        tokens, gates = len(self.packing), ready.num_gates
+        self.h_before = torch.cat([ready.h, seen.h]).index_select(0, self.packing.before())
+        new = ready.of_state.new_empty
+        self.to_products = new(tokens, len(ready.of_state))  # with the state: the gates and the query
+        self.to_inputs = self.to_products[:, :gates] if ready.walk.cell == "lstm" else new(tokens, gates)
+        self.to_mixed = self.to_inputs if ready.W_c is None else new(tokens, ready.values.shape[-1])  # times β
+        self.to_gate = None if seen.beta is None else torch.empty_like(seen.beta)  # before its σ
+
+    def run(self) -> tuple[Tensor | None, ...]:
+        """The gradients of all operands, in their order."""
+        last = self.packing.steps[-1].tokens
+        later_h, later_c = torch.zeros_like(self.h_before[last]), None
+        for number, step in reversed(list(enumerate(self.packing.steps))):
+            c = self.ready.c if number == 0 else self.seen.kept[number - 1].c
+            rows_before = len(self.ready.h) if number == 0 else len(self.seen.queries[number - 1])
+            c = None if c is None else step.keep(c)
+            later_h, later_c = self._step(number, step, c, later_h, later_c)
+            later_h = step.give_back(later_h, rows_before)
+            later_c = None if later_c is None else step.give_back(later_c, rows_before)
+        return self._operands(later_h, later_c)
+
+    def _step(
+        self, number: int, step: WalkStep, c: Tensor | None, later_h: Tensor, later_c: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """The gradients of h and c before a step, from those after it."""
+        ready, tokens, h = self.ready, step.tokens, self.h_before[step.tokens]
+        to_h = later_h if self.to_h is None else later_h + self.to_h[tokens]
+        gradient = ready.cell.backward(self.seen.kept[number], h, c, to_h, later_c)
+        self.to_products[tokens, : ready.num_gates] = gradient.recurrent
+        if gradient.inputs is not gradient.recurrent:
+            self.to_inputs[tokens] = gradient.inputs
+        if ready.W_c is not None:
+            torch.mm(self.to_inputs[tokens], ready.W_c, out=self.to_mixed[tokens])
+        to_scores = self._softmax(step)
+        to_query = step.from_block(
+            ready.scorer.backward(step.to_block(self.seen.queries[number]), step.to_block(to_scores))
+        )
+        if ready.operands.W_q is not None:
+            self.to_products[tokens, ready.num_gates :] = to_query
+        before = torch.mm(self.to_products[tokens], ready.of_state).to(ready.sums)
+        if ready.operands.W_q is None:
+            before += to_query
+        if gradient.h is not None:
+            before += gradient.h
+        if self.to_gate is not None and ready.w_beta is not None:
+            before.addmm_(self.to_gate[tokens], ready.w_beta)
+        return before, gradient.c
+
+    def _softmax(self, step: WalkStep) -> Tensor:
+        """The gradient of the scores of a step, [rows, position]; that of β on the way."""
+        tokens = step.tokens
+        weights = self.seen.weights[tokens]
+        to_weights = self.ready.from_block_product(step, self.to_mixed[tokens], self.ready.values.transpose(1, 2))
+        if self.seen.beta is not None and self.to_gate is not None:
+            beta = self.seen.beta[tokens]
+            to_beta = (to_weights * weights).sum(dim=-1, keepdim=True)
+            if self.to_beta is not None:
+                to_beta += self.to_beta[tokens]
+            self.to_gate[tokens] = to_beta * beta * (1 - beta)
+            to_weights *= beta
+        if self.to_weights is not None:
+            to_weights += self.to_weights[tokens]
+        return weights * (to_weights - (to_weights * weights).sum(dim=-1, keepdim=True))
+
+    def _operands(self, to_h: Tensor, to_c: Tensor | None) -> tuple[Tensor | None, ...]:
+        """All gradients; those of matrices as one product over all tokens."""
+        ready, seen, gates = self.ready, self.seen, self.ready.num_gates
+        to_matrices = (self.to_products.t() @ self.h_before.to(ready.products)).to(ready.sums)
+        to_keys, to_v = ready.scorer.gradients()
+        paid = seen.weights if seen.beta is None else seen.weights * seen.beta
+        by_input = self.packing.to_inputs(paid.to(ready.products))
+        to_values = torch.bmm(by_input.transpose(1, 2), self.packing.to_inputs(self.to_mixed))
+        to_context = None
+        if ready.W_c is not None:
+            to_context = self.to_inputs.t() @ self.packing.from_inputs(torch.bmm(by_input, ready.values))
+        return tuple(
+            Operands(
+                words=self.to_inputs,
+                h=to_h,
+                c=to_c,
+                keys=to_keys,
+                values=to_values,
+                weight_hh=to_matrices[:gates],
+                bias_hh=self.to_products[:, :gates].sum(dim=0),
+                W_c=to_context,
+                W_q=None if ready.operands.W_q is None else to_matrices[gates:],
+                v=to_v,
+                w_beta=None if self.to_gate is None else self.to_gate.t() @ self.h_before,
+                b_beta=None if self.to_gate is None else self.to_gate.sum(dim=0),
+            )
+        )

@@ -1,0 +1,160 @@
+"""Real tokens side by side: what a recurrent pass over ragged targets reads, and nothing else.
+
+Captions of one batch differ in length. A pass walks over time; at each step the rows that still have a token to read
+stand together, input by input, so that every product is taken for real tokens alone. Attention, which all rows of an
+input share, sees the same rows as a block [inputs, columns]: the smallest leading block that holds them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class WalkStep:
+    """One step of time.
+
+    Attributes:
+        tokens: which of the packed tokens are read in this step.
+        kept: int64 [rows], where the rows of this step stood among those of the step before; None when all are left.
+        inputs, columns: the smallest leading block of rows that holds those of this step.
+        places: int64 [rows], where each row stands in that block, flattened; None when they fill it in order.
+    """
+
+    tokens: slice
+    kept: Tensor | None
+    inputs: int
+    columns: int
+    places: Tensor | None
+
+    def to_block(self, packed: Tensor) -> Tensor:
+        """[rows, dim] to [inputs, columns, dim], zeros where no row stands."""
+        if self.places is not None:
+            zeros = packed.new_zeros(self.inputs * self.columns, packed.shape[-1])
+            packed = zeros.index_copy_(0, self.places, packed)
+        return packed.view(self.inputs, self.columns, -1)
+
+    def from_block(self, block: Tensor) -> Tensor:
+        """[inputs, columns, dim] to [rows, dim]."""
+        flat = block.flatten(0, 1)
+        return flat if self.places is None else flat.index_select(0, self.places)
+
+    def keep(self, before: Tensor) -> Tensor:
+        """The rows [rows, dim] that go on, of those [rows before, dim] of the step before."""
+        return before if self.kept is None else before.index_select(0, self.kept)
+
+    def give_back(self, after: Tensor, rows_before: int) -> Tensor:
+        """The opposite of :meth:`keep`, for gradients: zeros for the rows that have ended."""
+        if self.kept is None:
+            return after
+        return after.new_zeros(rows_before, after.shape[-1]).index_copy_(0, self.kept, after)
+
+
+@dataclass(frozen=True)
+class Packing:
+    """The real tokens of targets [batch, rows, time], ordered by step, then by input, then by row.
+
+    Attributes:
+        shape: batch, rows, time of the targets.
+        index: int64 [tokens], where each packed token stands in the flattened targets.
+        inputs: int64 [tokens], the input that each token belongs to.
+        slots: int64 [tokens], the place of each token when those of an input stand side by side, each input taking
+            ``most`` places.
+        most: the largest number of tokens of one input.
+        steps: the steps in which anything is read.
+    """
+
+    shape: tuple[int, int, int]
+    index: Tensor
+    inputs: Tensor
+    slots: Tensor
+    most: int
+    steps: tuple[WalkStep, ...]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def first_inputs(self) -> Tensor:
+        """int64 [rows], the input of each row that is read at all, in the order of the first step."""
+        return self.inputs[self.steps[0].tokens]
+
+    def pack(self, padded: Tensor) -> Tensor:
+        """[batch, rows, time, ...] to [tokens, ...]."""
+        return padded.flatten(0, 2).index_select(0, self.index)
+
+    def unpack(self, packed: Tensor) -> Tensor:
+        """[tokens, dim] to [batch, rows, time, dim], zeros where nothing was read."""
+        batch, rows, time = self.shape
+        return _spread(packed, self.index, batch * rows * time).view(batch, rows, time, -1)
+
+    def to_inputs(self, packed: Tensor) -> Tensor:
+        """[tokens, dim] to [batch, most, dim], all tokens of an input side by side and then zeros."""
+        batch = self.shape[0]
+        return _spread(packed, self.slots, batch * self.most).view(batch, self.most, -1)
+
+    def from_inputs(self, block: Tensor) -> Tensor:
+        """[batch, most, dim] to [tokens, dim]."""
+        return block.flatten(0, 1).index_select(0, self.slots)
+
+    def before(self) -> Tensor:
+        """int64 [tokens]: where the state before each token stands among the first states, then those of all tokens."""
+        found, first = [], 0
+        for step in self.steps:
+            count = step.tokens.stop - step.tokens.start
+            kept = torch.arange(count, device=self.index.device) if step.kept is None else step.kept
+            found.append(kept + first)
+            first = self.steps[0].tokens.stop + step.tokens.start
+        return torch.cat(found)
+
+
+def pack_targets(lengths: Tensor | None, *, batch: int, rows: int, time: int, device: torch.device) -> Packing:
+    """Find the real tokens, of which there is at least one.
+
+    Args:
+        lengths: int64 [batch, rows], how many tokens of each row are real; None when every row is full.
+        batch, rows, time: sizes of the targets.
+        device: where the indices are wanted.
+    """
+    ends = torch.full((batch * rows,), time) if lengths is None else lengths.flatten().cpu()
+    steps: list[WalkStep] = []
+    index: list[Tensor] = []
+    before, first = torch.arange(batch * rows), 0
+    for t in range(int(ends.max())):
+        active = torch.nonzero(ends > t).squeeze(1)
+        kept = torch.searchsorted(before, active).to(device) if t and len(active) < len(before) else None
+        steps.append(_step(active, kept, first=first, rows=rows, device=device))
+        index.append(active * time + t)
+        before, first = active, first + len(active)
+    tokens = torch.cat(index)
+    inputs = tokens // (rows * time)
+    most, slots = _slots(inputs, batch)
+    shape = (batch, rows, time)
+    return Packing(shape, tokens.to(device), inputs.to(device), slots.to(device), most, tuple(steps))
+
+
+def _step(active: Tensor, kept: Tensor | None, *, first: int, rows: int, device: torch.device) -> WalkStep:
+    """The step that reads the rows ``active``, int64, numbered input by input."""
+    inputs, columns = active // rows, active % rows
+    num_inputs, num_columns = int(inputs[-1]) + 1, int(columns.max()) + 1
+    full = len(active) == num_inputs * num_columns
+    places = None if full else (inputs * num_columns + columns).to(device)
+    return WalkStep(slice(first, first + len(active)), kept, num_inputs, num_columns, places)
+
+
+def _slots(inputs: Tensor, batch: int) -> tuple[int, Tensor]:
+    """The largest number of tokens of one input, and the slot of each token."""
+    counts = torch.bincount(inputs, minlength=batch)
+    most = int(counts.max())
+    order = inputs.argsort(stable=True)
+    rank = torch.arange(len(inputs)) - (counts.cumsum(0) - counts)[inputs[order]]
+    slots = torch.empty_like(inputs)
+    slots[order] = inputs[order] * most + rank
+    return most, slots
+
+
+def _spread(packed: Tensor, places: Tensor, size: int) -> Tensor:
+    return packed.new_zeros(size, packed.shape[-1]).index_copy(0, places, packed)

@@ -1,0 +1,46 @@
+"""Scores of many queries against the same keys, forwards and backwards, for passes that walk over time."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Scorer(Protocol):
+    """Compares queries with keys that stay the same; gradients of what stays are summed over the calls."""
+
+    def scores(self, query: Tensor) -> Tensor:
+        """[inputs, rows, position], of queries [inputs, rows, dim] to the first inputs."""
+
+    def backward(self, query: Tensor, gradient: Tensor) -> Tensor:
+        """The gradient of queries from that of their scores."""
+
+    def gradients(self) -> tuple[Tensor, Tensor | None]:
+        """The gradients of the keys and of v, where there is one."""
+
+
+class DotScorer:
+    """``scale`` qᵀk, of keys [batch, position, dim]."""
+
+    def __init__(self, keys: Tensor, scale: float) -> None:
+        self._keys, self._scale = keys, scale
+        self._sums: Tensor | None = None
+
+    def scores(self, query: Tensor) -> Tensor:
+        """See :class:`Scorer`."""
+        return torch.bmm(query, self._keys[: len(query)].transpose(1, 2)).mul_(self._scale)
+
+    def backward(self, query: Tensor, gradient: Tensor) -> Tensor:
+        """See :class:`Scorer`."""
+        if self._sums is None:
+            self._sums = torch.zeros_like(self._keys)
+        scaled = gradient * self._scale
+        self._sums[: len(query)].baddbmm_(scaled.transpose(1, 2), query)
+        return torch.bmm(scaled, self._keys[: len(query)])
+
+    def gradients(self) -> tuple[Tensor, Tensor | None]:
+        """See :class:`Scorer`."""
+        assert self._sums is not None, "backward comes first"
+        return self._sums, None

@@ -12,8 +12,10 @@ from regard.cli.classify import classify
 from regard.cli.data import data
 from regard.cli.demo import demo
 from regard.cli.doctor import doctor
+from regard.cli.evaluate import evaluate
 from regard.cli.models import models
 from regard.cli.report import say
+from regard.cli.train import train
 
 app = typer.Typer(
     help="Describe a picture, translate a sentence, and show for every word where it looked.",
@@ -41,4 +43,6 @@ app.command()(classify)
 app.add_typer(data, name="data")
 app.command()(demo)
 app.command()(doctor)
+app.command()(evaluate)
 app.command()(models)
+app.command()(train)

@@ -54,7 +54,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file", remedy="give the path of a recipe, such as recipes/flickr8k.yaml") from None
+        raise ConfigError(
+            f"{path}: no such file", remedy="give the path of a recipe, such as recipes/flickr8k.yaml"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from None
     try:
@@ -67,7 +69,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
-    """Apply ``a.b=c`` assignments to plain data; the right side is read as YAML.
+    """Apply ``a.b=c`` assignments to plain data, or ``a.0.b=c`` into a list; the right side is read as YAML.
 
     Raises:
         ConfigError: an assignment has no ``=``, or goes through something that is not a mapping.
@@ -82,14 +84,19 @@ def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str,
     return result
 
 
-def _assign(values: dict[str, Any], keys: list[str], value: Any, assignment: str) -> dict[str, Any]:
+def _assign(values: Any, keys: list[str], value: Any, assignment: str) -> Any:
+    """``values`` with what lies under ``keys`` replaced; a number counts the entries of a list from 0."""
+    if not keys:
+        return value
     key, rest = keys[0], keys[1:]
-    if not rest:
-        return {**values, key: value}
-    inner = values.get(key, {})
-    if not isinstance(inner, dict):
-        raise ConfigError(f"--set {assignment}: {key!r} is not a group of settings")
-    return {**values, key: _assign(inner, rest, value, assignment)}
+    if isinstance(values, dict):
+        return {**values, key: _assign(values.get(key, {}), rest, value, assignment)}
+    if not isinstance(values, list):
+        raise ConfigError(f"--set {assignment}: there is no group of settings that holds {key!r}")
+    if not (key.isdecimal() and int(key) < len(values)):
+        allowed = f"numbers from 0 to {len(values) - 1}" if values else "none, the list is empty"
+        raise ConfigError(f"--set {assignment}: {key!r} is no entry of the list", allowed=allowed)
+    return [_assign(each, rest, value, assignment) if i == int(key) else each for i, each in enumerate(values)]
 
 
 def _scalar(text: str, assignment: str) -> Any:
@@ -112,7 +119,9 @@ def _describe(kind: type[Settings], problem: dict[str, Any]) -> str:
     if problem["type"] == "extra_forbidden":
         known = _known_keys(kind, location[:-1])
         nearest = difflib.get_close_matches(location[-1], known, n=1)
-        hint = f", did you mean {nearest[0]!r}?" if nearest else f", allowed: {', '.join(sorted(known))}" if known else ""
+        hint = (
+            f", did you mean {nearest[0]!r}?" if nearest else f", allowed: {', '.join(sorted(known))}" if known else ""
+        )
         return f"{path} is unknown{hint}"
     given = "" if problem["type"] == "missing" else f" (given: {problem['input']!r:.80})"
     return f"{path}: {problem['msg'][0].lower()}{problem['msg'][1:]}{given}"

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from regard.encoders.image import ImageEncoder
-from regard.errors import Interrupted, ModelError
+from regard.errors import ModelError
 from regard.model import EncoderDecoder
 from regard.training.checkpoint import (
     Position,
@@ -85,8 +84,9 @@ class Trainer:
     def run(self) -> Outcome:
         """Train until the recipe is done; continue where a checkpoint stands.
 
+        A kill or Ctrl-C at any moment leaves a whole checkpoint, at most :data:`CHECKPOINT_SECONDS` of training old.
+
         Raises:
-            Interrupted: the user pressed Ctrl-C; everything is saved.
             ModelError: the checkpoint belongs to another recipe, or cannot be written.
         """
         restored = self._restore()
@@ -126,21 +126,20 @@ class Trainer:
         total_steps = phase.epochs * len(batches)
         self._progress.start(f"epoch {position.epochs + 1}", len(batches), done=position.batch)
         self.model.train()
-        with self._interruptible(optimizer, average):
-            while position.batch < len(batches):
-                began = time.monotonic()
-                torch.manual_seed(_step_seed(self.recipe.seed, position))
-                loss, numbers = objective.loss(batches[position.batch], epoch=position.epoch)
-                _set_rates(optimizer, phase.optim, step=position.step, total=total_steps)
-                self._descend(loss, optimizer, phase.optim.clip)
-                if average is not None:
-                    average.update(self.model)
-                    position.averaged = average.updates
-                self._count(numbers, time.monotonic() - began)
-                position.step, position.batch = position.step + 1, position.batch + 1
-                self._progress.advance(1, _note(position.sums))
-                if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
-                    self._save(optimizer, average)
+        while position.batch < len(batches):
+            began = time.monotonic()
+            torch.manual_seed(_step_seed(self.recipe.seed, position))
+            loss, numbers = objective.loss(batches[position.batch], epoch=position.epoch)
+            _set_rates(optimizer, phase.optim, step=position.step, total=total_steps)
+            self._descend(loss, optimizer, phase.optim.clip)
+            if average is not None:
+                average.update(self.model)
+                position.averaged = average.updates
+            self._count(numbers, time.monotonic() - began)
+            position.step, position.batch = position.step + 1, position.batch + 1
+            self._progress.advance(1, _note(position.sums))
+            if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
+                self._save(optimizer, average)
 
     def _descend(self, loss: Tensor, optimizer: torch.optim.Optimizer, clip: float) -> None:
         optimizer.zero_grad(set_to_none=True)
@@ -210,18 +209,6 @@ class Trainer:
         load_tensors(self.model, _part(tensors, "model."), origin=str(path))
         self._progress.say(f"continuing {self.folder} after {self._position.epochs} epochs")
         return tensors
-
-    @contextmanager
-    def _interruptible(self, optimizer: torch.optim.Optimizer, average: RunningAverage | None) -> Iterator[None]:
-        """Ctrl-C between two steps saves and stops; one inside a step loses that step alone."""
-        try:
-            yield
-        except KeyboardInterrupt:
-            # what stands on disk is whole and at most CHECKPOINT_SECONDS old; a half-made step is not saved
-            raise Interrupted(
-                f"stopped; {self.folder} holds everything up to the last checkpoint",
-                remedy="the same command continues it",
-            ) from None
 
 
 def _build_optimizer(model: EncoderDecoder, settings: OptimSettings) -> torch.optim.Optimizer:

@@ -90,7 +90,8 @@ def hard_attention_loss(
     advantage = baseline.advantage(spread.sum(dim=-1)[captions])
     chosen = (trace.log_choices * real).sum(dim=-1)[captions]
     spent = -(torch.special.xlogy(trace.weights, trace.weights)).sum(dim=-1)
-    return -((advantage * chosen).sum() + entropy * (spent * real).sum()) / real.sum()
+    loss: Tensor = -((advantage * chosen).sum() + entropy * (spent * real).sum()) / real.sum()
+    return loss
 
 
 def policy_gradient(decoder: Decoder, trace: Trace, tokens: Tensor, real: Tensor, advantages: Tensor) -> Tensor:

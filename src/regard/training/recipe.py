@@ -109,7 +109,7 @@ class Recipe(Settings):
     model: ModelSettings
     phases: list[Phase] = Field(min_length=1)
     metric: str = ""
-    """The validation score that chooses the best epoch; empty for ``cider`` of captions and ``bleu`` of translations."""
+    """The validation score that chooses the best epoch; empty for ``cider`` (captions) or ``bleu`` (translations)."""
     search: SearchOptions = SearchOptions()
     """How captions are searched in validation, and afterwards by default."""
 

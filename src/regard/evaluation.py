@@ -1,0 +1,70 @@
+"""Scoring a saved model as its users meet it: real inputs through the real pipeline, real search, scores on words."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any, Unpack
+
+from regard.data.flickr8k import read_flickr8k
+from regard.errors import ImageError
+from regard.metrics import score_captions
+from regard.pipeline import Captioner, SearchChanges, load
+from regard.training.progress import Progress, Silent
+
+
+def evaluate(
+    model: str | os.PathLike[str] | Captioner,
+    data: Path,
+    split: str,
+    *,
+    meteor: bool = False,
+    progress: Progress | None = None,
+    **changes: Unpack[SearchChanges],
+) -> dict[str, Any]:
+    """Score a model on a split.
+
+    Args:
+        model: a loaded one, or what :func:`regard.load` takes.
+        data: for a captioner a folder in the layout of Flickr8k; for a translator one with parallel sentences.
+        split: its name.
+        meteor: score captions with METEOR too, which needs Java.
+        progress: is told how far it is.
+        changes: options of the search, such as ``beam=5``; the others are the model's own.
+
+    Returns:
+        ``split``, ``count``, the scores × 100 by name, ``seconds`` (for reading, searching and writing all of the
+        split, without loading the model and without scoring) and ``signature``, as ``regard evaluate`` prints them.
+
+    Raises:
+        ModelError: the model cannot be used.
+        DataError: the data cannot be used.
+        ConfigError: an option cannot be used.
+        DependencyError: METEOR was asked for and cannot run here.
+    """
+    progress = progress or Silent()
+    captioner = model if isinstance(model, Captioner) else load(model)
+    return _captions(captioner, data, split, meteor=meteor, progress=progress, changes=changes)
+
+
+def _captions(
+    captioner: Captioner, data: Path, split: str, *, meteor: bool, progress: Progress, changes: SearchChanges
+) -> dict[str, Any]:
+    images = read_flickr8k(data, split)
+    progress.start("captions", len(images))
+    began = time.perf_counter()
+    said: list[str] = []
+    for result in captioner.caption_many(images.paths, alternatives=0, **changes):
+        if isinstance(result, ImageError):
+            raise result
+        said.append(result.text)
+        progress.advance(1)
+    seconds = time.perf_counter() - began
+    return _scored(split, seconds, score_captions(said, images.captions, with_meteor=meteor).as_dict())
+
+
+def _scored(split: str, seconds: float, scores: dict[str, Any]) -> dict[str, Any]:
+    numbers = {name: value for name, value in scores.items() if "signature" not in name}
+    signatures = {name: value for name, value in scores.items() if "signature" in name}
+    return {"split": split, **numbers, "seconds": round(seconds, 3), **signatures}

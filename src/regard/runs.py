@@ -1,0 +1,182 @@
+"""A training run: a recipe and a folder in, a model out.
+
+    recipe.yaml               what is done, every default written out; it rebuilds the run
+    vocabulary.json           or tokenizer.json: the codec, learned from the training data once
+    log.jsonl                 one line an epoch, and tensorboard/ beside it where that is installed
+    checkpoint.safetensors    where the run stands
+    best/                     the best model so far, a bundle
+    outcome.json              when the run is done
+
+The same command continues a run that was stopped, at whatever moment, and says so when there is nothing left to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from regard.bundle import BEST, Bundle, save_bundle
+from regard.card import model_card
+from regard.config import override, parse, read_yaml
+from regard.encoders.pretrained import cache_folder
+from regard.errors import ConfigError, Interrupted, ModelError
+from regard.model import EncoderDecoder
+from regard.precision import Precision
+from regard.text import SubwordCodec, TextCodec, WordCodec, load_codec
+from regard.text.vocabulary import read_json_file, write_json_file
+from regard.training.captions import CaptionTask
+from regard.training.loop import CHECKPOINT, Outcome, Trainer
+from regard.training.progress import Progress, Silent
+from regard.training.recipe import CaptionData, Recipe, TranslationData
+from regard.training.translations import TranslationTask
+
+RUNS = Path("runs")
+"""Where runs lie unless told otherwise, one folder a recipe."""
+RECIPE, OUTCOME = "recipe.yaml", "outcome.json"
+STORED: Precision = "float16"
+"""How the best model of a run is stored."""
+
+
+def train(
+    recipe: Path | Recipe,
+    output: Path | None = None,
+    assignments: Sequence[str] = (),
+    *,
+    progress: Progress | None = None,
+    cache: Path | None = None,
+) -> Outcome:
+    """Train a model, or continue to.
+
+    Args:
+        recipe: a file, or what one says.
+        output: the folder of the run; None for :data:`RUNS` and the recipe's name.
+        assignments: changes to the recipe, such as ``phases.0.epochs=3``.
+        progress: is told where the run stands.
+        cache: where features of frozen encoders are kept, which runs share; None for ``features`` in the folder that
+            downloads are kept in.
+
+    Returns:
+        What the run reached; at once, where it was done before.
+
+    Raises:
+        Interrupted: the user stopped it; the same command continues it.
+        ConfigError: the recipe or an assignment cannot be used.
+        DataError: the data cannot be used.
+        ModelError: the folder holds a run of another recipe, or cannot be written.
+    """
+    progress = progress or Silent()
+    chosen = _chosen(recipe, assignments)
+    folder = output or RUNS / chosen.name
+    try:
+        _claim(folder, chosen)
+        done = _outcome(folder)
+        if done is not None:
+            progress.say(f"{folder}: the run is done, {done.metric} {done.best:.2f} after epoch {done.best_epoch}")
+            return done
+        # the caller's random numbers are left as they were
+        with torch.random.fork_rng(devices=[]):
+            outcome = _run(chosen, folder, progress, cache or cache_folder() / "features")
+        write_json_file(folder / OUTCOME, {"version": 1, **_plain(outcome)})
+    except KeyboardInterrupt:
+        given = f"stopped; {folder} holds everything up to the last checkpoint"
+        raise Interrupted(given, remedy="the same command continues it") from None
+    except OSError as error:
+        raise ModelError(f"{folder}: cannot be written ({error.strerror})", remedy="give another --output") from None
+    return outcome
+
+
+def _chosen(recipe: Path | Recipe, assignments: Sequence[str]) -> Recipe:
+    origin = "the recipe" if isinstance(recipe, Recipe) else str(recipe)
+    values = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else read_yaml(recipe)
+    return parse(Recipe, override(values, assignments), origin=origin)
+
+
+def _claim(folder: Path, recipe: Recipe) -> None:
+    """Make the folder the run's own. A run that has got nowhere yet may change its recipe."""
+    path = folder / RECIPE
+    begun = (folder / CHECKPOINT).exists() or (folder / OUTCOME).exists()
+    if begun and path.exists() and _read(path) != recipe:
+        raise ModelError(
+            f"{folder}: holds a run of another recipe",
+            remedy=f"continue it with {path}, or give another folder with --output",
+        )
+    if not begun:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def _read(path: Path) -> Recipe | None:
+    try:
+        return parse(Recipe, read_yaml(path), origin=str(path))
+    except ConfigError:
+        return None
+
+
+def _outcome(folder: Path) -> Outcome | None:
+    """What a run that is done has reached."""
+    path = folder / OUTCOME
+    if not path.exists():
+        return None
+    values = read_json_file(path, versions=[1])
+    try:
+        return Outcome(
+            folder=folder,
+            metric=str(values["metric"]),
+            best=float(values["best"]),
+            best_epoch=int(values["best_epoch"]),
+            seconds=float(values["seconds"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path}: is damaged ({error!r})", remedy="delete it and continue the run") from None
+
+
+def _plain(outcome: Outcome) -> dict[str, Any]:
+    return {name: value for name, value in asdict(outcome).items() if name != "folder"}
+
+
+def _run(recipe: Recipe, folder: Path, progress: Progress, cache: Path) -> Outcome:
+    # a run that goes on keeps the codec that its weights belong to
+    codec = load_codec(folder) if (folder / CHECKPOINT).exists() else None
+    task = _task(recipe, codec, cache)
+    task.codec.save(folder)
+    torch.manual_seed(recipe.seed)
+    model = EncoderDecoder(
+        recipe.model, vocabulary_size=task.vocabulary_size, source_vocabulary_size=task.source_vocabulary_size
+    )
+    keep_best = _keeper(recipe, task.codec, folder / BEST)
+    return Trainer(recipe, task, model, folder, keep_best=keep_best, progress=progress).run()
+
+
+def _task(recipe: Recipe, codec: TextCodec | None, cache: Path) -> CaptionTask | TranslationTask:
+    match recipe.data:
+        case CaptionData():
+            assert codec is None or isinstance(codec, WordCodec), "captions are learned in words"
+            return CaptionTask(recipe.data, seed=recipe.seed, cache=cache, codec=codec)
+        case TranslationData():
+            assert codec is None or isinstance(codec, SubwordCodec), "translations are learned in subwords"
+            return TranslationTask(recipe.data, seed=recipe.seed, codec=codec)
+
+
+def _keeper(recipe: Recipe, codec: TextCodec, folder: Path) -> Callable[[EncoderDecoder, dict[str, Any]], None]:
+    """What the trainer calls with a model that is better than all before it, and its scores."""
+    data = recipe.data
+
+    def keep_best(model: EncoderDecoder, scores: dict[str, Any]) -> None:
+        metrics = {"split": data.validation, **scores}
+        bundle = Bundle(
+            model=model,
+            codec=codec,
+            search=recipe.search,
+            languages=(data.source, data.target) if isinstance(data, TranslationData) else None,
+            longest_source=data.max_pieces if isinstance(data, TranslationData) else None,
+            metrics=metrics,
+        )
+        save_bundle(replace(bundle, card=model_card(recipe, bundle)), folder, precision=STORED)
+
+    return keep_best

@@ -1,0 +1,108 @@
+"""A tiny captioned data set, a recipe for it, and tiny untrained models, for everything above the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from regard.bundle import Bundle
+from regard.config import parse
+from regard.model import EncoderDecoder, ModelSettings
+from regard.search import SearchOptions
+from regard.text import WordCodec
+from regard.training.recipe import Recipe
+
+SUBJECTS = ("a dog", "two dogs", "a man in red", "a girl", "some people", "a brown horse")
+DEEDS = ("runs on the beach", "sit near a car", "jumps over a log")
+
+TINY_MODEL = {
+    "encoder": {
+        "name": "efficientnet_lite0",
+        "layer": "stage3",
+        "size": 64,
+        "pool": 3,
+        "weights": None,
+        "train_from": "stage3",
+    },
+    "bridge": {"dim": 12},
+    "decoder": {"name": "attend", "embedding": 8, "hidden": 8, "attention": 8, "dropout": 0.2},
+}
+
+
+def draw_photo(number: int, *, width: int = 90, height: int = 70) -> Image.Image:
+    """A picture that no other number gives."""
+    rng = np.random.default_rng(number)
+    coarse = Image.fromarray(rng.integers(0, 256, (5, 6, 3), dtype=np.uint8))
+    return coarse.resize((width, height), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture
+def captioned_folder(tmp_path: Path) -> Path:
+    """Six training photos, three of dev, three captions each, in the layout of Flickr8k."""
+    folder = tmp_path / "photos"
+    (folder / "Flicker8k_Dataset").mkdir(parents=True)
+    lines = []
+    splits: dict[str, list[str]] = {"train": [], "dev": []}
+    for number, subject in enumerate([*SUBJECTS, *SUBJECTS[::2]]):
+        name = f"{number}.jpg"
+        draw_photo(number).save(folder / "Flicker8k_Dataset" / name)
+        splits["train" if number < len(SUBJECTS) else "dev"].append(name)
+        lines += [f"{name}#{i}\t{subject} {deed} ." for i, deed in enumerate(DEEDS)]
+    (folder / "Flickr8k.token.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for split, names in splits.items():
+        (folder / f"Flickr_8k.{split}Images.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def tiny_recipe(captioned_folder: Path) -> Recipe:
+    """Two phases: cross-entropy that also trains the encoder's last stage, then self-critical training."""
+    values = {
+        "name": "tiny",
+        "seed": 3,
+        "data": {"format": "flickr8k", "folder": str(captioned_folder), "minimum_count": 1, "crops": 1},
+        "model": TINY_MODEL,
+        "phases": [
+            {
+                "epochs": 2,
+                "batch": 2,
+                "average": 0.9,
+                "label_smoothing": 0.1,
+                "doubly_stochastic": 0.1,
+                "optim": {"lr": 0.01, "encoder_lr": 0.001, "warmup": 2},
+            },
+            {
+                "objective": "self_critical",
+                "epochs": 1,
+                "batch": 2,
+                "self_critical": {"samples": 2, "bleu": 0.5, "max_length": 6},
+                "optim": {"lr": 0.001, "warmup": 0, "schedule": "constant"},
+            },
+        ],
+        "search": {"beam": 2, "max_length": 6},
+    }
+    return parse(Recipe, values, origin="the test")
+
+
+@pytest.fixture(scope="session")
+def tiny_captioner() -> Bundle:
+    """An untrained captioner of 3 × 3 regions. Its biases make it say something."""
+    codec = WordCodec.train([f"{subject} {deed}" for subject in SUBJECTS for deed in DEEDS])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        settings = parse(ModelSettings, TINY_MODEL, origin="the test")
+        model = EncoderDecoder(settings, vocabulary_size=codec.size).eval()
+        with torch.no_grad():
+            for parameter in model.decoder.parameters():
+                parameter.normal_()
+    return Bundle(
+        model=model,
+        codec=codec,
+        search=SearchOptions(beam=3, max_length=6, min_length=2),
+        card="# tiny\n",
+        metrics={"bleu4": 1.5, "signature": "none"},
+    )

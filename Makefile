@@ -30,7 +30,8 @@ check: $(INSTALLED)
 	$(RUN) mypy
 
 docs: $(INSTALLED)
-	$(RUN) regard.cli.reference > docs/cli.md
+	$(RUN) regard.cli.reference > docs/cli.md.new
+	mv docs/cli.md.new docs/cli.md
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

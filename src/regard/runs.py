@@ -96,8 +96,12 @@ def _chosen(recipe: Path | Recipe, assignments: Sequence[str]) -> Recipe:
     return parse(Recipe, override(values, assignments), origin=origin)
 
 
-def _claim(folder: Path, recipe: Recipe) -> None:
-    """Make the folder the run's own. A run that has got nowhere yet may change its recipe."""
+def has_begun(folder: Path, recipe: Recipe) -> bool:
+    """Whether a run of ``recipe`` has got anywhere in ``folder``. One that has got nowhere may change its recipe.
+
+    Raises:
+        ModelError: the folder holds a run of another recipe.
+    """
     path = folder / RECIPE
     begun = (folder / CHECKPOINT).exists() or (folder / OUTCOME).exists()
     if begun and path.exists() and _read(path) != recipe:
@@ -105,10 +109,15 @@ def _claim(folder: Path, recipe: Recipe) -> None:
             f"{folder}: holds a run of another recipe",
             remedy=f"continue it with {path}, or give another folder with --output",
         )
-    if not begun:
+    return begun
+
+
+def _claim(folder: Path, recipe: Recipe) -> None:
+    """Make the folder the run's own."""
+    if not has_begun(folder, recipe):
         folder.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-        path.write_text(text, encoding="utf-8")
+        (folder / RECIPE).write_text(text, encoding="utf-8")
 
 
 def _read(path: Path) -> Recipe | None:

@@ -9,6 +9,7 @@ import typer
 
 from regard.cli.caption import caption
 from regard.cli.classify import classify
+from regard.cli.compare import compare
 from regard.cli.data import data
 from regard.cli.demo import demo
 from regard.cli.doctor import doctor
@@ -40,6 +41,7 @@ def regard(
 
 app.command()(caption)
 app.command()(classify)
+app.command()(compare)
 app.add_typer(data, name="data")
 app.command()(demo)
 app.command()(doctor)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from regard.explain.results import Caption, TranslatedCaption, Translation
     from regard.model import EncoderDecoder
-    from regard.pipeline import Captioner, load
+    from regard.pipeline import Captioner, Translator, load
     from regard.search import SearchOptions
 
     __version__: str
@@ -45,6 +45,7 @@ __all__ = [
     "TextError",
     "TranslatedCaption",
     "Translation",
+    "Translator",
     "WeightsError",
     "load",
 ]
@@ -57,6 +58,7 @@ _HOMES = {
     "SearchOptions": "search",
     "TranslatedCaption": "explain.results",
     "Translation": "explain.results",
+    "Translator": "pipeline",
     "load": "pipeline",
 }
 """The module of each public name; the others are errors."""

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from regard.data.flickr8k import read_flickr8k
-from regard.errors import ImageError
-from regard.metrics import score_captions
-from regard.pipeline import Captioner, SearchChanges, load
+from regard.data.parallel import read_parallel
+from regard.errors import ConfigError, ImageError, TextError
+from regard.metrics import score_captions, score_translations
+from regard.pipeline import Captioner, SearchChanges, Translator, load
 from regard.training.progress import Progress, Silent
 
 
 def evaluate(
-    model: str | os.PathLike[str] | Captioner,
+    model: str | os.PathLike[str] | Captioner | Translator,
     data: Path,
     split: str,
     *,
@@ -44,8 +45,12 @@ def evaluate(
         DependencyError: METEOR was asked for and cannot run here.
     """
     progress = progress or Silent()
-    captioner = model if isinstance(model, Captioner) else load(model)
-    return _captions(captioner, data, split, meteor=meteor, progress=progress, changes=changes)
+    loaded = load(model) if isinstance(model, str | os.PathLike) else model
+    if isinstance(loaded, Captioner):
+        return _captions(loaded, data, split, meteor=meteor, progress=progress, changes=changes)
+    if meteor:
+        raise ConfigError("METEOR scores captions, and the model is a translator")
+    return _translations(loaded, data, split, progress=progress, changes=changes)
 
 
 def _captions(
@@ -62,6 +67,23 @@ def _captions(
         progress.advance(1)
     seconds = time.perf_counter() - began
     return _scored(split, seconds, score_captions(said, images.captions, with_meteor=meteor).as_dict())
+
+
+def _translations(
+    translator: Translator, data: Path, split: str, *, progress: Progress, changes: SearchChanges
+) -> dict[str, Any]:
+    source, target = translator.languages
+    pairs = read_parallel(data, split, source=source, target=target)
+    progress.start("translations", len(pairs))
+    began = time.perf_counter()
+    said: list[str] = []
+    for result in translator.translate_many(pairs.sources, alternatives=0, **changes):
+        if isinstance(result, TextError):
+            raise result
+        said.append(result.text)
+        progress.advance(1)
+    seconds = time.perf_counter() - began
+    return _scored(split, seconds, score_translations(said, pairs.targets, target_language=target).as_dict())
 
 
 def _scored(split: str, seconds: float, scores: dict[str, Any]) -> dict[str, Any]:

@@ -35,13 +35,13 @@ def caption(
     as_json: AsJson = False,
 ) -> None:
     """Describe photos, one line a photo. What cannot be read is said on standard error; then the exit status is 1."""
-    from regard.pipeline import load
+    from regard.pipeline import load_captioner
 
     search = search_changes(beam, changes)
     found = list(find_photos(photos))
     saver = None if save is None else Saver(save, count=len(found))
     paths = [each for each in found if isinstance(each, str)]
-    captioner = load(model, threads=threads)
+    captioner = load_captioner(model, threads=threads)
     results = captioner.caption_many(paths, prefix=prefix, alternatives=alternatives, **search)
     if not show_captions(in_place(found, results), count=len(found), saver=saver, as_json=as_json):
         raise typer.Exit(1)

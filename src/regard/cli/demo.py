@@ -24,11 +24,11 @@ def demo(
     photos: Own = None, model: CaptionModel = "flickr8k", save: Page = Path("out/demo.html"), as_json: AsJson = False
 ) -> None:
     """Caption sample photos, and your own if you name some, and save a page that shows where each word looked."""
-    from regard.pipeline import load
+    from regard.pipeline import load_captioner
 
     found = list(find_photos([*(photos or []), *sample_photos()]))
     saver = Saver(save, count=len(found))
-    results = load(model).caption_many([each for each in found if isinstance(each, str)])
+    results = load_captioner(model).caption_many([each for each in found if isinstance(each, str)])
     if not show_captions(in_place(found, results), count=len(found), saver=saver, as_json=as_json):
         raise typer.Exit(1)
 

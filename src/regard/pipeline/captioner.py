@@ -108,20 +108,22 @@ class Captioner:
         with torch.inference_mode():
             pixels = torch.stack([picture.pixels for picture in pictures]).to(self.device)
             annotations = self.bundle.model.annotate(pixels)
-        said = speak(self.bundle, annotations, options, prefixes=[prefix] * len(pictures), first_number=number)
-        return [_result(picture, speech) for picture, speech in zip(pictures, said, strict=True)]
+        numbers = range(number, number + len(pictures))
+        said = speak(self.bundle, annotations, options, prefixes=[prefix] * len(pictures), numbers=numbers)
+        alpha = options.length_normalisation
+        return [_result(picture, speech, alpha) for picture, speech in zip(pictures, said, strict=True)]
 
 
-def _result(picture: Picture, speech: Speech) -> Caption:
+def _result(picture: Picture, speech: Speech, alpha: float) -> Caption:
     weights = merge_weights(speech.weights, speech.words)
     grid = (picture.regions.rows, picture.regions.columns)
     words = zip(speech.words, speech.probabilities, weights, strict=True)
     return Caption(
         path=picture.path,
-        text=speech.text,
-        score=speech.score,
+        text=speech.best.text,
+        score=speech.best.score(alpha),
         words=tuple(Word(word.text, probability, row.reshape(grid)) for word, probability, row in words),
-        alternatives=speech.alternatives,
+        alternatives=speech.alternatives(alpha),
         finished=speech.finished,
         photo=picture.photo,
         regions=picture.regions,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from regard.annotations import Annotations
 from regard.bundle import Bundle
@@ -21,26 +22,47 @@ Ids = tuple[int, ...]
 
 
 @dataclass(frozen=True)
+class Said:
+    """A text that a search found.
+
+    Attributes:
+        text: as the codec spells it.
+        log_probability: of all its pieces, and of its end where it has one.
+        length: the number of these.
+    """
+
+    text: str
+    log_probability: float
+    length: int
+
+    def score(self, alpha: float) -> float:
+        """What ranks it: log p / length^α (see :mod:`regard.search.shortlist`)."""
+        return self.log_probability / math.pow(max(1, self.length), alpha)
+
+
+@dataclass(frozen=True)
 class Speech:
     """The best text for one input.
 
     Attributes:
-        text: as the codec spells it.
-        words: its words, each with its pieces.
+        best: the text.
+        others: the other texts that were found, best first, each once.
+        words: the words of the best, each with its pieces.
         probabilities: of each word, the product of those of its pieces.
         weights: [piece, position], where the model looked before each piece.
-        score: what ranked it.
         finished: False where the search ended before the sentence did.
-        alternatives: the other texts that were found, best first, each text once.
     """
 
-    text: str
+    best: Said
+    others: tuple[Said, ...]
     words: tuple[WordPieces, ...]
     probabilities: tuple[float, ...]
     weights: npt.NDArray[np.float32]
-    score: float
     finished: bool
-    alternatives: tuple[Alternative, ...]
+
+    def alternatives(self, alpha: float) -> tuple[Alternative, ...]:
+        """The other texts with their scores."""
+        return tuple(Alternative(said.text, said.score(alpha)) for said in self.others)
 
 
 def speak(
@@ -49,7 +71,7 @@ def speak(
     options: SearchOptions,
     *,
     prefixes: Sequence[Ids],
-    first_number: int = 0,
+    numbers: Sequence[int],
 ) -> list[Speech]:
     """Search for each input of a batch.
 
@@ -58,18 +80,13 @@ def speak(
         annotations: of a batch of inputs.
         options: how to search.
         prefixes: the ids with which the text of each input must begin, empty for none.
-        first_number: the number of the first input among all inputs of the call, for sampling.
+        numbers: the number of each input among all inputs of the call, for sampling.
 
     Raises:
         ConfigError: a prefix leaves no room for a word.
     """
     found = search(
-        bundle.model.decoder,
-        annotations,
-        options,
-        tokens=SpecialTokens(bos=BOS, eos=EOS, forbidden=bundle.codec.forbidden),
-        prefixes=prefixes,
-        numbers=range(first_number, first_number + len(annotations)),
+        bundle.model.decoder, annotations, options, tokens=_specials(bundle), prefixes=prefixes, numbers=numbers
     )
     return [_speech(bundle.codec, hypotheses) for hypotheses in found]
 
@@ -83,28 +100,61 @@ def prefix_ids(codec: TextCodec, prefix: str) -> Ids:
     encoded = codec.encode(prefix)
     if UNK in encoded.ids:
         start, end = encoded.spans[encoded.ids.index(UNK)]
-        given = (
-            f"the model does not know the word {prefix[start:end]!r}, so no text of its can begin with {prefix!r:.60}"
+        word = prefix[start:end]
+        raise TextError(
+            f"the model does not know {word!r:.60}, so it cannot begin with it", remedy="choose other words"
         )
-        raise TextError(given, remedy="choose another word")
     return encoded.ids
 
 
+def branch(
+    bundle: Bundle, annotations: Annotations, options: SearchOptions, *, prefix: Ids, count: int
+) -> list[Speech]:
+    """Say the same beginning and then go different ways: one text for each of the likeliest next pieces.
+
+    Args:
+        bundle: the model and its codec.
+        annotations: of one input.
+        options: how to search after the next piece.
+        prefix: the ids of the beginning.
+        count: how many pieces to try.
+
+    Returns:
+        The texts, the one with the likeliest next piece first.
+    """
+    decoder, specials = bundle.model.decoder, _specials(bundle)
+    with torch.inference_mode():
+        state = decoder.start(annotations)
+        for token in (specials.bos, *prefix):
+            step = decoder.step(state, torch.tensor([[token]], device=annotations.values.device))
+            state = step.state
+        logits = step.logits[0, 0].float()
+        logits[[*specials.forbidden, specials.eos]] = float("-inf")
+        pieces = logits.topk(min(count, len(logits) - len(specials.forbidden) - 1)).indices.tolist()
+        copies = annotations.select(torch.zeros(len(pieces), dtype=torch.long, device=annotations.values.device))
+    prefixes = [(*prefix, piece) for piece in pieces]
+    return speak(bundle, copies, options, prefixes=prefixes, numbers=range(len(pieces)))
+
+
+def _specials(bundle: Bundle) -> SpecialTokens:
+    return SpecialTokens(bos=BOS, eos=EOS, forbidden=bundle.codec.forbidden)
+
+
 def _speech(codec: TextCodec, hypotheses: Sequence[Hypothesis]) -> Speech:
-    best, *others = hypotheses
+    best = hypotheses[0]
     words = tuple(codec.words(best.tokens))
-    text = codec.decode(best.tokens)
-    by_text = {text: best.score}
-    for other in others:
-        by_text.setdefault(codec.decode(other.tokens), other.score)
+    by_text: dict[str, Said] = {}
+    for each in hypotheses:
+        said = Said(codec.decode(each.tokens), each.log_probability, len(each.tokens) + each.finished)
+        by_text.setdefault(said.text, said)
+    first, *others = by_text.values()
     return Speech(
-        text=text,
+        best=first,
+        others=tuple(others),
         words=words,
         probabilities=tuple(_probability(best, word) for word in words),
         weights=best.weights.cpu().numpy(),
-        score=best.score,
         finished=best.finished,
-        alternatives=tuple(Alternative(said, score) for said, score in list(by_text.items())[1:]),
     )
 
 

@@ -1,0 +1,240 @@
+"""The translator: sentences in, translations out, each word with what it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, zip_longest
+from typing import Unpack
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from regard.annotations import Annotations
+from regard.bundle import Bundle
+from regard.data.batching import pad_sources
+from regard.encoders.text import TextEncoder
+from regard.errors import ConfigError, TextError
+from regard.explain.chain import locate
+from regard.explain.results import Alternative, SourceWord, TargetWord, Translation
+from regard.pipeline.options import SearchChanges, changed_options
+from regard.pipeline.parts import Part, Source, read_source
+from regard.pipeline.speech import Ids, Said, Speech, branch, prefix_ids, speak
+from regard.search import SearchOptions
+from regard.text import merge_weights
+
+BATCH = 32
+"""Sentences that are translated together."""
+WINDOW = 8
+"""How many batches are read before the first is translated, so that sentences of like length go together."""
+LONGEST = 100
+"""How many pieces are read at once by a model that does not say so itself."""
+BRANCHES = 4
+"""How many next pieces are tried for every alternative word that is wanted: several may begin the same word."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One part of one text, and what to say of it."""
+
+    part: Part
+    prefix: Ids
+    number: int
+
+
+class Translator:
+    """Translates sentences.
+
+    Args:
+        bundle: a model of kind ``translator``.
+        device: where it computes.
+
+    Attributes:
+        languages: what it reads and what it writes, such as ``("en", "de")``.
+    """
+
+    def __init__(self, bundle: Bundle, *, device: str = "cpu") -> None:
+        assert isinstance(bundle.model.encoder, TextEncoder), "a translator reads sentences"
+        assert bundle.languages is not None, "a translator knows its languages"
+        self.bundle = bundle
+        self.languages = bundle.languages
+        self.device = torch.device(device)
+        self._codec = bundle.source_codec or bundle.codec
+        self._longest = bundle.longest_source or LONGEST
+        bundle.model.to(self.device).eval()
+
+    def translate(
+        self, text: str, *, prefix: str = "", alternatives: int | None = None, **changes: Unpack[SearchChanges]
+    ) -> Translation:
+        """Translate one text.
+
+        Args:
+            text: a sentence, or several; a text of more than the model reads at once is translated in parts. An empty
+                text has an empty translation.
+            prefix: how the translation must begin.
+            alternatives: how many other translations to give with it; None for three, or what the beam holds.
+            changes: options of the search by name, such as ``beam=5``; the others are the model's own.
+
+        Raises:
+            TextError: the text is not Unicode text or far too long, or ``prefix`` cannot be written.
+            ConfigError: an option cannot be used.
+        """
+        (result,) = self.translate_many([text], prefix=prefix, alternatives=alternatives, **changes)
+        if isinstance(result, TextError):
+            raise result
+        return result
+
+    def translate_many(
+        self,
+        texts: Iterable[str],
+        *,
+        batch: int = BATCH,
+        prefix: str = "",
+        alternatives: int | None = None,
+        **changes: Unpack[SearchChanges],
+    ) -> Iterator[Translation | TextError]:
+        """Translate many texts, in order; memory does not grow with their number.
+
+        Args:
+            texts: as for :meth:`translate`; they may be made as they are asked for.
+            batch: how many are translated together; eight times as many are read at a time.
+            prefix, alternatives, changes: as for :meth:`translate`.
+
+        Returns:
+            A translation of each text; for one that cannot be translated, the error in its place.
+
+        Raises:
+            TextError: ``prefix`` cannot be written.
+            ConfigError: an option cannot be used.
+        """
+        assert batch >= 1, "a batch holds a sentence"
+        options = changed_options(self.bundle.search, changes, alternatives=alternatives)
+        return self._stream(texts, batch, options, prefix_ids(self.bundle.codec, prefix))
+
+    def alternatives_for(
+        self, translation: Translation, word: int, *, count: int = 5, **changes: Unpack[SearchChanges]
+    ) -> tuple[Translation, ...]:
+        """Other ways to go on from one word of a translation.
+
+        Args:
+            translation: of this translator.
+            word: which word is to be another, from 0; the words before it stay.
+            count: how many other words are wanted at most.
+            changes: as for :meth:`translate`.
+
+        Returns:
+            Whole translations, each with another word at that place, the most probable word first.
+
+        Raises:
+            ConfigError: there is no such word, or an option cannot be used.
+            TextError: the text is too long to be translated in one go.
+        """
+        if not 0 <= word < len(translation.words):
+            raise ConfigError(f"there is no word {word}", allowed=f"numbers below {len(translation.words)}, from 0")
+        source = read_source(translation.source, self._codec, longest=self._longest)
+        if len(source.parts) != 1:
+            given = f"the text was translated in {len(source.parts)} parts"
+            raise TextError(given, remedy="ask for a word of the translation of a shorter text")
+        options = changed_options(self.bundle.search, changes, alternatives=0)
+        said = [each.text for each in translation.words]
+        place = locate(said, translation.text)[word]
+        assert place is not None, "a translation spells its words"
+        prefix = self.bundle.codec.encode(translation.text[: place[0]]).ids
+        annotations = self._annotate([source.parts[0].ids])
+        speeches = branch(self.bundle, annotations, options, prefix=prefix, count=BRANCHES * count)
+        found = [_joined(source, [speech], options) for speech in speeches]
+        found.sort(key=lambda each: -each.words[word].probability if word < len(each.words) else 0.0)
+        others: dict[str, Translation] = {}
+        for each in found:
+            texts = [target.text for target in each.words]
+            if texts[:word] == said[:word] and len(texts) > word and texts[word] != said[word]:
+                others.setdefault(texts[word], each)
+        return tuple(islice(others.values(), count))
+
+    def _stream(
+        self, texts: Iterable[str], batch: int, options: SearchOptions, prefix: Ids
+    ) -> Iterator[Translation | TextError]:
+        window: list[Source | TextError] = []
+        number = 0
+        for text in texts:
+            window.append(self._read(text))
+            num_parts = sum(len(each.parts) for each in window if isinstance(each, Source))
+            if max(num_parts, len(window)) >= WINDOW * batch:
+                yield from self._window(window, batch, options, prefix, number)
+                number += num_parts
+                window = []
+        yield from self._window(window, batch, options, prefix, number)
+
+    def _read(self, text: str) -> Source | TextError:
+        try:
+            return read_source(text, self._codec, longest=self._longest)
+        except TextError as error:
+            return error
+
+    def _window(
+        self, sources: Sequence[Source | TextError], batch: int, options: SearchOptions, prefix: Ids, number: int
+    ) -> Iterator[Translation | TextError]:
+        """Translate what has been read, sentences of like length together, and give it in order."""
+        parts = [(part, i) for source in sources if isinstance(source, Source) for i, part in enumerate(source.parts)]
+        jobs = [_Job(part, () if i else prefix, number + place) for place, (part, i) in enumerate(parts)]
+        order = sorted(range(len(jobs)), key=lambda place: len(jobs[place].part.ids))
+        spoken: dict[int, Speech] = {}
+        for first in range(0, len(order), batch):
+            places = order[first : first + batch]
+            spoken.update(zip(places, self._speak([jobs[place] for place in places], options), strict=True))
+        speeches = iter(spoken[place] for place in range(len(jobs)))
+        for source in sources:
+            if isinstance(source, TextError):
+                yield source
+            else:
+                yield _joined(source, list(islice(speeches, len(source.parts))), options)
+
+    def _speak(self, jobs: Sequence[_Job], options: SearchOptions) -> list[Speech]:
+        annotations = self._annotate([job.part.ids for job in jobs])
+        prefixes, numbers = [job.prefix for job in jobs], [job.number for job in jobs]
+        return speak(self.bundle, annotations, options, prefixes=prefixes, numbers=numbers)
+
+    def _annotate(self, ids: Sequence[Ids]) -> Annotations:
+        with torch.inference_mode():
+            tokens, mask = pad_sources(ids)
+            return self.bundle.model.annotate(tokens.to(self.device), mask.to(self.device))
+
+
+def _joined(source: Source, speeches: Sequence[Speech], options: SearchOptions) -> Translation:
+    """The translations of the parts of a text as one; its parts are aligned with nothing but themselves."""
+    alpha = options.length_normalisation
+    best = _join([speech.best for speech in speeches])
+    # the n-th alternative of the whole is made of the n-th of each part, or of its best where it has fewer
+    others = zip_longest(*(speech.others for speech in speeches))
+    joined = [_join([said or speech.best for said, speech in zip(row, speeches, strict=True)]) for row in others]
+    words = [pair for speech in speeches for pair in zip(speech.words, speech.probabilities, strict=True)]
+    return Translation(
+        source=source.text,
+        text=best.text,
+        score=best.score(alpha),
+        source_words=tuple(SourceWord(word.text, word.span) for word in source.words),
+        words=tuple(TargetWord(word.text, probability) for word, probability in words),
+        alignment=_alignment(source, speeches),
+        alternatives=tuple(Alternative(said.text, said.score(alpha)) for said in joined),
+        finished=all(speech.finished for speech in speeches),
+    )
+
+
+def _join(said: Sequence[Said]) -> Said:
+    return Said(
+        text=" ".join(each.text for each in said if each.text),
+        log_probability=sum(each.log_probability for each in said),
+        length=sum(each.length for each in said),
+    )
+
+
+def _alignment(source: Source, speeches: Sequence[Speech]) -> npt.NDArray[np.float64]:
+    """[target words, source words], one block for each part. Where nothing is written, no memory is touched."""
+    alignment = np.zeros((sum(len(speech.words) for speech in speeches), len(source.words)))
+    row = 0
+    for part, speech in zip(source.parts, speeches, strict=True):
+        block = merge_weights(speech.weights, speech.words, part.words)
+        alignment[row : row + len(block), part.first_word : part.first_word + len(part.words)] = block
+        row += len(block)
+    return alignment

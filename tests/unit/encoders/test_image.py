@@ -187,6 +187,16 @@ def test_fused_equals_plain(values: dict[str, Any]) -> None:
     assert any(isinstance(module, nn.BatchNorm2d) for module in made.modules())
 
 
+def test_folded_is_fused_from_the_start_and_takes_its_state() -> None:
+    fused, folded = encoder().fused(), encoder(folded=True)
+    with torch.no_grad():
+        for parameter in folded.parameters():
+            parameter.zero_()
+    folded.load_state_dict(fused.state_dict())
+    picture = pixels(1, 40)
+    assert torch.equal(folded(picture).values, fused(picture).values)
+
+
 def test_the_state_of_one_encoder_fills_another() -> None:
     made, other = encoder(train_from="layer4"), encoder(train_from="layer4")
     torch.manual_seed(12)

@@ -17,6 +17,7 @@ from regard.cli.evaluate import evaluate
 from regard.cli.models import models
 from regard.cli.report import say
 from regard.cli.train import train
+from regard.cli.translate import translate
 
 app = typer.Typer(
     help="Describe a picture, translate a sentence, and show for every word where it looked.",
@@ -48,3 +49,4 @@ app.command()(doctor)
 app.command()(evaluate)
 app.command()(models)
 app.command()(train)
+app.command()(translate)

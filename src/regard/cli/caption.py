@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regard.cli.bars import Bars
+from regard.cli.languages import To, find_translator
 from regard.cli.options import Alternatives, AsJson, Beam, Changes, Prefix, Save, Threads, search_changes
 from regard.cli.photos import Photos, find_photos
 from regard.cli.report import say, say_error, say_json
@@ -16,7 +17,11 @@ from regard.cli.saving import Saver
 from regard.errors import ImageError
 
 if TYPE_CHECKING:
-    from regard.explain.results import Caption
+    from regard.explain.results import Caption, TranslatedCaption
+    from regard.pipeline import Translator
+
+SPOKEN = "en"
+"""The language of captions."""
 
 CaptionModel = Annotated[
     str, typer.Option(metavar="NAME", help="A model by name (see: regard models), or the folder of a model or a run.")
@@ -30,20 +35,23 @@ def caption(
     alternatives: Alternatives = None,
     prefix: Prefix = "",
     changes: Changes = None,
+    to: To = None,
     threads: Threads = None,
     save: Save = None,
     as_json: AsJson = False,
 ) -> None:
     """Describe photos, one line a photo. What cannot be read is said on standard error; then the exit status is 1."""
-    from regard.pipeline import load_captioner
+    from regard.pipeline import load_captioner, load_translator
 
     search = search_changes(beam, changes)
     found = list(find_photos(photos))
     saver = None if save is None else Saver(save, count=len(found))
     paths = [each for each in found if isinstance(each, str)]
+    translator = None if to is None else load_translator(find_translator(SPOKEN, to))
     captioner = load_captioner(model, threads=threads)
     results = captioner.caption_many(paths, prefix=prefix, alternatives=alternatives, **search)
-    if not show_captions(in_place(found, results), count=len(found), saver=saver, as_json=as_json):
+    shown = translated(in_place(found, results), translator)
+    if not show_captions(shown, count=len(found), saver=saver, as_json=as_json):
         raise typer.Exit(1)
 
 
@@ -55,7 +63,19 @@ def in_place(
         yield each if isinstance(each, ImageError) else next(results)
 
 
-def show_captions(results: Iterator[Caption | ImageError], *, count: int, saver: Saver | None, as_json: bool) -> bool:
+def translated(
+    results: Iterator[Caption | ImageError], translator: Translator | None
+) -> Iterator[Caption | TranslatedCaption | ImageError]:
+    """The captions in the translator's language; as they are where there is none."""
+    from regard.pipeline import translate_caption
+
+    for each in results:
+        yield each if translator is None or isinstance(each, ImageError) else translate_caption(each, translator)
+
+
+def show_captions(
+    results: Iterator[Caption | TranslatedCaption | ImageError], *, count: int, saver: Saver | None, as_json: bool
+) -> bool:
     """Print and save captions as they come, and say whether all photos could be read."""
     all_read = True
     with Bars(beside_results=True) as bars:
@@ -72,10 +92,13 @@ def show_captions(results: Iterator[Caption | ImageError], *, count: int, saver:
     return all_read
 
 
-def _show(caption: Caption, saver: Saver | None, *, as_json: bool) -> None:
+def _show(result: Caption | TranslatedCaption, saver: Saver | None, *, as_json: bool) -> None:
+    from regard.explain.results import TranslatedCaption
+
+    path = result.caption.path if isinstance(result, TranslatedCaption) else result.path
     if as_json:
-        say_json(caption.to_dict())
+        say_json(result.to_dict())
     else:
-        say(f"{caption.path}: {caption.text}")
+        say(f"{path}: {result.text}")
     if saver is not None:
-        saver.add(caption, Path(caption.path).stem)
+        saver.add(result, Path(path).stem)

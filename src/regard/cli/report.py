@@ -13,13 +13,18 @@ import typer
 
 def say(line: str) -> None:
     """One line of a result; ends of lines in it, as a file name may hold, become spaces."""
-    typer.echo(" ".join(line.splitlines()))
+    typer.echo(one_line(line))
 
 
 def say_json(value: Any) -> None:
     """One result as one line of JSON; where standard output is not UTF-8, with everything beyond ASCII escaped."""
     readable = codecs.lookup(sys.stdout.encoding).name == "utf-8"
     typer.echo(json.dumps(value, ensure_ascii=not readable, allow_nan=False))
+
+
+def one_line(text: str) -> str:
+    """The text with spaces for the ends of lines in it."""
+    return text.replace("\r\n", " ").replace("\n", " ").replace("\r", " ")
 
 
 def say_error(message: object) -> None:

@@ -1,0 +1,171 @@
+"""``regard translate``: sentences translated, each word with what it came from."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from regard.cli.bars import Bars
+from regard.cli.languages import To, find_translator
+from regard.cli.linefile import LineFile
+from regard.cli.options import Alternatives, AsJson, Beam, Changes, Prefix, Save, Threads, search_changes
+from regard.cli.report import say, say_error, say_json
+from regard.cli.saving import Saver
+from regard.errors import DataError, Interrupted, TextError
+
+if TYPE_CHECKING:
+    from regard.explain.results import Translation
+
+Texts = Annotated[
+    list[str] | None, typer.Argument(metavar="TEXT", help="Sentences; without any, the lines of standard input.")
+]
+Source = Annotated[str, typer.Option("--from", metavar="LANGUAGE", help="From this language.")]
+Model = Annotated[
+    str | None, typer.Option(metavar="NAME", help="A model by name or folder, instead of one chosen by language.")
+]
+Instead = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Show other choices for the N-th word, and how the sentence then goes on."),
+]
+File = Annotated[Path | None, typer.Option(metavar="FILE", help="Translate the lines of a file.")]
+Output = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write the lines there; the same command goes on where it was stopped."),
+]
+
+
+def translate(
+    texts: Texts = None,
+    source: Source = "en",
+    to: To = None,
+    model: Model = None,
+    beam: Beam = None,
+    alternatives: Alternatives = None,
+    prefix: Prefix = "",
+    changes: Changes = None,
+    instead: Instead = None,
+    file: File = None,
+    output: Output = None,
+    threads: Threads = None,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """Translate sentences, a line for each; empty lines stay empty.
+
+    What cannot be translated is said on standard error and leaves an empty line; then the exit status is 1.
+    """
+    from regard.data.lines import count_lines, iterate_lines
+    from regard.pipeline import load_translator
+
+    _check_usage(texts, instead=instead, file=file, output=output, save=save)
+    search = search_changes(beam, changes)
+    count = len(texts or "1") if file is None else count_lines(file)
+    saver = None if save is None else Saver(save, count=count)
+    name = model or find_translator(source, to)
+    translator = load_translator(name, threads=threads)
+    shower = _Shower(saver, as_json=as_json)
+    speak = partial(translator.translate_many, prefix=prefix, alternatives=alternatives, **search)
+    if instead is not None and texts:
+        translation = translator.translate(texts[0], prefix=prefix, alternatives=0, **search)
+        shower.show(translator.alternatives_for(translation, instead - 1, **search))
+    elif file is None:
+        shower.show(speak(texts or _stdin_lines()))
+    elif output is None:
+        with Bars(beside_results=True) as bars:
+            bars.start("lines", count)
+            shower.show(_counted(speak(iterate_lines(file)), bars))
+    else:
+        settings = repr((prefix, alternatives, search, as_json)).encode()
+        with LineFile(output, made_from=[settings, file.read_bytes(), *_contents(name)]) as lines, Bars() as bars:
+            bars.start("lines", count, done=lines.num_done)
+            rest = islice(iterate_lines(file), lines.num_done, None)
+            with _continuable(output):
+                shower.show(_counted(speak(rest), bars), lines, first=lines.num_done + 1)
+            lines.finish()
+    shower.finish()
+
+
+class _Shower:
+    """Saves translations, and remembers whether something could not be translated."""
+
+    def __init__(self, saver: Saver | None, *, as_json: bool) -> None:
+        self._saver = saver
+        self._as_json = as_json
+        self._failed = False
+
+    def show(
+        self, results: Iterable[Translation | TextError], lines: LineFile | None = None, *, first: int = 1
+    ) -> None:
+        """Write a line for each result to ``lines``, or print it; the first belongs to line ``first`` of the input."""
+        write, write_json = (say, say_json) if lines is None else (lines.write, lines.write_json)
+        for number, result in enumerate(results, start=first):
+            if isinstance(result, TextError):
+                say_error(f"line {number}: {result}")
+                self._failed = True
+                text, values = "", {"error": str(result)}
+            else:
+                if self._saver is not None:
+                    self._saver.add(result, str(number))
+                text, values = result.text, result.to_dict()
+            if self._as_json:
+                write_json(values)
+            else:
+                write(text)
+
+    def finish(self) -> None:
+        """Save what is still to be saved, and let the exit status tell of what failed."""
+        if self._saver is not None:
+            self._saver.finish()
+        if self._failed:
+            raise typer.Exit(1)
+
+
+def _check_usage(
+    texts: list[str] | None, *, instead: int | None, file: Path | None, output: Path | None, save: Path | None
+) -> None:
+    if texts and file is not None:
+        raise typer.BadParameter("give sentences or --file, not both")
+    if instead is not None and (texts is None or len(texts) != 1):
+        raise typer.BadParameter("--instead needs exactly one sentence")
+    if output is not None and file is None:
+        raise typer.BadParameter("--output needs --file")
+    if output is not None and save is not None:
+        raise typer.BadParameter("--output and --save exclude each other, a file that is continued has no page")
+    if not texts and file is None and sys.stdin.isatty():
+        raise typer.BadParameter("give a sentence, --file, or lines on standard input")
+
+
+def _stdin_lines() -> Iterator[str]:
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        try:
+            yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
+        except UnicodeDecodeError:
+            raise DataError(f"standard input: line {number} is not UTF-8", remedy="convert it to UTF-8") from None
+
+
+def _counted(results: Iterable[Translation | TextError], bars: Bars) -> Iterator[Translation | TextError]:
+    for result in results:
+        yield result
+        bars.advance(1)
+
+
+def _contents(name: str) -> list[bytes]:
+    """The files that decide what a model says."""
+    from regard.bundle import find_bundle
+
+    return [path.read_bytes() for path in sorted(find_bundle(name).rglob("*")) if path.is_file()]
+
+
+@contextmanager
+def _continuable(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped; {output}.part holds what is done", remedy="the same command goes on") from None

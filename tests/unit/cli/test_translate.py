@@ -1,0 +1,172 @@
+"""``regard translate`` keeps order and empty lines, and goes on where it was stopped."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from regard.cli import main
+from regard.cli.bars import Bars
+
+SENTENCES = ["a red cat", "", "two dogs run", "the mat sits", "grass"]
+
+pytestmark = pytest.mark.usefixtures("only_shipped")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "in.txt"
+    path.write_text("".join(f"{each}\n" for each in SENTENCES))
+    return path
+
+
+def pipe(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+
+def test_sentences_files_and_standard_input_give_the_same(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["translate", *SENTENCES]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(SENTENCES)
+    assert [not line for line in lines] == [not each for each in SENTENCES]
+    assert main(["translate", "--file", str(file), "--to", "de"]) == 0
+    assert capsys.readouterr().out.splitlines() == lines
+    pipe(monkeypatch, file.read_bytes().replace(b"\n", b"\r\n"))
+    assert main(["translate", "--model", "speaker"]) == 0
+    assert capsys.readouterr().out.splitlines() == lines
+
+
+def test_json_tells_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["translate", "a red cat sits", "--json", "--set", "min_length=2"]) == 0
+    translation = json.loads(capsys.readouterr().out)
+    assert list(translation) == [
+        "source", "text", "score", "source_words", "words", "alignment", "alternatives",
+    ]  # fmt: skip
+    assert translation["source_words"] == ["a", "red", "cat", "sits"]
+    assert len(translation["alignment"]) == len(translation["words"]) >= 2
+    for row in translation["alignment"]:
+        assert sum(row) == pytest.approx(1, abs=1e-6)
+
+
+def test_a_stopped_command_goes_on_behind_the_last_whole_line(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, parts = tmp_path / "whole.txt", tmp_path / "parts.txt"
+    assert main(["translate", "--file", str(file), "--output", str(whole)]) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(Bars, "advance", stopping_after(3))
+        assert main(["translate", "--file", str(file), "--output", str(parts)]) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+    assert not parts.exists()
+    part = tmp_path / "parts.txt.part"
+    part.write_bytes(part.read_bytes() + b"half a li")
+    began_at: list[int] = []
+    monkeypatch.setattr(Bars, "start", lambda self, title, total, done=0: began_at.append(done))
+    assert main(["translate", "--file", str(file), "--output", str(parts)]) == 0
+    assert began_at == [3]
+    assert parts.read_bytes() == whole.read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"in.txt", "whole.txt", "parts.txt"}
+
+
+def stopping_after(count: int) -> Callable[..., None]:
+    """A bar that presses Ctrl-C once ``count`` units are done."""
+
+    def advance(self: Bars, units: int, note: str = "") -> None:
+        nonlocal count
+        count -= units
+        if count <= 0:
+            raise KeyboardInterrupt
+
+    return advance
+
+
+def test_another_input_begins_anew(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = tmp_path / "out.txt"
+    with monkeypatch.context() as patch:
+        patch.setattr(Bars, "advance", stopping_after(2))
+        assert main(["translate", "--file", str(file), "--output", str(output)]) == 130
+    file.write_text("two dogs\n")
+    assert main(["translate", "--file", str(file), "--output", str(output)]) == 0
+    assert output.read_text().count("\n") == 1
+
+
+def test_other_words_for_one_place(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["translate", "a red cat sits on a mat", "--set", "min_length=3"]
+    assert main([*words, "--json"]) == 0
+    chosen = [each["word"] for each in json.loads(capsys.readouterr().out)["words"]]
+    assert main([*words, "--json", "--instead", "2"]) == 0
+    others = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert others
+    for other in others:
+        assert other["words"][0]["word"] == chosen[0]
+        assert other["words"][1]["word"] != chosen[1]
+
+
+def test_what_cannot_be_translated_leaves_an_empty_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["translate", "a red cat", "word " * 30_000, "two dogs"]) == 1
+    out, err = capsys.readouterr()
+    assert [bool(line) for line in out.splitlines()] == [True, False, True]
+    assert err.startswith("error: line 2: the text has 150,000 characters")
+    assert err.count("\n") == 1
+
+
+def test_a_file_that_is_not_utf8_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "latin.txt").write_bytes(b"a cat\nFu\xdf\n")
+    assert main(["translate", "--file", str(tmp_path / "latin.txt")]) == 1
+    assert "latin.txt: line 2 is not UTF-8" in capsys.readouterr().err
+    pipe(monkeypatch, b"a cat\nFu\xdf\n")
+    assert main(["translate"]) == 1
+    assert "standard input: line 2 is not UTF-8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "part"),
+    [
+        (["a", "--file", "b"], 2, "not both"),
+        (["a", "b", "--instead", "1"], 2, "exactly one sentence"),
+        (["a", "--output", "b"], 2, "--output needs --file"),
+        (["a", "--to", "fr"], 1, "no model that ships here translates from 'en' to 'fr'; allowed: en to de"),
+        (["a", "--from", "de"], 1, "translates from 'de'"),
+        (["a", "--model", "looker"], 1, "is a captioner"),
+        (["a", "--instead", "99"], 1, "there is no word 98"),
+        (["--file", "gone.txt"], 1, "gone.txt: no such file"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(
+    words: list[str], status: int, part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["translate", *words]) == status
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert part in err
+
+
+def test_a_translation_is_saved_as_page_picture_and_data(tmp_path: Path) -> None:
+    assert main(["translate", "a red cat", "two dogs", "--save", str(tmp_path / "out")]) == 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {f"{name}{suffix}" for name in "12" for suffix in (".html", ".png", ".json")}
+
+
+def test_a_caption_is_translated_and_leads_back_to_the_photo(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (50, 40), "green").save(photo)
+    words = ["caption", str(photo), "--model", "looker", "--set", "min_length=2", "--json"]
+    assert main([*words, "--to", "de", "--save", str(tmp_path / "page.html")]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert main(words) == 0
+    assert result["text"] == json.loads(capsys.readouterr().out)["text"]
+    for word in result["translation"]["words"]:
+        assert sum(map(sum, word["weights"])) == pytest.approx(1, abs=1e-6)
+    assert (tmp_path / "page.html").stat().st_size > 0

@@ -10,7 +10,8 @@
 
 y is the previous word, s the previous state and c the context. Every matrix has the paper's name and shape. The paper
 leaves biases out of its formulas; ``biases`` adds one to each sum. Where a state is multiplied, weights start
-orthogonal as in the paper, elsewhere Glorot-uniform and not normal with deviation 0.01.
+orthogonal as in the paper, elsewhere Glorot-uniform and not normal with deviation 0.01; those that multiply E y are
+larger by as much as its numbers are smaller than 1.
 """
 
 from __future__ import annotations
@@ -89,11 +90,11 @@ class GatedDecoder(Decoder):
         n, m, pairs = settings.hidden, settings.embedding, 2 * settings.readout
         self.E = nn.Embedding(vocabulary_size, m)
         nn.init.normal_(self.E.weight, std=m**-0.5)
-        self.W, self.W_z, self.W_r = _matrix(n, m), _matrix(n, m), _matrix(n, m)
+        self.W, self.W_z, self.W_r = _matrix(n, m, gain=m**0.5), _matrix(n, m, gain=m**0.5), _matrix(n, m, gain=m**0.5)
         self.U, self.U_z, self.U_r = _orthogonal(n), _orthogonal(n), _orthogonal(n)
         self.C, self.C_z, self.C_r = _matrix(n, dim), _matrix(n, dim), _matrix(n, dim)
         self.W_s = _matrix(n, start_dim)
-        self.U_o, self.V_o, self.C_o = _matrix(pairs, n), _matrix(pairs, m), _matrix(pairs, dim)
+        self.U_o, self.V_o, self.C_o = _matrix(pairs, n), _matrix(pairs, m, gain=m**0.5), _matrix(pairs, dim)
         self.W_o = self.E.weight if settings.tied else _matrix(vocabulary_size, settings.readout)
         sizes = {"b": n, "b_z": n, "b_r": n, "b_s": n, "b_t": pairs, "b_o": vocabulary_size}
         for name, size in sizes.items():
@@ -135,8 +136,8 @@ class GatedDecoder(Decoder):
         return t
 
 
-def _matrix(rows: int, columns: int) -> nn.Parameter:
-    return nn.Parameter(nn.init.xavier_uniform_(torch.empty(rows, columns)))
+def _matrix(rows: int, columns: int, *, gain: float = 1.0) -> nn.Parameter:
+    return nn.Parameter(nn.init.xavier_uniform_(torch.empty(rows, columns), gain))
 
 
 def _orthogonal(size: int) -> nn.Parameter:

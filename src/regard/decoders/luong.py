@@ -86,6 +86,7 @@ class LuongDecoder(Decoder):
         bottom = (embedding, hidden) if settings.input_feeding else (embedding,)
         parts = [bottom, *[(hidden,)] * (settings.layers - 1)]
         self.cells = nn.ModuleList(build_cell(settings.cell, each, hidden) for each in parts)
+        self._cell(0).expect_small(0, embedding**-0.5)
         states = settings.layers * hidden
         self.start_states = nn.ModuleDict({name: nn.Linear(dim, states) for name in hidden_names(settings.cell)})
         self.attention = _build_attention(settings, dim)

@@ -60,12 +60,19 @@ class RecurrentEncoder(TextEncoder):
             dropout=settings.dropout if settings.layers > 1 else 0.0,
             bidirectional=settings.bidirectional,
         )
-        for name, parameter in self.network.named_parameters():
-            if name.startswith("weight_hh"):
-                for gate in torch.split(parameter, settings.hidden):
-                    nn.init.orthogonal_(gate)
+        self._initialise()
         self.dropout = nn.Dropout(settings.dropout)
         self.embedding_dropout = nn.Dropout(settings.embedding_dropout)
+
+    @torch.no_grad()
+    def _initialise(self) -> None:
+        """Orthogonal matrices for the states; larger weights for E x by as much as its numbers are smaller than 1."""
+        for name, parameter in self.network.named_parameters():
+            if name.startswith("weight_hh"):
+                for gate in torch.split(parameter, self.settings.hidden):
+                    nn.init.orthogonal_(gate)
+            elif name.startswith("weight_ih_l0"):
+                parameter *= self.settings.embedding**0.5
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Annotations:
         embedded = self.embedding_dropout(self.E(tokens))

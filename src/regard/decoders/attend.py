@@ -28,7 +28,11 @@ from regard.decoders.cells import CellName, Hidden, build_cell, hidden_names
 from regard.decoders.unroll import stack_steps
 from regard.kernels import use_reference
 from regard.kernels.attend import Operands, Walk, attend
+from regard.kernels.dropout import Dropout
 from regard.kernels.packing import Packing, pack_targets
+
+MIXING = 40
+"""Measured: reading a number of the values in a step, forwards and backwards, against a multiplication in a product."""
 
 
 class AttendSettings(Settings):
@@ -80,8 +84,8 @@ class AttendDecoder(Decoder):
         self.L_o = nn.Linear(embedding, vocabulary_size)
         if settings.tied:
             self.L_o.weight = self.E.weight
-        self.dropout = nn.Dropout(settings.dropout)
-        self.embedding_dropout = nn.Dropout(settings.embedding_dropout)
+        self.dropout = Dropout(settings.dropout)
+        self.embedding_dropout = Dropout(settings.embedding_dropout)
 
     def start(self, annotations: Annotations, *, rows: int = 1) -> State:
         memory = self.attention.remember(annotations)
@@ -121,7 +125,7 @@ class AttendDecoder(Decoder):
     def _walk(self, annotations: Annotations, gates: Tensor, packing: Packing) -> tuple[Tensor, Tensor | None, Tensor]:
         """h and L_z z of all tokens, packed, and α [batch, rows, time, position]."""
         memory, hidden = self.attention.remember(annotations), self._initial(annotations)
-        shared = _shared(memory.values, len(packing))
+        shared = _shared(memory.values, len(self.cell.weight_hh), packing)
         values = self.cell.project(1, memory.values) if shared else memory.values
         first = {name: value.index_select(0, packing.first_inputs) for name, value in hidden.items()}
         operands = Operands(
@@ -151,7 +155,7 @@ class AttendDecoder(Decoder):
         if self.L_z is None:
             return None
         by_input = packing.to_inputs(paid)
-        if _shared(values, len(packing)):
+        if values.shape[0] * values.shape[1] < len(packing):
             return packing.from_inputs(by_input @ self.L_z(values))
         looked: Tensor = self.L_z(packing.from_inputs(by_input @ values))
         return looked
@@ -208,14 +212,18 @@ class AttendDecoder(Decoder):
         return dropped
 
 
-def _shared(values: Tensor, num_tokens: int) -> bool:
-    """Whether multiplying values [batch, position, dim] with a matrix before they are mixed is less work.
+def _shared(values: Tensor, width: int, packing: Packing) -> bool:
+    """Whether it is less work to multiply values [batch, position, dim] with a matrix [width, dim] before mixing them.
 
-    Both ways take the product and the gradient of the matrix, of as many rows as there are positions or tokens; of
-    values that need no gradient themselves the first way ends there.
+    Both ways take the product and the gradients of the matrix and of what it is multiplied with, of as many rows as
+    there are positions or tokens; values that need no gradient save the last. What is mixed is read at every step,
+    forwards and backwards, which takes as long as some MIXING products of each number.
     """
-    positions = values.shape[0] * values.shape[1]
-    return positions * (3 if values.requires_grad else 2) < num_tokens * 3
+    batch, positions, dim = values.shape
+    rows, mixing = batch * positions, MIXING * sum(step.inputs for step in packing.steps) * positions
+    before = rows * (3 if values.requires_grad else 2) * dim * width + mixing * width
+    after = len(packing) * 3 * dim * width + mixing * dim
+    return before < after
 
 
 def _query_operands(score: Score) -> dict[str, Tensor]:

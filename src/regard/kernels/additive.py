@@ -18,7 +18,7 @@ from torch import Tensor
 
 from regard.kernels import use_reference
 
-BLOCK_NUMBERS = 1 << 17
+BLOCK_NUMBERS = 1 << 18
 """How many numbers of the tanh are alive at once: 1 MiB in float32 with their gradient, a second-level cache."""
 
 Block = tuple[slice, slice]

@@ -89,9 +89,9 @@ class _Attend(torch.autograd.Function):
         h = torch.cat([look.h for look in seen])
         weights = torch.cat([look.weights for look in seen])
         beta = None if operands.w_beta is None else torch.cat([look.beta for look in seen if look.beta is not None])
-        ctx.save_for_backward(h, weights, beta, *tensors)
+        kept = [tensor for look in seen for tensor in (*look.kept, look.query)]
+        ctx.save_for_backward(h, weights, beta, *tensors, *kept)
         ctx.walk, ctx.precision = walk, precision
-        ctx.kept, ctx.queries = [look.kept for look in seen], [look.query for look in seen]
         ctx.set_materialize_grads(False)
         return h, weights, beta
 
@@ -99,10 +99,13 @@ class _Attend(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         h, weights, beta, *tensors = ctx.saved_tensors
-        operands = Operands(*tensors)
+        count = len(Operands._fields)
+        operands, kept = Operands(*tensors[:count]), tensors[count:]
         with torch.autocast(operands.h.device.type, enabled=False):
             ready = _Ready(ctx.walk, operands, ctx.precision)
-            seen = _Outputs(h, weights, beta, ctx.kept, ctx.queries)
+            seen = _Outputs(
+                h, weights, beta, [Kept(*each) for each in zip(kept[::3], kept[1::3], strict=True)], kept[2::3]
+            )
             return None, *_Backward(ready, seen, gradients).run()
 
 

@@ -51,7 +51,10 @@ def caption(
     captioner = load_captioner(model, threads=threads)
     results = captioner.caption_many(paths, prefix=prefix, alternatives=alternatives, **search)
     shown = translated(in_place(found, results), translator)
-    if not show_captions(shown, count=len(found), saver=saver, as_json=as_json):
+    all_read = show_captions(shown, count=len(found), saver=saver, as_json=as_json)
+    if saver is not None:
+        saver.finish()
+    if not all_read:
         raise typer.Exit(1)
 
 
@@ -76,7 +79,7 @@ def translated(
 def show_captions(
     results: Iterator[Caption | TranslatedCaption | ImageError], *, count: int, saver: Saver | None, as_json: bool
 ) -> bool:
-    """Print and save captions as they come, and say whether all photos could be read."""
+    """Print captions and hand them to ``saver`` as they come, and say whether all photos could be read."""
     all_read = True
     with Bars(beside_results=True) as bars:
         bars.start("captions", count)
@@ -87,8 +90,6 @@ def show_captions(
             else:
                 _show(result, saver, as_json=as_json)
             bars.advance(1)
-    if saver is not None:
-        saver.finish()
     return all_read
 
 

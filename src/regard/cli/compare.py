@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +11,7 @@ import typer
 from regard.cli.bars import Bars
 from regard.cli.options import AsJson, Threads
 from regard.cli.report import say, say_json, say_note, table
+from regard.cli.retyped import files, retyped
 from regard.cli.train import Cache
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def compare(
     check_suffix(page, [".md"])
     with Bars() as bars:
         entries = measure(read_candidates(recipes, output, changes or []), progress=bars, cache=cache)
-    values = write_comparison(entries, page, command=_command(recipes, output, markdown, changes or []))
+    options = {"--output": output, "--markdown": markdown, "--set": changes}
+    values = write_comparison(entries, page, command=retyped("compare", files(recipes), options))
     if as_json:
         for each in values["models"]:
             say_json(each)
@@ -82,15 +83,3 @@ def _rows(entries: Sequence[Entry], models: Sequence[dict[str, Any]]) -> list[tu
         trained = each["parameters"]["trained"]
         rows.append((each["name"], str(each["vector"]), *scores, f"{trained:,}", f"{each['seconds']:,.0f}"))
     return rows
-
-
-def _command(recipes: Sequence[Path], output: Path, markdown: Path | None, assignments: Sequence[str]) -> str:
-    """The command line, with a pattern in place of all recipes of a folder, as it was probably typed."""
-    folder = recipes[0].parent
-    if len(recipes) > 1 and set(recipes) == set(folder.glob("*.yaml")):
-        words = ["regard compare", f"{shlex.quote(str(folder))}/*.yaml"]
-    else:
-        words = ["regard compare", shlex.join(map(str, recipes))]
-    words.append(shlex.join(["--output", str(output)]))
-    words += [] if markdown is None else [shlex.join(["--markdown", str(markdown)])]
-    return " ".join([*words, *(shlex.join(["--set", each]) for each in assignments)])

@@ -11,6 +11,18 @@ from regard.errors import ModelError
 To = Annotated[str | None, typer.Option("--to", metavar="LANGUAGE", help="Translate into this language, such as de.")]
 
 
+def translators() -> dict[tuple[str, str], str]:
+    """The names of the shipped translators by the languages that they read and write."""
+    from regard.bundle import SHIPPED, read_config, shipped_models
+
+    names: dict[tuple[str, str], str] = {}
+    for name in shipped_models():
+        languages = read_config(SHIPPED / name).languages
+        if languages is not None:
+            names[languages[0], languages[1]] = name
+    return names
+
+
 def find_translator(source: str, target: str | None) -> str:
     """The name of the shipped translator from ``source`` to ``target``, language codes such as ``en``.
 
@@ -21,13 +33,7 @@ def find_translator(source: str, target: str | None) -> str:
     Raises:
         ModelError: there is none, or more than one.
     """
-    from regard.bundle import SHIPPED, read_config, shipped_models
-
-    names: dict[tuple[str, str], str] = {}
-    for name in shipped_models():
-        languages = read_config(SHIPPED / name).languages
-        if languages is not None:
-            names[languages[0], languages[1]] = name
+    names = translators()
     fitting = [name for pair, name in sorted(names.items()) if pair[0] == source and target in (None, pair[1])]
     if len(fitting) == 1:
         return fitting[0]

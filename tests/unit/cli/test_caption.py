@@ -88,7 +88,7 @@ def test_one_page_holds_all_photos(photos: Path, tmp_path: Path) -> None:
         (["--set", "beam_size=3"], "did you mean 'beam'?"),
         (["--set", "beam"], "is not an assignment"),
         (["--set", "beam=0"], "beam: input should be greater than or equal to 1"),
-        (["--prefix", "purple"], "does not know the word 'purple'"),
+        (["--prefix", "purple"], "does not know 'purple'"),
         (["--save", "x.pdf"], "allowed: .html, .png, .json"),
         (["--alternatives", "9"], "raise beam"),
     ],

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from regard.cli import main
-from regard.cli.compare import _command
 from regard.comparison import Candidate, Entry, Measured
 from regard.config import parse
 from regard.training.recipe import Recipe
@@ -71,17 +70,6 @@ def test_json_is_an_object_a_model(tmp_path: Path, capsys: pytest.CaptureFixture
     assert [(model["name"], model["cider"]) for model in models] == [("a", 56.78), ("b", 56.78)]
     assert all(model["command"].endswith("--set seed=3") for model in models)
     assert json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))["models"] == models
-
-
-def test_all_recipes_of_a_folder_are_written_as_a_pattern(tmp_path: Path) -> None:
-    folder = tmp_path / "my recipes"
-    folder.mkdir()
-    paths = [folder / name for name in ("a.yaml", "b.yaml", "c.yaml")]
-    for path in paths:
-        path.touch()
-    said = _command(paths, Path("runs"), Path("x.md"), ["seed=1"])
-    assert said == f"regard compare '{folder}'/*.yaml --output runs --markdown x.md --set seed=1"
-    assert "*" not in _command(paths[:2], Path("runs"), None, [])
 
 
 @pytest.mark.parametrize("page", ["table.html", "table"])

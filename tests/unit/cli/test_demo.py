@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from regard.cli import main
-from regard.cli.demo import SAMPLES
+from regard.cli.demo import SAMPLES, SENTENCES
 
 pytestmark = pytest.mark.usefixtures("only_shipped")
 
@@ -19,9 +21,25 @@ def test_own_photos_come_before_the_samples(tmp_path: Path, capsys: pytest.Captu
     Image.new("RGB", (30, 20), "blue").save(own)
     assert main(["demo", "--model", "looker", "--save", str(page), str(own)]) == 0
     out, err = capsys.readouterr()
-    assert [Path(line.partition(": ")[0]).name for line in out.splitlines()] == [own.name, *SAMPLES]
+    lines = out.splitlines()
+    assert [Path(line.partition(": ")[0]).name for line in lines[:-4]] == [own.name, *SAMPLES]
+    assert [line.partition(" = ")[0] for line in lines[-4:-1]] == list(SENTENCES)
+    assert lines[-1].startswith(lines[1])
     assert err == f"saved in {page}\n"
     assert page.stat().st_size > 0
+
+
+def test_without_a_translator_there_are_captions_alone(
+    shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("skimage", reason="needs regard[demo]")
+    shutil.copytree(shipped / "looker", tmp_path / "models" / "looker")
+    monkeypatch.setattr("regard.bundle.SHIPPED", tmp_path / "models")
+    assert main(["demo", "--model", "looker", "--save", str(tmp_path / "pages"), "--json"]) == 0
+    assert [Path(json.loads(line)["path"]).name for line in capsys.readouterr().out.splitlines()] == list(SAMPLES)
+    assert {path.name for path in (tmp_path / "pages").glob("*.html")} == {
+        f"{Path(each).stem}.html" for each in SAMPLES
+    }
 
 
 def test_without_the_samples_it_says_how_to_get_them(

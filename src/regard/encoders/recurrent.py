@@ -9,6 +9,7 @@ begins at each sentence's own last token and padding is never read.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -72,7 +73,7 @@ class RecurrentEncoder(TextEncoder):
                 for gate in torch.split(parameter, self.settings.hidden):
                     nn.init.orthogonal_(gate)
             elif name.startswith("weight_ih_l0"):
-                parameter *= self.settings.embedding**0.5
+                parameter.mul_(math.sqrt(self.settings.embedding))
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Annotations:
         embedded = self.embedding_dropout(self.E(tokens))

@@ -11,6 +11,7 @@ from typing import Any
 
 from regard.comparison.candidates import Candidate, differences
 from regard.comparison.measuring import Entry
+from regard.comparison.tables import grid
 from regard.explain.chart import Axis, Line, Point, line_chart
 from regard.explain.saving import write_whole
 from regard.training.recipe import CaptionData, Recipe
@@ -142,7 +143,7 @@ def _table(entries: Sequence[Entry], names: dict[str, str]) -> str:
         ]
         for entry in entries
     ]
-    return _grid(head, rows, left=2)
+    return grid(head, rows, left=2)
 
 
 def _reading(entries: Sequence[Entry]) -> str:
@@ -161,7 +162,7 @@ def _sizes_table(families: dict[str, list[Entry]], score: str) -> str:
     for name, family in families.items():
         by_size = {entry.candidate.vector: f"{entry.measured.scores[score]:.1f}" for entry in family}
         rows.append([f"`{name}`", *(by_size.get(size, "") for size in sizes)])
-    return _grid(["model", *(f"{size:,}" for size in sizes)], rows, left=1)
+    return grid(["model", *(f"{size:,}" for size in sizes)], rows, left=1)
 
 
 def _commands_table(entries: Sequence[Entry]) -> str:
@@ -174,7 +175,7 @@ def _commands_table(entries: Sequence[Entry]) -> str:
         ]
         for entry in entries
     ]
-    return _grid(["model", "seed", "command", "signature of the scores"], rows, left=4)
+    return grid(["model", "seed", "command", "signature of the scores"], rows, left=4)
 
 
 def _train_command(candidate: Candidate) -> str:
@@ -182,12 +183,6 @@ def _train_command(candidate: Candidate) -> str:
     for assignment in candidate.assignments:
         words += ["--set", assignment]
     return shlex.join(words)
-
-
-def _grid(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> str:
-    """A table of Markdown; the columns after the first ``left`` are numbers and stand at the right."""
-    marks = ["---" if column < left else "---:" for column in range(len(head))]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, marks, *rows])
 
 
 def _families(entries: Sequence[Entry]) -> dict[str, list[Entry]]:

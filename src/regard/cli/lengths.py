@@ -1,0 +1,67 @@
+"""``regard lengths``: BLEU as sentences grow, of several translators on the same data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from regard.cli.bars import Bars
+from regard.cli.options import AsJson, Beam, Changes, Threads, search_changes
+from regard.cli.report import say, say_json, say_note, table
+from regard.cli.retyped import quoted, retyped
+
+Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help="Translators by name, or folders of runs.")]
+Data = Annotated[Path, typer.Option(metavar="FOLDER", help="Sentences in two languages, as in Multi30k.")]
+Split = Annotated[str, typer.Option(metavar="NAME", help="The split to translate, such as val.")]
+Joined = Annotated[
+    int, typer.Option(min=1, help="Also join neighbouring sentences, up to so many in one, for longer ones.")
+]
+Page = Annotated[
+    Path | None, typer.Option("--markdown", metavar="FILE.md", help="Also write a page with a chart, JSON beside it.")
+]
+
+
+def lengths(
+    models: Models,
+    data: Data,
+    split: Split,
+    joined: Joined = 1,
+    markdown: Page = None,
+    beam: Beam = None,
+    changes: Changes = None,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score translators by the length of the source: a row for each range of words, with confidence intervals."""
+    from regard.comparison.lengths import lengths_table, measure_lengths, plain_bins, write_lengths
+    from regard.explain.saving import check_suffix
+    from regard.pipeline import load_translator
+
+    search = search_changes(beam, changes)
+    if markdown is not None:
+        check_suffix(markdown, [".md"])
+    translators = {name: load_translator(model, threads=threads) for name, model in _short_names(models).items()}
+    with Bars() as bars:
+        curves = measure_lengths(translators, data, split, joined=joined, progress=bars, **search)
+    if as_json:
+        for curve in curves:
+            say_json({"name": curve.name, "bins": plain_bins(curve)})
+    else:
+        head, rows = lengths_table(curves)
+        for line in table([tuple(cells) for cells in [head, *rows]]):
+            say(line)
+    if markdown is not None:
+        options = {"--data": data, "--split": split, "--joined": joined, "--beam": beam, "--set": changes}
+        command = retyped("lengths", quoted(models), {**options, "--markdown": markdown})
+        write_lengths(curves, markdown, command=command, data=data, split=split, joined=joined)
+        say_note(f"the page: {markdown}")
+
+
+def _short_names(models: Sequence[str]) -> dict[str, str]:
+    """Each model once, by the last part of its path where that tells it from the others."""
+    chosen = list(dict.fromkeys(models))
+    last = [Path(model).name for model in chosen]
+    return {short if last.count(short) == 1 else model: model for short, model in zip(last, chosen, strict=True)}

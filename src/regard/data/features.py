@@ -2,10 +2,12 @@
 
 One folder per kind of feature; the key names everything that the numbers depend on besides the image, and each row is
 known by the content of its image and the view of it (plain, mirrored, …). Rows are only ever appended: first the
-numbers, then the line that says they are there, so a kill at any moment costs at most the rows under way.
+numbers, then the line that says they are there, so a kill at any moment costs at most the rows under way. Several
+processes may share a cache: one of them writes, the others wait and find the rows there.
 
     features.bin    float16 rows, one after another
     index.jsonl     a first line with key and shape, then one line per row: its name
+    lock            held by the process that writes
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +62,14 @@ class FeatureCache:
         self._folder = folder / key
         self._numbers = self._folder / "features.bin"
         self._index = self._folder / "index.jsonl"
+        self._header = {"version": 1, "key": key, "shape": list(shape)}
         self._row_bytes = int(np.prod(shape)) * 2
         self._rows: dict[str, int] = {}
-        self._open(key)
+        with self._one_error():
+            self._folder.mkdir(parents=True, exist_ok=True)
+        if not self._index.exists():
+            self._begin()
+        self._read()
 
     def __contains__(self, name: str) -> bool:
         return name in self._rows
@@ -95,16 +104,24 @@ class FeatureCache:
             DataError: the disk is full or the folder cannot be written.
         """
         missing = self.missing(names)
-        advance(len(names) - len(missing))
-        for first in range(0, len(missing), BLOCK):
-            block = missing[first : first + BLOCK]
-            self._append(block, compute(block))
-            advance(len(block))
+        if not missing:
+            advance(len(names))
+            return
+        with self._locked():
+            # another process may have stored some of them while this one waited
+            self._read(mend=True)
+            missing = self.missing(names)
+            advance(len(names) - len(missing))
+            for first in range(0, len(missing), BLOCK):
+                block = missing[first : first + BLOCK]
+                self._append(block, compute(block))
+                advance(len(block))
 
     def _append(self, names: Sequence[str], values: npt.NDArray[np.floating[Any]]) -> None:
         rows = np.ascontiguousarray(values, dtype=np.float16)
+        assert len(set(names)) == len(names), "a row is stored once"
         assert rows.shape == (len(names), *self.shape), f"rows of {self.shape}, not {rows.shape[1:]}"
-        try:
+        with self._one_error():
             with self._numbers.open("r+b") as file:
                 file.seek(len(self._rows) * self._row_bytes)
                 file.write(rows.tobytes())
@@ -112,34 +129,59 @@ class FeatureCache:
                 os.fsync(file.fileno())
             with self._index.open("a", encoding="utf-8") as file:
                 file.writelines(json.dumps(name) + "\n" for name in names)
-        except OSError as error:
-            raise DataError(
-                f"{self._folder}: features cannot be stored ({error.strerror})",
-                remedy="make room or choose another cache folder; what is stored already is kept",
-            ) from None
         for name in names:
             self._rows[name] = len(self._rows)
 
-    def _open(self, key: str) -> None:
-        header = {"version": 1, "key": key, "shape": list(self.shape)}
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+    def _begin(self) -> None:
+        with self._locked(), self._one_error():
             if not self._index.exists():
                 self._numbers.write_bytes(b"")
-                self._index.write_text(json.dumps(header) + "\n", encoding="utf-8")
-            lines = self._index.read_text(encoding="utf-8").splitlines(keepends=True)
+                self._write_index([])
+
+    def _read(self, *, mend: bool = False) -> None:
+        """Learn which rows are there; ``mend`` cuts off what a writer that was killed left unfinished."""
+        with self._one_error():
+            lines = self._index.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
             stored = self._numbers.stat().st_size // self._row_bytes
-        except OSError as error:
-            raise DataError(f"{self._folder}: cannot be used as a cache ({error.strerror})") from None
-        names = _whole_lines(lines)
-        if not names or names[0] != header:
+        values = _whole_lines(lines)
+        if not values or values[0] != self._header:
             raise DataError(f"{self._folder}: holds something else than this cache", remedy="delete that folder")
-        kept = [str(name) for name in names[1:]][:stored]
-        if len(kept) + 1 != len(lines):
-            # the last writer was killed: forget what is not whole, the rest stays
-            text = "".join(json.dumps(each) + "\n" for each in [header, *kept])
-            self._index.write_text(text, encoding="utf-8")
-        self._rows = {name: row for row, name in enumerate(kept)}
+        names = [str(name) for name in values[1:]][:stored]
+        if mend and len(names) + 1 != len(lines):
+            with self._one_error():
+                self._write_index(names)
+        self._rows = {name: row for row, name in enumerate(names)}
+
+    def _write_index(self, names: Sequence[str]) -> None:
+        temporary = self._index.with_name("index.jsonl.part")
+        text = "".join(json.dumps(each) + "\n" for each in [self._header, *names])
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(self._index)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other processes from writing; wait for one that does. A process that was killed keeps nobody waiting.
+
+        Windows has no such lock: there, processes that share a cache must not fill it at the same time.
+        """
+        with self._one_error():
+            file = (self._folder / "lock").open("ab")
+        with file:
+            if sys.platform != "win32":
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def _one_error(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise DataError(
+                f"{self._folder}: features cannot be stored there ({error.strerror})",
+                remedy="make room or choose another cache folder; what is stored already is kept",
+            ) from None
 
 
 def _whole_lines(lines: Sequence[str]) -> list[Any]:

@@ -190,6 +190,9 @@ class AttendDecoder(Decoder):
         logits: Tensor = self.L_o(readouts)
         return logits
 
+    def vocabulary_layer(self) -> tuple[Tensor, Tensor | None]:
+        return self.L_o.weight, self.L_o.bias
+
     def _initial(self, annotations: Annotations) -> Hidden:
         mean = annotations.mean()
         return {name: torch.tanh(layer(mean)) for name, layer in self.start_states.items()}

@@ -101,6 +101,13 @@ class Decoder(nn.Module, ABC):
     def logits(self, readouts: Tensor) -> Tensor:
         """[..., readout_dim] to [..., vocabulary]."""
 
+    def vocabulary_layer(self) -> tuple[Tensor, Tensor | None] | None:
+        """The matrix [vocabulary, readout_dim] and the bias of :meth:`logits`, where it is one product and no more.
+
+        A loss that knows them need not keep the logits.
+        """
+        return None
+
     def forward(self, annotations: Annotations, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Teacher-forced logits [batch, rows, time, vocabulary] and weights [batch, rows, time, position]."""
         trace = self.trace(annotations, tokens)

@@ -6,11 +6,15 @@ term of hard attention; the policy gradient of self-critical training.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from regard.decoders.base import Decoder, Trace
+from regard.kernels import use_reference
+from regard.kernels.cross_entropy import linear_cross_entropy
 
 
 def real_tokens(lengths: Tensor, time: int) -> Tensor:
@@ -33,12 +37,9 @@ def cross_entropy(
     Returns:
         The loss, and log p of each real token [tokens] without smoothing, detached.
     """
-    logits = decoder.logits(trace.readouts[real]).float()
-    chosen = targets[real]
-    loss = F.cross_entropy(logits, chosen, label_smoothing=label_smoothing)
-    with torch.no_grad():
-        log_probabilities = logits.gather(-1, chosen.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(dim=-1)
-    return loss, log_probabilities
+    readouts, chosen = trace.readouts[real], targets[real]
+    shares = readouts.new_full((len(chosen),), 1 / max(1, len(chosen)), dtype=torch.float32)
+    return _vocabulary_loss(decoder, readouts, chosen, shares, label_smoothing=label_smoothing)
 
 
 def doubly_stochastic(weights: Tensor, real: Tensor) -> Tensor:
@@ -85,7 +86,7 @@ def hard_attention_loss(
         The mean over real tokens, to be added to :func:`cross_entropy`.
     """
     assert trace.log_choices is not None, "hard attention in training mode returns its choices"
-    spread = torch.zeros(real.shape, device=real.device).masked_scatter(real, log_probabilities)
+    spread = log_probabilities.new_zeros(real.shape).masked_scatter(real, log_probabilities)
     captions = real.any(dim=-1)
     advantage = baseline.advantage(spread.sum(dim=-1)[captions])
     chosen = (trace.log_choices * real).sum(dim=-1)[captions]
@@ -94,15 +95,40 @@ def hard_attention_loss(
     return loss
 
 
-def policy_gradient(decoder: Decoder, trace: Trace, tokens: Tensor, real: Tensor, advantages: Tensor) -> Tensor:
+def policy_gradient(
+    decoder: Decoder, trace: Trace, tokens: Tensor, real: Tensor, advantages: Tensor, *, forbidden: Sequence[int]
+) -> Tensor:
     """− advantage · log p of sampled captions, mean over their tokens (Rennie et al. 2017, eq. 8).
+
+    p is the distribution that was sampled from, without the tokens that are never said. Otherwise the probability that
+    bad captions lose would flow to those tokens, which nothing ever punishes.
 
     Args:
         decoder, trace: of a pass over the sampled captions.
         tokens: int64 [batch, rows, time], what was said.
         real: bool [batch, rows, time].
         advantages: [batch, rows], reward less baseline.
+        forbidden: ids that sampling never says.
     """
     logits = decoder.logits(trace.readouts[real]).float()
+    never = torch.tensor(list(forbidden), dtype=torch.long, device=logits.device)
+    logits = logits.index_fill(-1, never, float("-inf"))
     losses = F.cross_entropy(logits, tokens[real], reduction="none")
     return (losses * advantages.unsqueeze(-1).expand_as(real)[real]).mean()
+
+
+def _vocabulary_loss(
+    decoder: Decoder, readouts: Tensor, chosen: Tensor, shares: Tensor, *, label_smoothing: float
+) -> tuple[Tensor, Tensor]:
+    """Σ_t share_t times the cross-entropy of each token, and log p of each, without gradient."""
+    layer = decoder.vocabulary_layer()
+    if layer is not None and not use_reference():
+        weight, bias = layer
+        return linear_cross_entropy(
+            readouts, chosen, weight=weight, bias=bias, shares=shares, label_smoothing=label_smoothing
+        )
+    logits = decoder.logits(readouts).float()
+    losses = F.cross_entropy(logits, chosen, label_smoothing=label_smoothing, reduction="none")
+    with torch.no_grad():
+        log_probabilities = logits.gather(-1, chosen.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(dim=-1)
+    return losses @ shares, log_probabilities

@@ -107,7 +107,9 @@ class SelfCriticalObjective(Objective):
         real = real_tokens(lengths, said.shape[2])
         with self._mixed():
             trace = self.decoder.trace(annotations, tokens, lengths)
-            loss = policy_gradient(self.decoder, trace, said, real, advantages)
+            loss = policy_gradient(
+                self.decoder, trace, said, real, advantages, forbidden=SpecialTokens().forbidden
+            )
         return loss, {"reward": reward, "tokens": float(lengths.sum())}
 
     def _draw(self, annotations: Annotations) -> tuple[Tensor, Tensor]:

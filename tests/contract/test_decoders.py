@@ -108,6 +108,13 @@ def test_weights_sum_to_one_and_are_exactly_zero_on_padding(decoder, annotations
         )
 
 
+def test_the_vocabulary_layer_is_the_product_of_the_logits(decoder, annotations, tokens):
+    readouts = decoder.trace(annotations, tokens).readouts
+    layer = decoder.vocabulary_layer()
+    assert layer is not None
+    assert_close(torch.nn.functional.linear(readouts, *layer), decoder.logits(readouts))
+
+
 def test_two_interleaved_decodes_equal_two_separate_ones(decoder, annotations, tokens):
     others = Annotations(annotations.values.flip(0).tanh())
     alone, _, _ = walk(decoder, decoder.start(annotations, rows=ROWS), tokens)

@@ -105,6 +105,9 @@ class GatedDecoder(Decoder):
     def logits(self, readouts: Tensor) -> Tensor:
         return linear(readouts, self.W_o, self.b_o)
 
+    def vocabulary_layer(self) -> tuple[Tensor, Tensor | None]:
+        return self.W_o, self.b_o
+
     def joined(self) -> Joined:
         """The stacked matrices."""
         return Joined(

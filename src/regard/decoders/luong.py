@@ -132,6 +132,9 @@ class LuongDecoder(Decoder):
         logits: Tensor = self.W_s(readouts)
         return logits
 
+    def vocabulary_layer(self) -> tuple[Tensor, Tensor | None]:
+        return self.W_s.weight, self.W_s.bias
+
     def _trace_fed(self, memory: Memory, initial: Hidden, embedded: Tensor, lengths: Tensor | None) -> Trace:
         shape = dict(zip(("batch", "rows", "time"), embedded.shape[:3], strict=True))
         words = self._cell(0).project(0, embedded).unbind(dim=2)

@@ -75,7 +75,7 @@ class _SingleVectorDecoder(Decoder):
 
     def _zeros(self, vector: Tensor) -> Hidden:
         zeros = vector.new_zeros(vector.shape[0], 1, self.cell.hidden)
-        return {name: zeros for name in self.hidden_names}
+        return dict.fromkeys(self.hidden_names, zeros)
 
     def _walk(self, gates: list[Tensor], hidden: Hidden) -> Tensor:
         """h_t of every step, [batch, rows, time, hidden]."""
@@ -118,6 +118,9 @@ class RepeatDecoder(_SingleVectorDecoder):
         logits: Tensor = self.W(readouts)
         return logits
 
+    def vocabulary_layer(self) -> tuple[Tensor, Tensor | None]:
+        return self.W.weight, self.W.bias
+
 
 class FeedbackDecoder(_SingleVectorDecoder):
     """Sees x once, then its own previous word."""
@@ -159,6 +162,9 @@ class FeedbackDecoder(_SingleVectorDecoder):
         logits: Tensor = self.W_o(readouts)
         return logits
 
+    def vocabulary_layer(self) -> tuple[Tensor, Tensor | None]:
+        return self.W_o.weight, self.W_o.bias
+
     def _readout(self, h: Tensor) -> Tensor:
-        readout: Tensor = self.L_h(self.dropout(h))
-        return self.dropout(readout)
+        readout: Tensor = self.dropout(self.L_h(self.dropout(h)))
+        return readout

@@ -164,6 +164,9 @@ class TransformerDecoder(Decoder):
         logits: Tensor = self.W_o(readouts)
         return logits
 
+    def vocabulary_layer(self) -> tuple[Tensor, Tensor | None]:
+        return self.W_o.weight, self.W_o.bias
+
     def _remember(self, annotations: Annotations) -> TransformerMemory:
         values = annotations.values
         layers = tuple(layer.attention.remember(annotations) for layer in self._layers())

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from regard.kernels.additive import AdditiveScorer
 from regard.kernels.packing import Packing, WalkStep
+from regard.kernels.precision import Precision, current_precision
 from regard.kernels.recurrent import GruStep, Kept, LstmStep
 from regard.kernels.scores import DotScorer, Scorer
 
@@ -83,7 +84,7 @@ class _Attend(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, walk: Walk, *tensors: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
         operands = Operands(*tensors)  # type: ignore[arg-type]
-        precision = _precision(operands)
+        precision = current_precision(operands.weight_hh)
         with torch.autocast(operands.h.device.type, enabled=False):
             seen = _walk_forward(_Ready(walk, operands, precision))
         h = torch.cat([look.h for look in seen])
@@ -109,23 +110,10 @@ class _Attend(torch.autograd.Function):
             return None, *_Backward(ready, seen, gradients).run()
 
 
-class _Precision(NamedTuple):
-    """Types of number: of products, and of states, sums and scores."""
-
-    products: torch.dtype
-    sums: torch.dtype
-
-
-def _precision(operands: Operands) -> _Precision:
-    device, own = operands.h.device.type, operands.weight_hh.dtype
-    products = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else own
-    return _Precision(products, own if own == torch.float64 else torch.float32)
-
-
 class _Ready:
     """The operands of one walk in the precision that they are used in, and what is computed from them once."""
 
-    def __init__(self, walk: Walk, operands: Operands, precision: _Precision) -> None:
+    def __init__(self, walk: Walk, operands: Operands, precision: Precision) -> None:
         self.walk, self.operands = walk, operands
         self.products, self.sums = precision
         self.cell = LstmStep() if walk.cell == "lstm" else GruStep()

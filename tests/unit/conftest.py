@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from regard.bundle import Bundle
-from regard.config import parse
-from regard.model import EncoderDecoder, ModelSettings
-from regard.search import SearchOptions
-from regard.text import WordCodec
-from regard.training.recipe import Recipe
+if TYPE_CHECKING:
+    from regard.bundle import Bundle
+    from regard.model import EncoderDecoder
+    from regard.training.recipe import Recipe
+
+# What needs torch is imported where it is used: most unit tests do without.
 
 SUBJECTS = ("a dog", "two dogs", "a man in red", "a girl", "some people", "a brown horse")
 DEEDS = ("runs on the beach", "sit near a car", "jumps over a log")
 
-TINY_MODEL = {
+TINY_MODEL: dict[str, Any] = {
     "encoder": {
         "name": "efficientnet_lite0",
         "layer": "stage3",
@@ -61,6 +61,9 @@ def captioned_folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def tiny_recipe(captioned_folder: Path) -> Recipe:
     """Two phases: cross-entropy that also trains the encoder's last stage, then self-critical training."""
+    from regard.config import parse
+    from regard.training.recipe import Recipe
+
     values = {
         "name": "tiny",
         "seed": 3,
@@ -88,21 +91,56 @@ def tiny_recipe(captioned_folder: Path) -> Recipe:
     return parse(Recipe, values, origin="the test")
 
 
+def untrained(settings: dict[str, Any], *, writes: int, reads: int = 0) -> EncoderDecoder:
+    """A model with numbers large enough to prefer some words to others."""
+    import torch
+
+    from regard.config import parse
+    from regard.model import EncoderDecoder, ModelSettings
+
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(5)
+        parsed = parse(ModelSettings, settings, origin="the test")
+        model = EncoderDecoder(parsed, vocabulary_size=writes, source_vocabulary_size=reads).eval()
+        for parameter in [*model.decoder.parameters(), *(model.encoder.parameters() if reads else [])]:
+            parameter.normal_()
+    return model
+
+
 @pytest.fixture(scope="session")
 def tiny_captioner() -> Bundle:
-    """An untrained captioner of 3 × 3 regions. Its biases make it say something."""
+    """An untrained captioner of 3 × 3 regions."""
+    from regard.bundle import Bundle
+    from regard.search import SearchOptions
+    from regard.text import WordCodec
+
     codec = WordCodec.train([f"{subject} {deed}" for subject in SUBJECTS for deed in DEEDS])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(5)
-        settings = parse(ModelSettings, TINY_MODEL, origin="the test")
-        model = EncoderDecoder(settings, vocabulary_size=codec.size).eval()
-        with torch.no_grad():
-            for parameter in model.decoder.parameters():
-                parameter.normal_()
     return Bundle(
-        model=model,
+        model=untrained(TINY_MODEL, writes=codec.size),
         codec=codec,
         search=SearchOptions(beam=3, max_length=6, min_length=2),
         card="# tiny\n",
         metrics={"bleu4": 1.5, "signature": "none"},
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_translator() -> Bundle:
+    """An untrained translator that reads up to twelve pieces at once."""
+    from regard.bundle import Bundle
+    from regard.search import SearchOptions
+    from regard.text import SubwordCodec
+
+    texts = [f"{subject} {deed}.".capitalize() for subject in SUBJECTS for deed in DEEDS]
+    codec = SubwordCodec.train(texts, size=320)
+    settings = {
+        "encoder": {"name": "recurrent", "embedding": 8, "hidden": 6},
+        "decoder": {"name": "luong", "embedding": 8, "hidden": 10, "tied": False},
+    }
+    return Bundle(
+        model=untrained(settings, writes=codec.size, reads=codec.size),
+        codec=codec,
+        search=SearchOptions(beam=3, max_length=8, min_length=2, length_normalisation=1.0),
+        languages=("en", "de"),
+        longest_source=12,
     )

@@ -1,0 +1,162 @@
+"""Pictures in, captions out: in order, in batches, and whatever is among them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from regard.bundle import Bundle, save_bundle
+from regard.errors import ConfigError, ImageError, ModelError, TextError
+from regard.explain.results import Caption
+from regard.pipeline import Captioner, Translator, load, load_captioner, load_translator
+
+
+@pytest.fixture
+def captioner(tiny_captioner: Bundle) -> Captioner:
+    return Captioner(tiny_captioner)
+
+
+def picture(number: int, *, width: int = 83, height: int = 61) -> Image.Image:
+    rng = np.random.default_rng(number)
+    coarse = Image.fromarray(rng.integers(0, 256, (4, 5, 3), dtype=np.uint8))
+    return coarse.resize((width, height), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / f"{number}.png" for number in range(5)]
+    for number, path in enumerate(paths):
+        picture(number, width=60 + 7 * number, height=50 + 11 * number).save(path)
+    return paths
+
+
+def test_a_caption_holds_words_with_weights_on_the_original_photo(captioner: Captioner, photos: list[Path]) -> None:
+    caption = captioner.caption(photos[3])
+    assert (caption.path, caption.text) == (str(photos[3]), " ".join(word.text for word in caption.words))
+    assert len(caption.words) >= 2
+    for word in caption.words:
+        assert word.weights.shape == (3, 3)
+        assert word.weights.dtype == np.float64
+        assert word.weights.sum() == pytest.approx(1, abs=1e-12)
+        assert 0 < word.probability <= 1
+    assert (caption.regions.width, caption.regions.height) == (81, 83)
+    assert caption.regions.rectangles[0] == (0, 0, 27, pytest.approx(83 / 3))
+    assert caption.photo.shape == (83, 81, 3)
+    assert caption.score >= max(other.score for other in caption.alternatives)
+    assert len({caption.text, *(other.text for other in caption.alternatives)}) == 1 + len(caption.alternatives)
+
+
+def test_the_same_picture_in_every_form_gets_the_same_caption(captioner: Captioner, photos: list[Path]) -> None:
+    image = Image.open(photos[0])
+    content = photos[0].read_bytes()
+    forms = [photos[0], str(photos[0]), image, np.asarray(image), io.BytesIO(content)]
+    captions = [captioner.caption(form) for form in forms]
+    assert len({caption.text for caption in captions}) == 1
+    assert len({caption.score for caption in captions}) == 1
+
+
+def test_a_batch_gives_what_each_by_itself_gives(captioner: Captioner, photos: list[Path]) -> None:
+    alone = [captioner.caption(path, beam=3) for path in photos]
+    for batch in (1, 2, 16):
+        together = list(captioner.caption_many(photos, batch=batch, beam=3))
+        for ours, theirs in zip(together, alone, strict=True):
+            assert isinstance(ours, Caption)
+            assert (ours.path, ours.text) == (theirs.path, theirs.text)
+            assert ours.score == pytest.approx(theirs.score, rel=1e-4)
+            for word, other in zip(ours.words, theirs.words, strict=True):
+                assert word.weights == pytest.approx(other.weights, abs=1e-4)
+
+
+def test_broken_files_stand_in_their_place_and_the_others_are_captioned(
+    captioner: Captioner, photos: list[Path], tmp_path: Path
+) -> None:
+    text, empty, short = tmp_path / "text.jpg", tmp_path / "empty.png", tmp_path / "short.png"
+    text.write_text("no picture")
+    empty.write_bytes(b"")
+    short.write_bytes(photos[0].read_bytes()[:100])
+    given = [text, photos[0], tmp_path / "none.jpg", photos[1], empty, short, tmp_path, photos[2]]
+    for batch in (1, 3, 16):
+        results = list(captioner.caption_many(given, batch=batch))
+        assert [result.path for result in results] == [str(path) for path in given]
+        good = [isinstance(result, Caption) for result in results]
+        assert good == [False, True, False, True, False, False, False, True]
+        assert results[1].text == captioner.caption(photos[0]).text
+    with pytest.raises(ImageError, match="no such file"):
+        captioner.caption(tmp_path / "none.jpg")
+    assert list(captioner.caption_many([])) == []
+
+
+def test_pictures_are_asked_for_as_they_are_needed(captioner: Captioner) -> None:
+    asked: list[int] = []
+
+    def endless() -> Iterator[Image.Image]:
+        for number in range(10_000):
+            asked.append(number)
+            yield picture(number)
+
+    results = captioner.caption_many(endless(), batch=2)
+    assert isinstance(next(results), Caption)
+    assert len(asked) <= 6
+    results.close()  # type: ignore[attr-defined]
+
+
+def test_a_large_photo_is_shown_smaller_and_placed_in_full_size(captioner: Captioner, tmp_path: Path) -> None:
+    path = tmp_path / "large.jpg"
+    picture(0, width=3000, height=1500).save(path)
+    caption = captioner.caption(path)
+    assert caption.photo.shape == (600, 1200, 3)
+    assert caption.regions.rectangles[-1] == pytest.approx((2000, 1000, 3000, 1500))
+
+
+def test_a_prefix_is_said_first(captioner: Captioner, photos: list[Path]) -> None:
+    caption = captioner.caption(photos[0], prefix="Two dogs")
+    assert caption.text.startswith("two dogs")
+    assert all(other.text.startswith("two dogs") for other in caption.alternatives)
+    with pytest.raises(TextError, match="does not know 'zebras'"):
+        captioner.caption(photos[0], prefix="two zebras")
+    with pytest.raises(ConfigError, match="fills max_length"):
+        captioner.caption(photos[0], prefix="a dog sit near a car")
+
+
+def test_options_change_the_search_of_one_call(captioner: Captioner, photos: list[Path]) -> None:
+    assert len(captioner.caption(photos[0]).alternatives) == 2
+    assert captioner.caption(photos[0], beam=1).alternatives == ()
+    assert len(captioner.caption(photos[0], beam=6, alternatives=5).alternatives) == 5
+    assert len(captioner.caption(photos[0], max_length=2).words) == 2
+    first, again, other = (captioner.caption(photos[0], samples=2, seed=seed).text for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+    with pytest.raises(ConfigError, match="temperature has no effect here"):
+        captioner.caption_many(photos, temperature=0.5)
+
+
+def test_samples_do_not_depend_on_the_batch(captioner: Captioner, photos: list[Path]) -> None:
+    runs = [[str(each) for each in captioner.caption_many(photos, batch=batch, samples=1)] for batch in (2, 5)]
+    assert runs[0] == runs[1]
+
+
+def test_what_is_saved_is_what_loads(
+    tiny_captioner: Bundle, tiny_translator: Bundle, tmp_path: Path, photos: list[Path]
+) -> None:
+    captions = save_bundle(tiny_captioner, tmp_path / "captions", precision="float32")
+    translations = save_bundle(tiny_translator, tmp_path / "translations")
+    assert load_captioner(captions).caption(photos[0]).text == Captioner(tiny_captioner).caption(photos[0]).text
+    assert isinstance(load(translations), Translator)
+    assert load_translator(translations).languages == ("en", "de")
+    with pytest.raises(ModelError, match="translations: is a translator; allowed: a model that describes pictures"):
+        load_captioner(translations)
+    with pytest.raises(ModelError, match="captions: is a captioner; allowed: a model that translates"):
+        load_translator(str(captions))
+
+
+@pytest.mark.parametrize("device", ["tpu9", "cuda:99", "meta", ""])
+def test_a_device_that_is_not_there_is_refused(tmp_path: Path, device: str) -> None:
+    with pytest.raises(ConfigError, match="is not to be had here"):
+        load(tmp_path, device=device)
+    with pytest.raises(ConfigError, match="0 threads"):
+        load(tmp_path, threads=0)

@@ -1,0 +1,186 @@
+"""Sentences in, translations out: in order, whatever their length and script, each word with what it came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from regard.bundle import Bundle
+from regard.errors import ConfigError, TextError
+from regard.explain.results import Translation
+from regard.pipeline import Captioner, Translator, translate_caption
+from regard.pipeline.relay import as_sentence
+
+TEXTS = ["A dog runs on the beach.", "", "Two dogs sit near a car.", "A girl", "Some people jump over a log.", "Dog"]
+
+
+@pytest.fixture
+def translator(tiny_translator: Bundle) -> Translator:
+    return Translator(tiny_translator)
+
+
+def check(translation: Translation, text: str) -> None:
+    """What holds for every translation."""
+    assert translation.source == text
+    assert [text[start:end] for start, end in (word.span for word in translation.source_words)] == [
+        word.text for word in translation.source_words
+    ]
+    assert translation.alignment.shape == (len(translation.words), len(translation.source_words))
+    if translation.alignment.size:
+        assert np.allclose(translation.alignment.sum(axis=1), 1, atol=1e-9)
+        assert translation.alignment.min() >= 0
+    assert all(0 < word.probability <= 1 for word in translation.words)
+    texts = [translation.text, *(other.text for other in translation.alternatives)]
+    assert len(set(texts)) == len(texts)
+    json.dumps(translation.to_dict())
+
+
+def test_a_translation_holds_words_of_both_sides(translator: Translator) -> None:
+    translation = translator.translate(TEXTS[0])
+    check(translation, TEXTS[0])
+    assert [word.text for word in translation.source_words] == ["A", "dog", "runs", "on", "the", "beach", "."]
+    assert "".join(word.text for word in translation.words) == "".join(translation.text.split())
+    assert 1 <= len(translation.alternatives) <= 2
+
+
+def test_an_empty_text_has_an_empty_translation(translator: Translator) -> None:
+    for text in ("", " \n "):
+        translation = translator.translate(text)
+        check(translation, text)
+        assert (translation.text, translation.words, translation.score, translation.finished) == ("", (), 0.0, True)
+
+
+def test_a_batch_gives_what_each_by_itself_gives(translator: Translator) -> None:
+    alone = [translator.translate(text) for text in TEXTS]
+    for batch in (1, 2, 64):
+        together = list(translator.translate_many(TEXTS * 9, batch=batch))
+        for ours, theirs in zip(together, alone * 9, strict=True):
+            assert isinstance(ours, Translation)
+            assert (ours.source, ours.text) == (theirs.source, theirs.text)
+            assert ours.score == pytest.approx(theirs.score, rel=1e-4)
+            assert ours.alignment == pytest.approx(theirs.alignment, abs=1e-4)
+
+
+def test_texts_are_asked_for_as_they_are_needed(translator: Translator) -> None:
+    asked: list[int] = []
+
+    def endless(text: str) -> Iterator[str]:
+        for number in range(10_000):
+            asked.append(number)
+            yield text
+
+    for text in ("Dog", "", "a " * 99_999):
+        asked.clear()
+        next(translator.translate_many(endless(text), batch=2))
+        assert len(asked) <= 16
+
+
+def test_a_long_text_is_translated_in_parts_that_are_aligned_with_themselves(translator: Translator) -> None:
+    first, second = "A dog runs on the beach.", "Two dogs sit near a car."
+    parts = [translator.translate(text) for text in (first, second)]
+    whole = translator.translate(f"{first} {second}")
+    check(whole, f"{first} {second}")
+    assert whole.text == " ".join(part.text for part in parts)
+    rows, columns = parts[0].alignment.shape
+    assert whole.alignment[:rows, :columns] == pytest.approx(parts[0].alignment, abs=1e-4)
+    assert whole.alignment[rows:, columns:] == pytest.approx(parts[1].alignment, abs=1e-4)
+    assert not whole.alignment[:rows, columns:].any()
+    assert not whole.alignment[rows:, :columns].any()
+    assert min(part.score for part in parts) <= whole.score <= max(part.score for part in parts)
+    assert whole.alternatives
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\x00\x01\x1b[31mred\x7f",
+        "كلب يجري على الشاطئ",
+        "狗在海滩上奔跑。",
+        "🐕‍🦺 runs 🏖️",
+        "e\u0301 \u200b\u2028 \ufeff",
+        "x" * 300,
+        "a dog " * 200,
+        "\t a  dog \r\n runs ",
+    ],
+)
+def test_any_text_gets_an_answer(translator: Translator, text: str) -> None:
+    check(translator.translate(text), text)
+
+
+def test_a_text_that_cannot_be_translated_stands_in_its_place(translator: Translator) -> None:
+    given = ["Dog", "half \ud800", "Dog", "a " * 50_001, "Dog"]
+    results = list(translator.translate_many(given, batch=2))
+    assert [isinstance(result, TextError) for result in results] == [False, True, False, True, False]
+    assert results[0].text == results[4].text == translator.translate("Dog").text
+    with pytest.raises(TextError, match="surrogate"):
+        translator.translate("half \ud800")
+
+
+def test_a_prefix_is_written_first(translator: Translator) -> None:
+    translation = translator.translate(TEXTS[0], prefix="Zwei Hu", max_length=20)
+    check(translation, TEXTS[0])
+    assert translation.text.startswith("Zwei Hu")
+    assert all(other.text.startswith("Zwei Hu") for other in translation.alternatives)
+
+
+def test_alternatives_for_a_word_keep_what_stands_before_it(translator: Translator) -> None:
+    translation = translator.translate(TEXTS[0])
+    for word in range(len(translation.words)):
+        others = translator.alternatives_for(translation, word, count=3)
+        before = [each.text for each in translation.words[:word]]
+        chosen = [other.words[word].text for other in others]
+        assert 1 <= len(others) <= 3
+        assert len({*chosen, translation.words[word].text}) == len(others) + 1
+        probabilities = [other.words[word].probability for other in others]
+        assert probabilities == sorted(probabilities, reverse=True)
+        for other in others:
+            check(other, TEXTS[0])
+            assert [each.text for each in other.words[:word]] == before
+    with pytest.raises(ConfigError, match="there is no word 99"):
+        translator.alternatives_for(translation, 99)
+    with pytest.raises(TextError, match="was translated in 2 parts"):
+        translator.alternatives_for(translator.translate(f"{TEXTS[0]} {TEXTS[2]}"), 0)
+
+
+def test_a_source_codec_of_its_own_is_read_with(tiny_translator: Bundle) -> None:
+    class Counting:
+        def __init__(self) -> None:
+            self.texts: list[str] = []
+
+        def encode(self, text: str, *, eos: bool = False) -> object:
+            self.texts.append(text)
+            return tiny_translator.codec.encode(text, eos=eos)
+
+    own = Counting()
+    Translator(replace(tiny_translator, source_codec=own)).translate("Dog")  # type: ignore[arg-type]
+    assert "Dog" in own.texts
+
+
+def test_a_caption_is_translated_and_leads_back_to_the_photo(tiny_captioner: Bundle, tiny_translator: Bundle) -> None:
+    rng = np.random.default_rng(1)
+    caption = Captioner(tiny_captioner).caption(rng.integers(0, 256, (50, 60, 3), dtype=np.uint8))
+    result = translate_caption(caption, Translator(replace(tiny_translator, longest_source=50)))
+    assert result.translation.source == caption.text
+    assert [word.text for word in result.translation.source_words] == [word.text for word in caption.words]
+    assert np.allclose(result.translation.alignment.sum(axis=1), 1)
+    assert [word.text for word in result.words] == [word.text for word in result.translation.words]
+    assert all(word.weights.shape == (3, 3) and word.weights.sum() == pytest.approx(1) for word in result.words)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a dog runs", "A dog runs."),
+        ("", ""),
+        ("A dog.", "A dog."),
+        ("ß", "ß."),
+        ("why?", "Why?"),
+        ("2 dogs", "2 dogs."),
+    ],
+)
+def test_a_caption_becomes_a_sentence_of_which_each_letter_stays_in_place(text: str, sentence: str) -> None:
+    assert as_sentence(text) == sentence

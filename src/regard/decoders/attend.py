@@ -19,6 +19,7 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from regard.annotations import Annotations
 from regard.attention import Additive, Attended, Attention, Concat, Dot, HardAttention, Memory, Score, ScoreName
@@ -103,30 +104,33 @@ class AttendDecoder(Decoder):
     def trace(self, annotations: Annotations, tokens: Tensor, lengths: Tensor | None = None) -> Trace:
         batch, rows, time = tokens.shape
         packing = pack_targets(lengths, batch=batch, rows=rows, time=time, device=tokens.device)
-        embedded, gates = self._read(packing.pack(tokens.unsqueeze(-1)).squeeze(-1))
+        of_words, of_context = self.cell.matrices()
+        embedded, gates = self._read(packing.pack(tokens), of_words)
         if use_reference() or isinstance(self.attention, HardAttention):
             h, looked, weights, log_choices = self._step_through(annotations, gates, packing)
         else:
-            h, looked, weights = self._walk(annotations, gates, packing)
+            h, looked, weights = self._walk(annotations, gates, of_context, packing)
             log_choices = None
         readouts = packing.unpack(self._readout(embedded, h, looked))
         return Trace(readouts, weights, log_choices)
 
-    def _read(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def _read(self, tokens: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
         """E y and its share in the gates of tokens [tokens]; each word is multiplied once if dropout allows."""
         if self.training and self.embedding_dropout.p:
             embedded: Tensor = self.embedding_dropout(self.E(tokens))
-            return embedded, self.cell.project(0, embedded)
+            return embedded, linear(embedded, matrix, self.cell.bias_ih)
         words, places = torch.unique(tokens, return_inverse=True)
         embedded = self.E(words)
-        gates = self.cell.project(0, embedded)
+        gates = linear(embedded, matrix, self.cell.bias_ih)
         return embedded.index_select(0, places), gates.index_select(0, places)
 
-    def _walk(self, annotations: Annotations, gates: Tensor, packing: Packing) -> tuple[Tensor, Tensor | None, Tensor]:
+    def _walk(
+        self, annotations: Annotations, gates: Tensor, matrix: Tensor, packing: Packing
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
         """h and L_z z of all tokens, packed, and α [batch, rows, time, position]."""
         memory, hidden = self.attention.remember(annotations), self._initial(annotations)
-        shared = _shared(memory.values, len(self.cell.weight_hh), packing)
-        values = self.cell.project(1, memory.values) if shared else memory.values
+        shared = _shared(memory.values, len(matrix), packing)
+        values = linear(memory.values, matrix) if shared else memory.values
         first = {name: value.index_select(0, packing.first_inputs) for name, value in hidden.items()}
         operands = Operands(
             words=gates,
@@ -136,7 +140,7 @@ class AttendDecoder(Decoder):
             values=values,
             weight_hh=self.cell.weight_hh,
             bias_hh=self.cell.bias_hh,
-            W_c=None if shared else self.cell.columns(1),
+            W_c=None if shared else matrix,
             w_beta=None if self.w_beta is None else self.w_beta.weight,
             b_beta=None if self.w_beta is None else self.w_beta.bias,
             **_query_operands(self.attention.score),

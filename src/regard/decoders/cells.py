@@ -54,6 +54,10 @@ class Cell(nn.Module, ABC):
         first = sum(self.input_dims[:part])
         self.weight_ih[:, first : first + self.input_dims[part]] /= deviation
 
+    def matrices(self) -> tuple[Tensor, ...]:
+        """The :meth:`columns` of every part, in one operation whose gradient is written once."""
+        return torch.split_with_sizes(self.weight_ih, list(self.input_dims), dim=1)
+
     @abstractmethod
     def update(self, gates: Tensor, hidden: Hidden) -> Hidden:
         """The next hidden state from the summed projections and the previous state."""

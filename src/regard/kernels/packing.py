@@ -157,4 +157,4 @@ def _slots(inputs: Tensor, batch: int) -> tuple[int, Tensor]:
 
 
 def _spread(packed: Tensor, places: Tensor, size: int) -> Tensor:
-    return packed.new_zeros(size, packed.shape[-1]).index_copy(0, places, packed)
+    return packed.new_zeros(size, *packed.shape[1:]).index_copy_(0, places, packed)

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import torch
 
+from regard.comparison.wording import counted
+
 
 def describe_machine() -> str:
     """Processor, cores and threads, such as ``AMD EPYC, 2 cores, 2 threads``."""
-    return f"{_processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    cores, threads = os.cpu_count() or 1, torch.get_num_threads()
+    return f"{_processor()}, {counted(cores, 'core')}, {counted(threads, 'thread')}"
 
 
 def describe_versions() -> str:

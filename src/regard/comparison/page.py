@@ -12,6 +12,7 @@ from typing import Any
 from regard.comparison.candidates import Candidate, differences
 from regard.comparison.measuring import Entry
 from regard.comparison.tables import grid
+from regard.comparison.wording import counted
 from regard.explain.chart import Axis, Line, Point, line_chart
 from regard.explain.saving import write_whole
 from regard.training.recipe import CaptionData, Recipe
@@ -37,9 +38,10 @@ def write_comparison(entries: Sequence[Entry], page: Path, *, command: str) -> d
         DataError: a file cannot be written.
     """
     families = _families(entries)
-    sizes = any(len(family) > 1 for family in families.values())
-    values = _plain(entries, command)
-    texts = {page: _markdown(entries, families if sizes else {}, command)}
+    ranked = [entry for family in families.values() for entry in family]
+    sizes = len(families) < len(entries)
+    values = _plain(ranked, command)
+    texts = {page: _markdown(ranked, families if sizes else {}, command)}
     texts[page.with_suffix(".json")] = json.dumps(values, ensure_ascii=False, indent=1) + "\n"
     if sizes:
         texts[page.parent / CHART] = _chart(families)
@@ -99,9 +101,10 @@ def _conditions(entries: Sequence[Entry], command: str) -> str:
     lines = [
         f"Command: `{command}`",
         f"Data: {Path(first.data.folder).name}; learned from the split `{first.data.train}`, judged on "
-        f"`{first.data.validation}` ({entries[0].measured.scores.get('count', '?')} inputs)",
+        f"`{first.data.validation}` ({counted(int(entries[0].measured.scores['count']), 'input')})",
         f"Budget: {'; then '.join(_budget(first))}; seed {first.seed}",
         f"Search: {_search(first)}",
+        f"Signature of the scores: {_each_once(_signature(entry) for entry in entries)}",
         f"Machine: {_each_once(entry.measured.machine for entry in entries)}",
         f"Versions: {_each_once(entry.measured.versions for entry in entries)}",
     ]
@@ -115,8 +118,9 @@ def _conditions(entries: Sequence[Entry], command: str) -> str:
 
 def _budget(recipe: Recipe) -> list[str]:
     return [
-        f"{phase.objective.replace('_', ' ')}, {phase.epochs} epochs, "
-        + (f"{phase.batch} inputs a step" if phase.tokens is None else f"{phase.tokens} target tokens a step")
+        f"{phase.objective.replace('_', ' ')}, {counted(phase.epochs, 'epoch')}, "
+        + (counted(phase.batch, "input") if phase.tokens is None else counted(phase.tokens, "target token"))
+        + " a step"
         + f", learning rate {phase.optim.lr:g} ({phase.optim.schedule}), {phase.precision}"
         for phase in recipe.phases
     ]
@@ -126,6 +130,10 @@ def _search(recipe: Recipe) -> str:
     options = recipe.search
     width = f"beam {options.beam}" if options.samples is None else f"{options.samples} samples"
     return f"{width}, length normalisation {options.length_normalisation:g}, at most {options.max_length} words"
+
+
+def _signature(entry: Entry) -> str:
+    return f"`{entry.measured.scores['signature']}`"
 
 
 def _table(entries: Sequence[Entry], names: dict[str, str]) -> str:
@@ -171,11 +179,10 @@ def _commands_table(entries: Sequence[Entry]) -> str:
             f"`{entry.candidate.name}`",
             str(entry.candidate.recipe.seed),
             f"`{_train_command(entry.candidate)}`",
-            f"`{entry.measured.scores.get('signature', '')}`".replace("|", "\\|"),
         ]
         for entry in entries
     ]
-    return grid(["model", "seed", "command", "signature of the scores"], rows, left=4)
+    return grid(["model", "seed", "command"], rows, left=3)
 
 
 def _train_command(candidate: Candidate) -> str:
@@ -186,7 +193,10 @@ def _train_command(candidate: Candidate) -> str:
 
 
 def _families(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
-    """Models that differ by the size of their vectors alone, the largest first, under the name of that one."""
+    """Models that differ by the size of their vectors alone, the largest first, under the name of that one.
+
+    The family with the best model stands first.
+    """
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         model = entry.candidate.recipe.model.model_dump(mode="json")
@@ -195,7 +205,9 @@ def _families(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
         model["decoder"].pop("image_vector", None)
         rest = entry.candidate.recipe.model_dump(mode="json", exclude={"name", "model"})
         groups.setdefault(json.dumps([model, rest], sort_keys=True), []).append(entry)
-    families = [sorted(group, key=lambda entry: -entry.candidate.vector) for group in groups.values()]
+    score = next(iter(SCORES[entries[0].candidate.recipe.data.format]))
+    best_first = sorted(groups.values(), key=lambda group: -max(entry.measured.scores[score] for entry in group))
+    families = [sorted(group, key=lambda entry: -entry.candidate.vector) for group in best_first]
     return {family[0].candidate.name: family for family in families}
 
 

@@ -27,6 +27,11 @@ def vector_size(model: EncoderDecoder) -> int:
     return model.encoder.dim if settings.bridge is None else settings.bridge.dim
 
 
+def counted(number: int, noun: str) -> str:
+    """Such as ``1 epoch`` or ``2,000 epochs``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def _places(model: EncoderDecoder) -> str:
     encoder = model.encoder
     if not isinstance(encoder, ImageEncoder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,7 @@ def test_an_interrupted_comparison_continues_and_a_finished_one_trains_nothing(
     for entry in entries:
         assert sum(f"| `{entry.candidate.name}` |" in row for row in rows) >= 2
     models = json.loads(page.with_suffix(".json").read_text())["models"]
-    assert [model["name"] for model in models] == ["repeat", "feedback", "feedback-2"]
+    assert {model["name"] for model in models} == {"repeat", "feedback", "feedback-2"}
     assert (tmp_path / "docs" / "images" / "vector-size.svg").exists()
 
     repeat, feedback, narrow = (entry.measured for entry in entries)
@@ -82,3 +83,26 @@ def test_a_run_from_elsewhere_does_not_claim_this_machine(three: list[Path], tmp
     (tmp_path / "runs" / "repeat" / "machine.json").unlink()
     (entry,) = run(three[:1], tmp_path, Watch())
     assert entry.measured.machine == "not recorded"
+
+
+def test_translators_are_compared_by_their_own_scores(make_recipe: Any, tmp_path: Path) -> None:
+    for language, words in (("en", "one dog runs"), ("de", "ein Hund läuft")):
+        for split, copies in (("train", 6), ("val", 2)):
+            lines = [f"{words} {number}" for number in range(copies)]
+            (tmp_path / f"{split}.{language}").write_text("\n".join(lines) + "\n")
+    data = {"format": "parallel", "folder": str(tmp_path), "source": "en", "target": "de", "vocabulary": 300}
+    encoder = {"name": "recurrent", "hidden": 4, "embedding": 4}
+    paths = [
+        make_recipe(name, {}, data=data, model={"encoder": encoder, "decoder": {"name": name, **sizes}})
+        for name, sizes in (("feedback", {"hidden": 4, "embedding": 4}), ("repeat", {"hidden": 4}))
+    ]
+    entries = run(paths, tmp_path, Watch())
+    assert [entry.candidate.vector for entry in entries] == [8, 8]
+    page = tmp_path / "page.md"
+    write_comparison(entries, page, command="regard compare …")
+    text = page.read_text(encoding="utf-8")
+    assert "| BLEU | chrF2 |" in text
+    assert "tok:13a" in text
+    # all of a translator learns, its encoder too: one embedding, and two directions of three gates without biases
+    reads = entries[0].measured.trained - entries[0].measured.decoder
+    assert reads == 300 * 4 + 2 * 3 * (4 * 4 + 4 * 4)

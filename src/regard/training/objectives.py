@@ -107,9 +107,7 @@ class SelfCriticalObjective(Objective):
         real = real_tokens(lengths, said.shape[2])
         with self._mixed():
             trace = self.decoder.trace(annotations, tokens, lengths)
-            loss = policy_gradient(
-                self.decoder, trace, said, real, advantages, forbidden=SpecialTokens().forbidden
-            )
+            loss = policy_gradient(self.decoder, trace, said, real, advantages, forbidden=SpecialTokens().forbidden)
         return loss, {"reward": reward, "tokens": float(lengths.sum())}
 
     def _draw(self, annotations: Annotations) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from regard.comparison import differences, read_candidates
 from regard.errors import ConfigError
 from regard.training.recipe import read_recipe
 
-RECIPES = Path(__file__).parents[3] / "recipes" / "compare"
+RECIPES = Path(__file__).parents[3] / "recipes"
 
 
 def test_a_candidate_is_the_recipe_with_the_changes_and_a_folder_of_its_own(three: list[Path], tmp_path: Path) -> None:
@@ -92,14 +92,19 @@ def test_differences_are_named_with_every_value(make_recipe: Any) -> None:
     assert not any(name.startswith(("model", "name")) for name in found)
 
 
-def test_the_recipes_that_come_along_differ_in_the_model_alone() -> None:
-    paths = sorted(RECIPES.glob("*.yaml"))
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [
+        ("compare", {"repeat", "feedback", "attend-soft-grid", "attend-soft-tiles", "attend-hard"}),
+        ("bahdanau", {"rnnsearch", "rnnencdec"}),
+    ],
+)
+def test_the_recipes_that_come_along_differ_in_the_model_alone(folder: str, names: set[str]) -> None:
+    paths = sorted((RECIPES / folder).glob("*.yaml"))
     recipes = [read_recipe(path) for path in paths]
     assert [recipe.name for recipe in recipes] == [path.stem for path in paths]
-    assert {"repeat", "feedback", "attend-soft-grid", "attend-soft-tiles", "attend-hard"} <= {
-        each.name for each in recipes
-    }
+    assert names <= {recipe.name for recipe in recipes}
     assert differences(recipes) == {}
-    for recipe in recipes:
-        sizes = {recipe.model.decoder.model_dump().get(name, 256) for name in ("hidden", "embedding", "attention")}
-        assert sizes == {256}
+    decoders = [recipe.model.decoder.model_dump() for recipe in recipes]
+    for size in ("hidden", "embedding", "attention", "readout", "dropout"):
+        assert len({decoder[size] for decoder in decoders if size in decoder}) <= 1

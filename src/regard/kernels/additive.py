@@ -18,8 +18,8 @@ from torch import Tensor
 
 from regard.kernels import use_reference
 
-BLOCK_NUMBERS = 1 << 18
-"""How many numbers of the tanh are alive at once: 1 MiB in float32 with their gradient, a second-level cache."""
+BLOCK_NUMBERS = 1 << 19
+"""How many numbers of the tanh are alive at once: 2 MiB in float32, in the cache, and few calls."""
 
 Block = tuple[slice, slice]
 """Some inputs and some of their rows."""
@@ -65,7 +65,7 @@ class AdditiveScorer:
         """[inputs, rows, position], of queries [inputs, rows, dim] to the first inputs."""
         scores = query.new_empty(*query.shape[:2], self._twice_keys.shape[1])
         for block, sigmoid in self._sigmoids(query):
-            scores[block] = sigmoid @ self._v
+            torch.matmul(sigmoid, self._v, out=scores[block])
         return scores.mul_(2).sub_(self._v.sum())
 
     def backward(self, query: Tensor, gradient: Tensor) -> Tensor:
@@ -73,19 +73,18 @@ class AdditiveScorer:
         if self._sums is None:
             self._sums = (torch.zeros_like(self._twice_keys), torch.zeros_like(self._v))
         to_keys, to_v = self._sums
-        to_query = torch.empty_like(query)
-        slopes: Tensor | None = None
+        to_query, paid = torch.empty_like(query), torch.empty_like(query)
         for (inputs, rows), sigmoid in self._sigmoids(query):
-            share = gradient[inputs, rows]
-            to_v.addmv_(sigmoid.flatten(0, 2).t(), share.reshape(-1), alpha=2)
-            slopes = torch.empty_like(sigmoid) if slopes is None else slopes
+            share, flat = gradient[inputs, rows], sigmoid.flatten(0, 1)
+            each_row = share.reshape(len(flat), 1, -1)
+            torch.bmm(each_row, flat, out=paid[inputs, rows].view(len(flat), 1, -1))
             # d tanh = 4 σ (1 − σ); v and the 4 are constant over positions and rows and are applied after the sums
-            slope = slopes.flatten()[: sigmoid.numel()].view_as(sigmoid)
-            torch.addcmul(sigmoid, sigmoid, sigmoid, value=-1, out=slope)
-            to_query[inputs, rows] = (share.unsqueeze(2) @ slope).squeeze(2)
-            for number in range(slope.shape[1]):
-                to_keys[inputs].addcmul_(slope[:, number], share[:, number].unsqueeze(-1))
-        to_v.sub_(gradient.sum())
+            slope = torch.addcmul(sigmoid, sigmoid, sigmoid, value=-1, out=sigmoid)
+            torch.bmm(each_row, flat, out=to_query[inputs, rows].view(len(flat), 1, -1))
+            own = to_keys[inputs]
+            for row in range(slope.shape[1]):
+                own.addcmul_(slope[:, row], share[:, row].unsqueeze(-1))
+        to_v.add_(paid.sum(dim=(0, 1)), alpha=2).sub_(gradient.sum())
         return to_query.mul_(self._v * 4)
 
     def gradients(self) -> tuple[Tensor, Tensor]:

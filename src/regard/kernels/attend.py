@@ -91,7 +91,8 @@ class _Attend(torch.autograd.Function):
         weights = torch.cat([look.weights for look in seen])
         beta = None if operands.w_beta is None else torch.cat([look.beta for look in seen if look.beta is not None])
         kept = [tensor for look in seen for tensor in (*look.kept, look.query)]
-        ctx.save_for_backward(h, weights, beta, *tensors, *kept)
+        needed = operands._replace(words=h)  # what the words add is not needed again
+        ctx.save_for_backward(h, weights, beta, *needed, *kept)
         ctx.walk, ctx.precision = walk, precision
         ctx.set_materialize_grads(False)
         return h, weights, beta
@@ -264,11 +265,14 @@ class _Backward:
         to_matrices = (self.to_products.t() @ self.h_before.to(ready.products)).to(ready.sums)
         to_keys, to_v = ready.scorer.gradients()
         paid = seen.weights if seen.beta is None else seen.weights * seen.beta
-        by_input = self.packing.to_inputs(paid.to(ready.products))
-        to_values = torch.bmm(by_input.transpose(1, 2), self.packing.to_inputs(self.to_mixed))
+        paid = paid.to(ready.products)
+        to_values = torch.empty_like(ready.values)
+        for number, tokens in enumerate(self.packing.tokens_of_inputs()):
+            torch.mm(paid[tokens].t(), self.to_mixed[tokens], out=to_values[number])
         to_context = None
         if ready.W_c is not None:
-            to_context = self.to_inputs.t() @ self.packing.from_inputs(torch.bmm(by_input, ready.values))
+            mixed = torch.bmm(self.packing.to_inputs(paid), ready.values)
+            to_context = self.to_inputs.t() @ self.packing.from_inputs(mixed)
         return tuple(
             Operands(
                 words=self.to_inputs,

@@ -100,6 +100,11 @@ class Packing:
         """[batch, most, dim] to [tokens, dim]."""
         return block.flatten(0, 1).index_select(0, self.slots)
 
+    def tokens_of_inputs(self) -> tuple[Tensor, ...]:
+        """For each input int64 [its tokens], which of the packed tokens belong to it."""
+        counts = torch.bincount(self.inputs, minlength=self.shape[0]).tolist()
+        return torch.split_with_sizes(self.inputs.argsort(stable=True), counts)
+
     def before(self) -> Tensor:
         """int64 [tokens]: where the state before each token stands among the first states, then those of all tokens."""
         found, first = [], 0

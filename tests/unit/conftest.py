@@ -59,6 +59,19 @@ def captioned_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def parallel_folder(tmp_path: Path) -> Path:
+    """Eighteen training pairs, four of val, one of them empty."""
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    pairs = [(f"{subject} {deed}.".capitalize(), f"{deed[::-1]} {subject}!") for subject in SUBJECTS for deed in DEEDS]
+    for split, chosen in (("train", pairs), ("val", [*pairs[1:4], ("", "")])):
+        for side, language in enumerate(("en", "de")):
+            text = "".join(f"{pair[side]}\n" for pair in chosen)
+            (folder / f"{split}.{language}").write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
 def tiny_recipe(captioned_folder: Path) -> Recipe:
     """Two phases: cross-entropy that also trains the encoder's last stage, then self-critical training."""
     from regard.config import parse
@@ -103,8 +116,35 @@ def untrained(settings: dict[str, Any], *, writes: int, reads: int = 0) -> Encod
         parsed = parse(ModelSettings, settings, origin="the test")
         model = EncoderDecoder(parsed, vocabulary_size=writes, source_vocabulary_size=reads).eval()
         for parameter in [*model.decoder.parameters(), *(model.encoder.parameters() if reads else [])]:
-            parameter.normal_()
+            parameter.normal_(std=0.6)
     return model
+
+
+@pytest.fixture
+def tiny_translation_recipe(parallel_folder: Path) -> Recipe:
+    """One short phase of a recurrent translator."""
+    from regard.config import parse
+    from regard.training.recipe import Recipe
+
+    values = {
+        "name": "tiny-en-de",
+        "data": {
+            "format": "parallel",
+            "folder": str(parallel_folder),
+            "source": "en",
+            "target": "de",
+            "vocabulary": 300,
+            "max_pieces": 40,
+        },
+        "model": {
+            "encoder": {"name": "recurrent", "embedding": 8, "hidden": 6},
+            "decoder": {"name": "rnnsearch", "embedding": 8, "hidden": 10, "readout": 8, "attention": 5},
+            "shared_embeddings": True,
+        },
+        "phases": [{"epochs": 2, "tokens": 120, "average": 0.5}],
+        "search": {"beam": 2, "max_length": 12},
+    }
+    return parse(Recipe, values, origin="the test")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import yaml
 from safetensors.torch import load_file
 
 from regard.bundle import find_bundle, load_bundle
-from regard.errors import ConfigError, Interrupted, ModelError
+from regard.errors import ConfigError, DataError, Interrupted, ModelError
 from regard.evaluation import evaluate
 from regard.runs import train
 from regard.training import loop
@@ -101,6 +101,29 @@ def test_a_run_leaves_a_model_that_can_be_used_and_judged(
     # the cache keeps features in half precision and the bundle weights, hence no equality to the last digit
     assert scores["cider"] == pytest.approx(outcome.best, abs=1.0)
     json.dumps(scores)
+
+
+def test_a_translator_is_trained_kept_and_judged_in_the_same_way(
+    tiny_translation_recipe: Recipe, parallel_folder: Path, tmp_path: Path
+) -> None:
+    outcome = train(tiny_translation_recipe, tmp_path / "run", cache=tmp_path / "cache")
+    bundle = load_bundle(tmp_path / "run" / "best")
+    assert (bundle.kind, bundle.languages, bundle.longest_source) == ("translator", ("en", "de"), 40)
+    assert bundle.model.encoder.get_parameter("E.weight") is bundle.model.decoder.get_parameter("E.weight")
+    assert bundle.metrics["bleu"] == outcome.best
+    assert "Translates `en` to `de`" in bundle.card
+    watch = Watch()
+    scores = evaluate(tmp_path / "run", parallel_folder, "val", progress=watch)
+    assert list(scores)[:6] == ["split", "count", "bleu", "chrf", "bleu_lc_tok", "seconds"]
+    assert scores["count"] == 4
+    assert scores["bleu"] == pytest.approx(outcome.best, abs=1.0)
+    assert scores["signature"] == bundle.metrics["signature"]
+    assert "tok:13a" in scores["signature"]
+    assert watch.titles == ["translations"]
+    with pytest.raises(DataError, match="has no split 'test' in en and de"):
+        evaluate(tmp_path / "run", parallel_folder, "test")
+    with pytest.raises(ConfigError, match="METEOR scores captions"):
+        evaluate(tmp_path / "run", parallel_folder, "val", meteor=True)
 
 
 def test_a_finished_run_says_so_and_does_nothing(tiny_recipe: Recipe, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ the package index does not import beside a CPU build of torch, because it names 
 bring, so those are declared here. ``python tests/parity/test_vgg_resnet_efficientnet.py`` writes the stored outputs.
 
 No weights are stored: every parameter is filled by a formula from its place in the list of parameters. Everything is
-computed in float64: these loud random networks turn the rounding of float32, which differs between processors and numbers
-of threads, into visible differences.
+computed in float64: these loud random networks turn the rounding of float32, which differs between processors and
+numbers of threads, into visible differences.
 """
 
 from __future__ import annotations

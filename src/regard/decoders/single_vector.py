@@ -132,6 +132,9 @@ class FeedbackDecoder(_SingleVectorDecoder):
         nn.init.normal_(self.E.weight, std=settings.embedding**-0.5)
         self.cell.expect_small(0, settings.embedding**-0.5)
         self.W = nn.Linear(self.vector_dim, settings.embedding)
+        # x goes in where words do, so it begins as small as they are; otherwise it would saturate every gate
+        with torch.no_grad():
+            self.W.weight *= settings.embedding**-0.5
         self.L_h = nn.Linear(settings.hidden, settings.embedding)
         self.W_o = nn.Linear(settings.embedding, vocabulary_size)
         if settings.tied:

@@ -22,18 +22,16 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from regard.annotations import Annotations
-from regard.attention import Additive, Attended, Attention, Concat, Dot, HardAttention, Memory, Score, ScoreName
+from regard.attention import Attended, Attention, HardAttention, Memory, ScoreName
 from regard.config import Settings
 from regard.decoders.base import Decoder, State, Step, Trace
 from regard.decoders.cells import CellName, Hidden, build_cell, hidden_names
 from regard.decoders.unroll import stack_steps
+from regard.decoders.walking import multiply_first, query_operands, score_scale
 from regard.kernels import use_reference
 from regard.kernels.attend import Operands, Walk, attend
 from regard.kernels.dropout import Dropout
 from regard.kernels.packing import Packing, pack_targets
-
-MIXING = 40
-"""Measured: reading a number of the values in a step, forwards and backwards, against a multiplication in a product."""
 
 
 class AttendSettings(Settings):
@@ -129,7 +127,7 @@ class AttendDecoder(Decoder):
     ) -> tuple[Tensor, Tensor | None, Tensor]:
         """h and L_z z of all tokens, packed, and α [batch, rows, time, position]."""
         memory, hidden = self.attention.remember(annotations), self._initial(annotations)
-        shared = _shared(memory.values, len(matrix), packing)
+        shared = multiply_first(memory.values, len(matrix), packing)
         values = linear(memory.values, matrix) if shared else memory.values
         first = {name: value.index_select(0, packing.first_inputs) for name, value in hidden.items()}
         operands = Operands(
@@ -138,15 +136,14 @@ class AttendDecoder(Decoder):
             c=first.get("c"),
             keys=memory.keys,
             values=values,
-            weight_hh=self.cell.weight_hh,
-            bias_hh=self.cell.bias_hh,
+            of_state=self.cell.weight_hh,
+            bias=self.cell.bias_hh,
             W_c=None if shared else matrix,
             w_beta=None if self.w_beta is None else self.w_beta.weight,
             b_beta=None if self.w_beta is None else self.w_beta.bias,
-            **_query_operands(self.attention.score),
+            **query_operands(self.attention.score),
         )
-        scale = self.attention.score.scale if isinstance(self.attention.score, Dot) else 1.0
-        walk = Walk(packing, self.settings.cell, mask=memory.mask, scale=scale)
+        walk = Walk(packing, self.settings.cell, mask=memory.mask, scale=score_scale(self.attention.score))
         h, weights, beta = attend(walk, operands)
         return (
             h,
@@ -217,27 +214,3 @@ class AttendDecoder(Decoder):
             readout = readout + embedded + looked
         dropped: Tensor = self.dropout(readout)
         return dropped
-
-
-def _shared(values: Tensor, width: int, packing: Packing) -> bool:
-    """Whether it is less work to multiply values [batch, position, dim] with a matrix [width, dim] before mixing them.
-
-    Both ways take the product and the gradients of the matrix and of what it is multiplied with, of as many rows as
-    there are positions or tokens; values that need no gradient save the last. What is mixed is read at every step,
-    forwards and backwards, which takes as long as some MIXING products of each number.
-    """
-    batch, positions, dim = values.shape
-    rows, mixing = batch * positions, MIXING * sum(step.inputs for step in packing.steps) * positions
-    before = rows * (3 if values.requires_grad else 2) * dim * width + mixing * width
-    after = len(packing) * 3 * dim * width + mixing * dim
-    return before < after
-
-
-def _query_operands(score: Score) -> dict[str, Tensor]:
-    match score:
-        case Additive():
-            return {"W_q": score.W.weight, "v": score.v}
-        case Concat():
-            return {"W_q": score.W.weight[:, : score.query_dim], "v": score.v}
-        case _:
-            return {}

@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import linear
@@ -25,6 +26,10 @@ from regard.attention import Additive, Attended, Attention, Memory, ScoreName
 from regard.decoders.base import State, Step, Trace
 from regard.decoders.gated import GatedDecoder, GatedSettings, Joined
 from regard.decoders.unroll import active_blocks, stack_steps
+from regard.decoders.walking import multiply_first, query_operands, score_scale
+from regard.kernels import use_reference
+from regard.kernels.attend import Operands, Walk, attend
+from regard.kernels.packing import pack_targets
 
 
 class RnnSearchSettings(GatedSettings):
@@ -101,6 +106,33 @@ class RnnSearchDecoder(GatedDecoder):
         return Step(logits, following, look.weights)
 
     def trace(self, annotations: Annotations, tokens: Tensor, lengths: Tensor | None = None) -> Trace:
+        if use_reference():
+            return self._step_through(annotations, tokens, lengths)
+        batch, rows, time = tokens.shape
+        packing = pack_targets(lengths, batch=batch, rows=rows, time=time, device=tokens.device)
+        joined, memory = self.joined(), self.attention.remember(annotations)
+        embedded = self.embedding_dropout(self.E(packing.pack(tokens)))
+        shared = multiply_first(memory.values, len(joined.context), packing)
+        s = self._first(annotations).squeeze(1).index_select(0, packing.first_inputs)
+        operands = Operands(
+            words=self.word_inputs(embedded, joined),
+            h=s,
+            c=None,
+            keys=memory.keys,
+            values=linear(memory.values, joined.context) if shared else memory.values,
+            of_state=joined.gates,
+            U=self.U,
+            W_c=None if shared else joined.context,
+            **query_operands(self.attention.score),
+        )
+        walk = Walk(packing, "gated", mask=memory.mask, scale=score_scale(self.attention.score))
+        after, weights, _ = attend(walk, operands)
+        states = torch.cat([s, after]).index_select(0, packing.before())
+        contexts = packing.from_inputs(packing.to_inputs(weights) @ memory.values)
+        return Trace(packing.unpack(self.readout(states, embedded, contexts)), packing.unpack(weights))
+
+    def _step_through(self, annotations: Annotations, tokens: Tensor, lengths: Tensor | None) -> Trace:
+        """The same one step after the other."""
         batch, rows, time = tokens.shape
         joined = self.joined()
         memory = self.attention.remember(annotations)

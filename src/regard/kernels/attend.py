@@ -20,7 +20,7 @@ from torch import Tensor
 from regard.kernels.additive import AdditiveScorer
 from regard.kernels.packing import Packing, WalkStep
 from regard.kernels.precision import Precision, current_precision
-from regard.kernels.recurrent import GruStep, Kept, LstmStep
+from regard.kernels.recurrent import GatedStep, GruStep, Kept, LstmStep, RecurrentStep
 from regard.kernels.scores import DotScorer, Scorer
 
 
@@ -31,8 +31,10 @@ class Operands(NamedTuple):
         words: [tokens, gates], what the words add to the gates, biases included; packed.
         h, c: [rows, hidden], the first states of all rows that are read; c of an LSTM only.
         keys: [batch, position, key_dim], projected.
-        values: [batch, position, dim] to mix; without ``W_c`` already as wide as the gates.
-        weight_hh, bias_hh: [gates, hidden], [gates].
+        values: [batch, position, dim] to mix; without ``W_c`` already as wide as ``words``.
+        of_state: [gates, hidden], what the state is multiplied with.
+        bias: [gates], of that product, or None.
+        U: [hidden, hidden] of the gated unit, else None.
         W_c: [gates, dim], or None when the values come multiplied with it.
         W_q: [key_dim, hidden], the projection of queries, or None when the state itself is the query.
         v: [key_dim], of the additive score, or None for dot products.
@@ -44,8 +46,9 @@ class Operands(NamedTuple):
     c: Tensor | None
     keys: Tensor
     values: Tensor
-    weight_hh: Tensor
-    bias_hh: Tensor
+    of_state: Tensor
+    bias: Tensor | None = None
+    U: Tensor | None = None
     W_c: Tensor | None = None
     W_q: Tensor | None = None
     v: Tensor | None = None
@@ -65,7 +68,7 @@ class Walk:
     """
 
     packing: Packing
-    cell: Literal["lstm", "gru"]
+    cell: Literal["lstm", "gru", "gated"]
     mask: Tensor | None = None
     scale: float = 1.0
 
@@ -84,7 +87,7 @@ class _Attend(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, walk: Walk, *tensors: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
         operands = Operands(*tensors)  # type: ignore[arg-type]
-        precision = current_precision(operands.weight_hh)
+        precision = current_precision(operands.of_state)
         with torch.autocast(operands.h.device.type, enabled=False):
             seen = _walk_forward(_Ready(walk, operands, precision))
         h = torch.cat([look.h for look in seen])
@@ -117,16 +120,21 @@ class _Ready:
     def __init__(self, walk: Walk, operands: Operands, precision: Precision) -> None:
         self.walk, self.operands = walk, operands
         self.products, self.sums = precision
-        self.cell = LstmStep() if walk.cell == "lstm" else GruStep()
+        self.cell = self._cell()
         self.h, self.c = operands.h.to(self.sums), None if operands.c is None else operands.c.to(self.sums)
-        parts = [operands.weight_hh] if operands.W_q is None else [operands.weight_hh, operands.W_q]
+        parts = [operands.of_state] if operands.W_q is None else [operands.of_state, operands.W_q]
         self.of_state = torch.cat(parts).to(self.products)
-        self.num_gates = len(operands.weight_hh)
+        self.num_gates = len(operands.of_state)
         self.values = operands.values.to(self.products)
         self.W_c = None if operands.W_c is None else operands.W_c.to(self.products)
         self.w_beta = None if operands.w_beta is None else operands.w_beta.to(self.sums)
         keys, v = operands.keys.to(self.sums), operands.v
         self.scorer: Scorer = DotScorer(keys, walk.scale) if v is None else AdditiveScorer(keys, v.to(self.sums))
+
+    def _cell(self) -> RecurrentStep:
+        if self.operands.U is not None:
+            return GatedStep(self.operands.U.to(self.products), self.product)
+        return LstmStep() if self.walk.cell == "lstm" else GruStep()
 
     def product(self, left: Tensor, right: Tensor) -> Tensor:
         """left · right, of a tensor in the precision of sums and a matrix that is ready."""
@@ -163,7 +171,9 @@ def _walk_forward(ready: _Ready) -> list[_Look]:
             mixed.mul_(beta)
         inputs = mixed if ready.W_c is None else ready.product(mixed, ready.W_c.t())
         inputs.add_(ready.operands.words[step.tokens])
-        recurrent = product[:, : ready.num_gates].add_(ready.operands.bias_hh)
+        recurrent = product[:, : ready.num_gates]
+        if ready.operands.bias is not None:
+            recurrent += ready.operands.bias
         h, kept = ready.cell.forward(inputs, recurrent, h, c)
         c = kept.c
         looks.append(_Look(h, weights, beta, kept, query))
@@ -199,7 +209,8 @@ class _Backward:
         self.h_before = torch.cat([ready.h, seen.h]).index_select(0, self.packing.before())
         new = ready.of_state.new_empty
         self.to_products = new(tokens, len(ready.of_state))  # with the state: the gates and the query
-        self.to_inputs = self.to_products[:, :gates] if ready.walk.cell == "lstm" else new(tokens, gates)
+        width = ready.values.shape[-1] if ready.W_c is None else len(ready.W_c)
+        self.to_inputs = self.to_products[:, :gates] if ready.walk.cell == "lstm" else new(tokens, width)
         self.to_mixed = self.to_inputs if ready.W_c is None else new(tokens, ready.values.shape[-1])  # times β
         self.to_gate = None if seen.beta is None else torch.empty_like(seen.beta)  # before its σ
 
@@ -269,10 +280,6 @@ class _Backward:
         to_values = torch.empty_like(ready.values)
         for number, tokens in enumerate(self.packing.tokens_of_inputs()):
             torch.mm(paid[tokens].t(), self.to_mixed[tokens], out=to_values[number])
-        to_context = None
-        if ready.W_c is not None:
-            mixed = torch.bmm(self.packing.to_inputs(paid), ready.values)
-            to_context = self.to_inputs.t() @ self.packing.from_inputs(mixed)
         return tuple(
             Operands(
                 words=self.to_inputs,
@@ -280,12 +287,26 @@ class _Backward:
                 c=to_c,
                 keys=to_keys,
                 values=to_values,
-                weight_hh=to_matrices[:gates],
-                bias_hh=self.to_products[:, :gates].sum(dim=0),
-                W_c=to_context,
+                of_state=to_matrices[:gates],
+                bias=None if ready.operands.bias is None else self.to_products[:, :gates].sum(dim=0),
+                U=self._inner(),
+                W_c=None if ready.W_c is None else self._context(paid),
                 W_q=None if ready.operands.W_q is None else to_matrices[gates:],
                 v=to_v,
                 w_beta=None if self.to_gate is None else self.to_gate.t() @ self.h_before,
                 b_beta=None if self.to_gate is None else self.to_gate.sum(dim=0),
             )
         )
+
+    def _context(self, paid: Tensor) -> Tensor:
+        """The gradient of W_c; what was mixed is mixed again, for all steps at once."""
+        mixed = torch.bmm(self.packing.to_inputs(paid), self.ready.values)
+        return self.to_inputs.t() @ self.packing.from_inputs(mixed)
+
+    def _inner(self) -> Tensor | None:
+        """The gradient of U."""
+        if self.ready.operands.U is None:
+            return None
+        gates = torch.cat([kept.gates for kept in self.seen.kept])
+        multiplied = GatedStep.multiplied(gates, self.h_before).to(self.ready.products)
+        return self.to_inputs[:, -len(self.ready.operands.U) :].t() @ multiplied

@@ -1,14 +1,16 @@
-"""LSTM and GRU steps with their gradients written out, for passes that walk over time by themselves.
+"""Recurrent steps with their gradients written out, for passes that walk over time by themselves.
 
-Gate order and formulas are those of ``torch.nn.LSTMCell`` and ``torch.nn.GRUCell``. A step works on rows side by side,
-[rows, ...]. Its sums come in two parts, ``inputs`` (everything but the state) and ``recurrent`` (the product with the
-state), which only a GRU has to tell apart. tanh x = 2 σ(2x) − 1, because PyTorch computes σ about seven times faster
+Gate order and formulas of the LSTM and the GRU are those of ``torch.nn.LSTMCell`` and ``torch.nn.GRUCell``; the gated
+unit is that of Bahdanau et al. 2015, which applies the reset gate before the product. A step works on rows side by
+side, [rows, ...]. Its sums come in two parts, ``inputs`` (everything but the state) and ``recurrent`` (the product with
+the state). tanh x = 2 σ(2x) − 1, because PyTorch computes σ about seven times faster
 than tanh on a processor.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -16,7 +18,7 @@ from torch import Tensor
 
 
 class Kept(NamedTuple):
-    """What a step keeps for its gradient: ``gates`` [rows, 4 × hidden] and, of an LSTM, the cell ``c`` after it."""
+    """What a step keeps for its gradient: ``gates`` [rows, some × hidden] and, of an LSTM, the cell ``c`` after it."""
 
     gates: Tensor
     c: Tensor | None
@@ -34,14 +36,12 @@ class StepGradient(NamedTuple):
 class RecurrentStep(ABC):
     """One step of a recurrent network, forwards and backwards."""
 
-    num_gates: int
-
     @abstractmethod
     def forward(self, inputs: Tensor, recurrent: Tensor, h: Tensor, c: Tensor | None) -> tuple[Tensor, Kept]:
         """h after the step, and what :meth:`backward` needs; ``inputs`` is overwritten.
 
         Args:
-            inputs, recurrent: [rows, num_gates × hidden], biases included.
+            inputs, recurrent: [rows, some × hidden], biases included.
             h, c: [rows, hidden], before the step.
         """
 
@@ -52,8 +52,6 @@ class RecurrentStep(ABC):
 
 class LstmStep(RecurrentStep):
     """i, f, o = σ(·), g = tanh(·), c = f∘c + i∘g, h = o∘tanh(c)."""
-
-    num_gates = 4
 
     def forward(self, inputs: Tensor, recurrent: Tensor, h: Tensor, c: Tensor | None) -> tuple[Tensor, Kept]:
         assert c is not None, "an LSTM has a cell"
@@ -86,8 +84,6 @@ class LstmStep(RecurrentStep):
 class GruStep(RecurrentStep):
     """r, z = σ(·), n = tanh(x_n + r∘h_n), h = (1−z)∘n + z∘h."""
 
-    num_gates = 3
-
     def forward(self, inputs: Tensor, recurrent: Tensor, h: Tensor, c: Tensor | None) -> tuple[Tensor, Kept]:
         hidden = h.shape[-1]
         kept = torch.cat([inputs, recurrent[:, 2 * hidden :]], dim=-1)
@@ -108,6 +104,43 @@ class GruStep(RecurrentStep):
         torch.mul(to_n, r, out=to_recurrent_n)
         recurrent = torch.cat([slopes[:, : 2 * hidden], to_recurrent_n], dim=-1)
         return StepGradient(slopes[:, : 3 * hidden], recurrent, to_h * z, None)
+
+
+class GatedStep(RecurrentStep):
+    """z, r = σ(·), s̃ = tanh(x + U(r∘s)), s = (1−z)∘s + z∘s̃ (Bahdanau 2015, appendix A.1.1); h stands for s.
+
+    ``inputs`` hold the shares of z, r and s̃, ``recurrent`` those of z and r.
+
+    Args:
+        U: [hidden, hidden].
+        product: takes ``left · right``, of rows [rows, hidden] and U or its transpose.
+    """
+
+    def __init__(self, U: Tensor, product: Callable[[Tensor, Tensor], Tensor]) -> None:  # noqa: N803 (the paper's name)
+        self._U, self._product = U, product
+
+    def forward(self, inputs: Tensor, recurrent: Tensor, h: Tensor, c: Tensor | None) -> tuple[Tensor, Kept]:
+        hidden = h.shape[-1]
+        z, r, candidate = inputs.chunk(3, dim=-1)
+        inputs[:, : 2 * hidden].add_(recurrent).sigmoid_()
+        candidate.add_(self._product(r * h, self._U.t())).mul_(2).sigmoid_().mul_(2).sub_(1)
+        return torch.lerp(h, candidate, z), Kept(inputs, None)
+
+    def backward(self, kept: Kept, h: Tensor, c: Tensor | None, to_h: Tensor, to_c: Tensor | None) -> StepGradient:
+        z, r, candidate = kept.gates.chunk(3, dim=-1)
+        slopes = torch.addcmul(kept.gates, kept.gates, kept.gates, value=-1)
+        to_z, to_r, to_candidate = slopes.chunk(3, dim=-1)
+        torch.mul(to_h, z, out=to_candidate).mul_(torch.mul(candidate, candidate).neg_().add_(1))
+        to_z.mul_(to_h).mul_(candidate - h)
+        through = self._product(to_candidate, self._U)
+        to_r.mul_(through).mul_(h)
+        before = torch.addcmul(to_h, to_h, z, value=-1).addcmul_(through, r)
+        return StepGradient(slopes, slopes[:, : 2 * h.shape[-1]], before, None)
+
+    @staticmethod
+    def multiplied(gates: Tensor, h: Tensor) -> Tensor:
+        """r∘s, which U was multiplied with, from what was kept and the states before."""
+        return gates[:, h.shape[-1] : 2 * h.shape[-1]] * h
 
 
 def _tanh(value: Tensor) -> Tensor:

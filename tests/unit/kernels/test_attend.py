@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import get_args
+from typing import TypeVar, get_args
 
 import pytest
 import torch
@@ -11,24 +11,39 @@ from torch import Tensor
 
 from regard.annotations import Annotations
 from regard.attention import ScoreName
-from regard.decoders import attend
+from regard.decoders import Decoder, walking
 from regard.decoders.attend import AttendDecoder, AttendSettings
+from regard.decoders.rnnsearch import RnnSearchDecoder, RnnSearchSettings
 from regard.kernels import additive
+
+D = TypeVar("D", bound=Decoder)
 
 BATCH, ROWS, TIME, DIM, VOCABULARY = 4, 3, 6, 9, 11
 RAGGED = ((2, 6, 0), (5, 5, 3), (0, 0, 0), (4, 1, 2))
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
-
-Case = dict[str, object]
 
 
 def build(dtype: torch.dtype, **values: object) -> AttendDecoder:
     torch.manual_seed(0)
     sizes = {"embedding": 7, "hidden": 9, "attention": 8, "dropout": 0.0}
     decoder = AttendDecoder(AttendSettings.model_validate({**sizes, **values}), dim=DIM, vocabulary_size=VOCABULARY)
+    return shaken(decoder).to(dtype)
+
+
+def build_rnnsearch(dtype: torch.dtype, **values: object) -> RnnSearchDecoder:
+    torch.manual_seed(0)
+    sizes = {"embedding": 7, "hidden": 9, "attention": 8, "readout": 4, "biases": True}
+    decoder = RnnSearchDecoder(
+        RnnSearchSettings.model_validate({**sizes, **values}), dim=DIM, vocabulary_size=VOCABULARY
+    )
+    return shaken(decoder).to(dtype)
+
+
+def shaken(decoder: D) -> D:
+    """With parameters large enough for every part to matter."""
     for parameter in decoder.parameters():
         torch.nn.init.uniform_(parameter, -0.6, 0.6)
-    return decoder.to(dtype)
+    return decoder
 
 
 def annotations(dtype: torch.dtype, *, positions: int, masked: bool) -> Annotations:
@@ -39,7 +54,7 @@ def annotations(dtype: torch.dtype, *, positions: int, masked: bool) -> Annotati
 
 
 def everything(
-    decoder: AttendDecoder, seen: Annotations, lengths: Tensor | None, *, autocast: bool = False
+    decoder: Decoder, seen: Annotations, lengths: Tensor | None, *, autocast: bool = False
 ) -> dict[str, Tensor]:
     """Readouts and weights of real tokens, and the gradient of all that a loss of both depends on."""
     tokens = torch.randint(0, VOCABULARY, (BATCH, ROWS, TIME), generator=torch.Generator().manual_seed(2))
@@ -52,13 +67,17 @@ def everything(
     push = torch.randn(weights.shape, generator=torch.Generator().manual_seed(3), dtype=weights.dtype)
     (readouts.square().sum() + (weights * push).sum()).backward()
     assert seen.values.grad is not None
-    gradients = {name: parameter.grad for name, parameter in decoder.named_parameters() if not name.startswith("L_o")}
+    gradients = {
+        name: parameter.grad
+        for name, parameter in decoder.named_parameters()
+        if not name.startswith(("L_o", "W_o", "b_o"))
+    }
     assert all(gradient is not None for gradient in gradients.values())
     return {"readouts": readouts.detach(), "weights": weights.detach(), "values": seen.values.grad, **gradients}
 
 
 def assert_equal_paths(
-    decoder: AttendDecoder, seen: Annotations, lengths: Tensor | None, monkeypatch: pytest.MonkeyPatch
+    decoder: Decoder, seen: Annotations, lengths: Tensor | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REGARD_REFERENCE", "1")
     expected = everything(decoder, seen, lengths)
@@ -77,9 +96,19 @@ def assert_equal_paths(
 def test_every_option_equals_the_plain_path(score, cell, monkeypatch):
     for gate, deep, masked in itertools.product((True, False), repeat=3):
         lengths = torch.tensor(RAGGED) if gate == deep else None
-        monkeypatch.setattr(attend, "MIXING", 0 if gate else 1000)  # values multiplied before or after they are mixed
+        monkeypatch.setattr(walking, "MIXING", 0 if gate else 1000)  # values multiplied before or after they are mixed
         for dtype, positions in ((torch.float64, 3 if deep == masked else 31), (torch.float32, 5)):
             decoder = build(dtype, score=score, cell=cell, gate=gate, deep_output=deep, tied=deep)
+            assert_equal_paths(decoder, annotations(dtype, positions=positions, masked=masked), lengths, monkeypatch)
+
+
+@pytest.mark.parametrize("score", get_args(ScoreName))
+def test_rnnsearch_equals_its_plain_path(score, monkeypatch):
+    for biases, masked in itertools.product((True, False), repeat=2):
+        lengths = torch.tensor(RAGGED) if biases == masked else None
+        monkeypatch.setattr(walking, "MIXING", 0 if biases else 1000)
+        for dtype, positions in ((torch.float64, 3 if masked else 31), (torch.float32, 5)):
+            decoder = build_rnnsearch(dtype, score=score, biases=biases)
             assert_equal_paths(decoder, annotations(dtype, positions=positions, masked=masked), lengths, monkeypatch)
 
 

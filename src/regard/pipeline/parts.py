@@ -1,13 +1,15 @@
-"""A source as a translator takes it in: whole where it is short enough, else in parts that are joined again.
+"""A source as a translator takes it in: sentence by sentence, and joined again afterwards.
 
-A text is cut behind the last sentence that fits; where no sentence ends in time, in the second half of what fits,
-behind a clause, else between words, else inside a word. Nothing is left out.
+Translators learn from single sentences; given several as one, they translate the first and lose the others. So a text
+is cut behind every sentence. A sentence that is too long is cut in the second half of what fits, behind a clause, else
+between words, else inside a word. Nothing is left out.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from regard.errors import TextError
@@ -18,9 +20,18 @@ MAX_CHARACTERS = 100_000
 MAX_PIECES = 4_000
 """Longer texts are refused: the alignment of one grows with the square of its length."""
 
-_SENTENCE_END = re.compile(r"""[.!?…]["'’”»)\]]*\s+$|[。！？]["'’”»」』)\]]*\s*$""")
-_CLAUSE_END = re.compile(r"[,;:–—]\s+$|[，、；：،]\s*$")
-_INSIDE, _BETWEEN_WORDS, _AT_SPACE, _CLAUSE, _SENTENCE = range(5)
+_CLOSING = r"""["'’”»)\]]*"""
+_STOP = re.compile(rf"[.!?…]{_CLOSING}\s+$|[。！？]{_CLOSING}\s*$")
+_FULL_STOP = re.compile(rf"""([^\s"'“„«(\[]+)\.{_CLOSING}\s+$""")
+_CLAUSE = re.compile(r"[,;:–—]\s+$|[，、；：،]\s*$")
+_ABBREVIATION = re.compile(
+    "approx|ave|blvd|bzw|capt|cf|co|corp|dr|etc|ev|evtl|fig|ggf|inc|jr|lt|ltd|mio|mlle|mme|mr|mrs|ms|mt|nr|prof|rev|"
+    "sr|st|str|usw|vgl|vol|vs",
+    re.IGNORECASE,
+)
+_LOOK_BACK = 24
+"""How many characters before a place decide whether a sentence ends there."""
+_INSIDE, _BETWEEN_WORDS, _AT_SPACE, _AT_CLAUSE, _AT_STOP = range(5)
 
 
 @dataclass(frozen=True)
@@ -83,27 +94,62 @@ def _too_long(size: str, allowed: str) -> TextError:
 
 def _cuts(encoded: Encoded, words: Sequence[WordPieces], longest: int) -> list[int]:
     """The pieces before which the text is cut."""
-    starts = {word.pieces[0] for word in words}
+    starts = [word.pieces[0] for word in words]
     cuts: list[int] = []
     first = 0
-    while len(encoded) - first > longest:
-        ranks = {piece: _rank(encoded, starts, piece) for piece in range(first + 1, first + longest + 1)}
-        good = [piece for piece in ranks if ranks[piece] == _SENTENCE or piece - first > longest // 2]
-        first = max(good or ranks, key=lambda piece: (ranks[piece], piece))
-        cuts.append(first)
+    for end in [*_sentence_starts(encoded, words), len(encoded)]:
+        while end - first > longest:
+            first = _best_cut(encoded, set(starts), first, longest)
+            cuts.append(first)
+        if end < len(encoded):
+            cuts.append(end)
+            first = end
     return cuts
 
 
-def _rank(encoded: Encoded, starts: set[int], piece: int) -> int:
+def _sentence_starts(encoded: Encoded, words: Sequence[WordPieces]) -> list[int]:
+    """The first piece of each sentence but the first; what holds no letter and no digit is no sentence."""
+    spoken = [any(character.isalnum() for character in word.text) for word in words]
+    last = max((i for i, speaks in enumerate(spoken) if speaks), default=0)
+    starts: list[int] = []
+    speaks = False
+    for i, word in enumerate(words[: last + 1]):
+        if speaks and _ends_sentence(encoded.text, word.span[0]):
+            starts.append(word.pieces[0])
+            speaks = False
+        speaks = speaks or spoken[i]
+    return starts
+
+
+def _ends_sentence(text: str, place: int) -> bool:
+    """Whether a sentence surely ends before ``place``: no abbreviation, initial or number before the full stop, and no
+    small letter behind it."""
+    before = text[max(0, place - _LOOK_BACK) : place]
+    if not _STOP.search(before) or text[place].islower():
+        return False
+    found = _FULL_STOP.search(before)
+    if found is None:
+        return True
+    word = found[1].rstrip(".")
+    return not (len(word) == 1 or word.isdigit() or "." in word or _ABBREVIATION.fullmatch(word))
+
+
+def _best_cut(encoded: Encoded, starts: AbstractSet[int], first: int, longest: int) -> int:
+    """Where to cut a sentence of more than ``longest`` pieces from ``first`` on."""
+    second_half = range(first + max(1, longest // 2), first + longest + 1)
+    return max(second_half, key=lambda piece: (_rank(encoded, starts, piece), piece))
+
+
+def _rank(encoded: Encoded, starts: AbstractSet[int], piece: int) -> int:
     """How good it is to cut before a piece."""
     if piece not in starts:
         return _INSIDE
     start = encoded.spans[piece][0]
-    before = encoded.text[max(0, start - 8) : start]
-    if _SENTENCE_END.search(before):
-        return _SENTENCE
-    if _CLAUSE_END.search(before):
-        return _CLAUSE
+    before = encoded.text[max(0, start - _LOOK_BACK) : start]
+    if _STOP.search(before):
+        return _AT_STOP
+    if _CLAUSE.search(before):
+        return _AT_CLAUSE
     return _AT_SPACE if before[-1:].isspace() else _BETWEEN_WORDS
 
 

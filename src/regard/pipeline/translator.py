@@ -70,8 +70,8 @@ class Translator:
         """Translate one text.
 
         Args:
-            text: a sentence, or several; a text of more than the model reads at once is translated in parts. An empty
-                text has an empty translation.
+            text: one sentence or several, each of which is translated by itself (see :mod:`regard.pipeline.parts`). An
+                empty text has an empty translation.
             prefix: how the translation must begin.
             alternatives: how many other translations to give with it; None for three, or what the beam holds.
             changes: options of the search by name, such as ``beam=5``; the others are the model's own.
@@ -128,14 +128,13 @@ class Translator:
 
         Raises:
             ConfigError: there is no such word, or an option cannot be used.
-            TextError: the text is too long to be translated in one go.
+            TextError: the text is more than one sentence.
         """
         if not 0 <= word < len(translation.words):
             raise ConfigError(f"there is no word {word}", allowed=f"numbers below {len(translation.words)}, from 0")
         source = read_source(translation.source, self._codec, longest=self._longest)
         if len(source.parts) != 1:
-            given = f"the text was translated in {len(source.parts)} parts"
-            raise TextError(given, remedy="ask for a word of the translation of a shorter text")
+            raise TextError(f"the text has {len(source.parts)} parts", remedy="ask about one sentence at a time")
         options = changed_options(self.bundle.search, changes, alternatives=0)
         said = [each.text for each in translation.words]
         place = locate(said, translation.text)[word]

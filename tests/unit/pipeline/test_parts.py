@@ -35,23 +35,67 @@ def test_an_empty_text_has_no_part() -> None:
         assert (source.text, source.words, source.parts) == (text, (), ())
 
 
-def test_cuts_fall_behind_sentences_then_clauses_then_words_then_anywhere() -> None:
+def test_every_sentence_is_a_part() -> None:
+    assert texts_of_parts(SENTENCES, CODEC, 500) == [
+        "A dog runs on the beach.",
+        "Two cats sit near a car, and a man looks at them!",
+        "Why?",
+        "Nobody knows",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Mr. Smith and Dr. J. Doe sit near a car.",
+        "A man from the U.S. Army runs.",
+        "Am 3. Mai läuft ein Hund.",
+        "Dogs, cats, etc. and a man.",
+        "It costs 3.50 Dollars.",
+        "Wait ... he runs.",
+        "... A dog runs.",
+        "A dog runs. )",
+        "A dog runs! ? ! …",
+        "www.example.com Page",
+        "No.",
+        "?!",
+    ],
+)
+def test_what_is_one_sentence_stays_one(text: str) -> None:
+    assert len(read_source(text, CODEC, longest=500).parts) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("“A dog runs.” Two cats sit.", ["“A dog runs.”", "Two cats sit."]),
+        ("He runs (fast.) Why? “Who knows?” I do.", ["He runs (fast.)", "Why?", "“Who knows?”", "I do."]),
+        ("狗在海滩上奔跑。两只猫", ["狗在海滩上奔跑。", "两只猫"]),
+        ("A dog runs.\n\n2 cats sit.", ["A dog runs.", "2 cats sit."]),
+        ("Ein Hund läuft. Äpfel fallen.", ["Ein Hund läuft.", "Äpfel fallen."]),
+    ],
+)
+def test_sentences_end_where_a_reader_sees_them_end(text: str, parts: list[str]) -> None:
+    assert texts_of_parts(text, CODEC, 500) == parts
+
+
+def test_a_long_sentence_is_cut_behind_a_clause_else_between_words_else_anywhere() -> None:
     codec = WordCodec.train([SENTENCES], rule="plain")
-    whole = ["A dog runs on the beach.", "Two cats sit near a car,", "and a man looks at them! Why?", "Nobody knows"]
-    assert texts_of_parts(SENTENCES, codec, 9) == whole
+    assert texts_of_parts("Two cats sit near a car, and a man looks", codec, 9) == [
+        "Two cats sit near a car,",
+        "and a man looks",
+    ]
+    assert texts_of_parts("Two, cats sit near a car", codec, 6) == ["Two, cats sit near a", "car"]
     assert texts_of_parts("a b c d e f", codec, 4) == ["a b c d", "e f"]
-    assert texts_of_parts("“A dog runs.” Two cats sit near", codec, 7) == ["“A dog runs.”", "Two cats sit near"]
-    characters = CharacterCodec.train(["abcdefgh 狗在海滩上奔跑。两只猫"])
-    assert texts_of_parts("abcdefgh", characters, 3) == ["abcdefgh"] * 3
-    assert texts_of_parts("狗在海滩上奔跑。两只猫", characters, 9) == ["狗在海滩上奔跑。", "两只猫"]
+    assert texts_of_parts("abcdefgh", CharacterCodec.train(["abcdefgh"]), 3) == ["abcdefgh"] * 3
 
 
 def test_a_word_that_is_cut_belongs_to_both_parts() -> None:
     codec = CharacterCodec.train(["ab abcdef"])
     source = read_source("ab abcdef", codec, longest=5)
     assert [word.text for word in source.words] == ["ab", "abcdef"]
-    assert [part.first_word for part in source.parts] == [0, 1]
-    assert [[word.text for word in part.words] for part in source.parts] == [["ab"], ["abcdef"]] or source.parts
+    assert [part.first_word for part in source.parts] == [0, 1, 1]
+    assert [part.words[0].pieces for part in source.parts] == [(0, 1), (0, 1, 2, 3, 4), (0, 1)]
 
 
 @settings(max_examples=60, deadline=None)

@@ -92,6 +92,8 @@ def test_a_long_text_is_translated_in_parts_that_are_aligned_with_themselves(tra
     assert not whole.alignment[rows:, :columns].any()
     assert min(part.score for part in parts) <= whole.score <= max(part.score for part in parts)
     assert whole.alternatives
+    short = translator.translate("Dog. Cat.")
+    assert short.text == " ".join(translator.translate(text).text for text in ("Dog.", "Cat."))
 
 
 @pytest.mark.parametrize(
@@ -142,7 +144,7 @@ def test_alternatives_for_a_word_keep_what_stands_before_it(translator: Translat
             assert [each.text for each in other.words[:word]] == before
     with pytest.raises(ConfigError, match="there is no word 99"):
         translator.alternatives_for(translation, 99)
-    with pytest.raises(TextError, match="was translated in 2 parts"):
+    with pytest.raises(TextError, match="the text has 2 parts; ask about one sentence at a time"):
         translator.alternatives_for(translator.translate(f"{TEXTS[0]} {TEXTS[2]}"), 0)
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from regard.kernels.precision import Precision, current_precision
 
-TOKENS_AT_ONCE = 512
+TOKENS_AT_ONCE = 256
 WIDTH = 16
 """A product of a multiple of so many numbers is up to half as fast again as one of some more."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -40,10 +40,11 @@ Save = Annotated[
 
 
 def search_changes(beam: int | None, assignments: Sequence[str] | None) -> SearchChanges:
-    """What the options ``--beam`` and ``--set`` change in a model's own search; checked where it is used.
+    """What the options ``--beam`` and ``--set`` change in a model's own search; values are checked where they are used.
 
     Raises:
-        ConfigError: an assignment is none.
+        ConfigError: an assignment is none, or there is no such option.
     """
-    values = override({} if beam is None else {"beam": beam}, assignments or [])
-    return cast("SearchChanges", values)
+    from regard.pipeline import search_changes as checked
+
+    return checked(override({} if beam is None else {"beam": beam}, assignments or []))

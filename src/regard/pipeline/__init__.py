@@ -9,7 +9,7 @@ import torch
 from regard.bundle import find_bundle, load_bundle
 from regard.errors import ConfigError, ModelError
 from regard.pipeline.captioner import Captioner
-from regard.pipeline.options import SearchChanges
+from regard.pipeline.options import SearchChanges, search_changes
 from regard.pipeline.relay import translate_caption
 from regard.pipeline.translator import Translator
 
@@ -20,6 +20,7 @@ __all__ = [
     "load",
     "load_captioner",
     "load_translator",
+    "search_changes",
     "translate_caption",
 ]
 

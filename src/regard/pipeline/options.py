@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from collections.abc import Mapping
+from typing import Any, TypedDict, cast
 
 from regard.config import parse
+from regard.encoders.network import unknown_name
 from regard.errors import ConfigError
 from regard.search import SearchOptions
 
@@ -27,6 +29,18 @@ class SearchChanges(TypedDict, total=False):
     top_k: int | None
     top_p: float | None
     seed: int
+
+
+def search_changes(values: Mapping[str, Any]) -> SearchChanges:
+    """Options by name, as a user typed them; their values are checked where they are used.
+
+    Raises:
+        ConfigError: a name is no option of the search.
+    """
+    for name in values:
+        if name not in SearchChanges.__annotations__:
+            raise unknown_name("option of the search", name, SearchChanges.__annotations__)
+    return cast("SearchChanges", values)
 
 
 def changed_options(own: SearchOptions, changes: SearchChanges, *, alternatives: int | None = None) -> SearchOptions:

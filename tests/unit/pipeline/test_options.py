@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from regard.errors import ConfigError
-from regard.pipeline.options import SearchChanges, changed_options
+from regard.pipeline.options import SearchChanges, changed_options, search_changes
 from regard.search import SearchOptions
 
 OWN = SearchOptions(beam=4, max_length=9, length_normalisation=0.3, groups=2)
@@ -55,3 +55,15 @@ def test_samples_leave_the_beam_of_the_model_aside() -> None:
 def test_what_cannot_be_is_one_line(changes: Any, alternatives: int | None, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         changed_options(OWN, changes, alternatives=alternatives)
+
+
+def test_only_options_of_the_search_can_be_set_by_name() -> None:
+    assert search_changes({"beam": 3, "no_repeat": 2}) == {"beam": 3, "no_repeat": 2}
+    with pytest.raises(
+        ConfigError, match=r"there is no option of the search 'beem'; allowed: beam.*did you mean 'beam'"
+    ):
+        search_changes({"beem": 3})
+    # these have parameters of their own, and would otherwise be given twice
+    for name in ("alternatives", "prefix", "batch"):
+        with pytest.raises(ConfigError, match=f"there is no option of the search '{name}'"):
+            search_changes({name: 1})

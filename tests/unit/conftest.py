@@ -122,7 +122,7 @@ def untrained(settings: dict[str, Any], *, writes: int, reads: int = 0) -> Encod
 
 @pytest.fixture
 def tiny_translation_recipe(parallel_folder: Path) -> Recipe:
-    """One short phase of a recurrent translator."""
+    """Two short phases of a recurrent translator: cross-entropy, then self-critical training."""
     from regard.config import parse
     from regard.training.recipe import Recipe
 
@@ -141,7 +141,15 @@ def tiny_translation_recipe(parallel_folder: Path) -> Recipe:
             "decoder": {"name": "rnnsearch", "embedding": 8, "hidden": 10, "readout": 8, "attention": 5},
             "shared_embeddings": True,
         },
-        "phases": [{"epochs": 2, "tokens": 120, "average": 0.5}],
+        "phases": [
+            {"epochs": 2, "tokens": 120, "average": 0.5},
+            {
+                "objective": "self_critical",
+                "epochs": 1,
+                "tokens": 120,
+                "self_critical": {"samples": 2, "cider": 0.0, "bleu": 1.0, "max_length": 12},
+            },
+        ],
         "search": {"beam": 2, "max_length": 12},
     }
     return parse(Recipe, values, origin="the test")

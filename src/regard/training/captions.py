@@ -18,14 +18,12 @@ from regard.data.features import FeatureCache, content_key, settings_key
 from regard.data.flickr8k import read_flickr8k
 from regard.data.images import Photo, load_image
 from regard.encoders.image import ImageEncoder
-from regard.metrics import CiderD, score_captions
-from regard.metrics.bleu import BleuReferences
+from regard.metrics import score_captions
 from regard.model import EncoderDecoder
 from regard.search import SearchOptions, SpecialTokens, search
 from regard.text import WordCodec
-from regard.text.vocabulary import EOS
 from regard.training.progress import Progress
-from regard.training.recipe import CaptionData, Phase, SelfCritical
+from regard.training.recipe import CaptionData, Phase
 from regard.training.task import Task
 
 PLAIN = "plain"
@@ -111,9 +109,6 @@ class CaptionTask(Task):
             progress.advance(len(paths))
         return score_captions(said, self.validation.captions).as_dict()
 
-    def rewards(self, settings: SelfCritical) -> CaptionRewards:
-        return CaptionRewards(self.captions, settings)
-
     def _annotate(self, model: EncoderDecoder, names: Sequence[str]) -> Annotations:
         assert isinstance(model.encoder, ImageEncoder), "captions are written from pictures"
         assert self._cache is not None, "prepare comes first"
@@ -128,28 +123,6 @@ class CaptionTask(Task):
 
     def _name(self, path: Path, view: str) -> str:
         return f"{self._keys[path]}:{view}"
-
-
-class CaptionRewards:
-    """CIDEr-D and BLEU-4 of sampled captions against the captions of their image, on ids.
-
-    The end counts as a word, on both sides, so that a caption that stops in the middle is not rewarded for it (the
-    "a man in a" that plain CIDEr-D optimisation is known for).
-    """
-
-    def __init__(self, captions: Sequence[Sequence[Sequence[int]]], settings: SelfCritical) -> None:
-        ended = [[[*caption, EOS] for caption in image] for image in captions]
-        self._settings = settings
-        self._cider = CiderD.from_references(ended)
-        self._vectors = [self._cider.reference_vectors(image) for image in ended]
-        self._bleu = [BleuReferences(image) for image in ended]
-
-    def __call__(self, image: int, said: Sequence[int]) -> float:
-        """The reward of one caption of one training image, its end included."""
-        reward = self._settings.cider * self._cider.score(said, self._vectors[image])
-        if self._settings.bleu:
-            reward += self._settings.bleu * self._bleu[image].sentence_bleu(said)
-        return reward
 
 
 def _cache_key(encoder: ImageEncoder) -> str:

@@ -69,13 +69,20 @@ class OptimSettings(Settings):
 
 
 class SelfCritical(Settings):
-    """Self-critical training on a mixture of CIDEr-D and BLEU-4."""
+    """Self-critical training on a mixture of CIDEr-D and BLEU-4, see :mod:`regard.training.rewards`."""
 
     samples: int = Field(5, ge=2)
-    """Captions drawn of each image; the reward of each is measured against the mean of the others."""
+    """Sequences drawn for each input; the reward of each is measured against the mean of the others."""
     cider: float = Field(1.0, ge=0)
     bleu: float = Field(0.0, ge=0)
     max_length: int = Field(20, ge=1)
+    """The most words or subwords of a drawn sequence, its end included."""
+
+    @model_validator(mode="after")
+    def _rewarding(self) -> SelfCritical:
+        if not self.cider and not self.bleu:
+            raise ConfigError("self_critical rewards nothing", allowed="cider or bleu above 0")
+        return self
 
 
 class Phase(Settings):

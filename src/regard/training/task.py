@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from regard.annotations import Annotations
@@ -12,9 +12,7 @@ from regard.model import EncoderDecoder
 from regard.search import SearchOptions
 from regard.training.progress import Progress
 from regard.training.recipe import Phase, SelfCritical
-
-Reward = Callable[[int, Sequence[int]], float]
-"""The reward of a sequence of ids, its end included, for a training input."""
+from regard.training.rewards import Rewards
 
 
 class Task(ABC):
@@ -52,6 +50,6 @@ class Task(ABC):
     def validate(self, model: EncoderDecoder, options: SearchOptions, progress: Progress) -> dict[str, Any]:
         """Search for every validation input and score the words: numbers by name, and their signature."""
 
-    @abstractmethod
-    def rewards(self, settings: SelfCritical) -> Reward:
+    def rewards(self, settings: SelfCritical) -> Rewards:
         """The judge of self-critical training."""
+        return Rewards(self.captions, settings)

@@ -11,14 +11,13 @@ import torch
 from regard.annotations import Annotations
 from regard.data.batching import bucketed_batches, pad_sources
 from regard.data.parallel import SentencePairs, read_parallel
-from regard.errors import ConfigError
 from regard.metrics import score_translations
 from regard.model import EncoderDecoder
 from regard.search import SearchOptions, SpecialTokens, search
 from regard.text import SubwordCodec
 from regard.training.progress import Progress
-from regard.training.recipe import Phase, SelfCritical, TranslationData
-from regard.training.task import Reward, Task
+from regard.training.recipe import Phase, TranslationData
+from regard.training.task import Task
 
 SEARCH_BATCH = 64
 """Sentences of like length searched together in validation."""
@@ -77,9 +76,6 @@ class TranslationTask(Task):
             progress.advance(len(chosen))
         target = self.settings.target
         return score_translations(said, self.validation.targets, target_language=target).as_dict()
-
-    def rewards(self, settings: SelfCritical) -> Reward:
-        raise ConfigError("objective self_critical is for captions", allowed="cross_entropy for translation")
 
     def _read(self, split: str) -> SentencePairs:
         settings = self.settings

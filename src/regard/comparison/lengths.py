@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -21,7 +21,6 @@ from regard.explain.chart import Axis, Line, Point, line_chart
 from regard.explain.saving import write_whole
 from regard.metrics import Bootstrap, LengthBin, bleu_by_length
 from regard.pipeline import SearchChanges, Translator
-from regard.pipeline.parts import MAX_PIECES
 from regard.training.progress import Progress, Silent
 
 BINS = (10, 20, 30, 40, 50, 60)
@@ -91,7 +90,7 @@ def measure_lengths(
     curves = []
     for name, translator in translators.items():
         room = max(translator.bundle.search.max_length, 2 * max(lengths) + 20)
-        whole = Translator(replace(translator.bundle, longest_source=MAX_PIECES), device=str(translator.device))
+        whole = Translator(translator.bundle, device=str(translator.device), whole=True)
         options: SearchChanges = {"max_length": room, **changes}
         progress.start(name, len(sources))
         said = []

@@ -64,13 +64,14 @@ class Source:
     parts: tuple[Part, ...]
 
 
-def read_source(text: str, codec: TextCodec, *, longest: int) -> Source:
+def read_source(text: str, codec: TextCodec, *, longest: int | None) -> Source:
     """Take a text in.
 
     Args:
         text: anything.
         codec: of the source language.
-        longest: the most pieces of a part, ``<eos>`` not counted.
+        longest: the most pieces of a part, ``<eos>`` not counted; None to make one part of all, however many
+            sentences there are.
 
     Raises:
         TextError: it is not Unicode text, or far too long.
@@ -81,7 +82,7 @@ def read_source(text: str, codec: TextCodec, *, longest: int) -> Source:
     if len(encoded) > MAX_PIECES:
         raise _too_long(f"{len(encoded):,} pieces", f"up to {MAX_PIECES:,}, which is about as many words")
     words = tuple(encoded.words)
-    cuts = _cuts(encoded, words, longest)
+    cuts = [] if longest is None else _cuts(encoded, words, longest)
     parts = [_part(encoded, words, first, last) for first, last in zip([0, *cuts], [*cuts, len(encoded)], strict=True)]
     return Source(text, words, tuple(parts) if len(encoded) else ())
 

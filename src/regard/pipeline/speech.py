@@ -9,11 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from regard.annotations import Annotations
 from regard.bundle import Bundle
 from regard.errors import TextError
 from regard.explain.results import Alternative
+from regard.pipeline.parts import Source
 from regard.search import Hypothesis, SearchOptions, SpecialTokens, search
 from regard.text import TextCodec, WordPieces
 from regard.text.vocabulary import BOS, EOS, UNK
@@ -91,6 +93,42 @@ def speak(
     return [_speech(bundle.codec, hypotheses) for hypotheses in found]
 
 
+def force(bundle: Bundle, annotations: Annotations, targets: Sequence[Source]) -> list[Speech]:
+    """What the model makes of texts that are given, one for each input of a batch: nothing is searched.
+
+    Args:
+        bundle: the model and its codec.
+        annotations: of a batch of inputs.
+        targets: the text for each, read as one part; none is empty.
+    """
+    decoder = bundle.model.decoder
+    ids = [target.parts[0].ids for target in targets]
+    device = annotations.values.device
+    lengths = torch.tensor([[len(each)] for each in ids], device=device)
+    written = pad_sequence([torch.tensor(each) for each in ids], batch_first=True).unsqueeze(1).to(device)
+    read = torch.cat([torch.full_like(written[..., :1], BOS), written[..., :-1]], dim=-1)
+    with torch.inference_mode():
+        order = lengths[:, 0].argsort(descending=True, stable=True)
+        trace = decoder.trace(annotations.select(order), read[order], lengths[order])
+        logits = decoder.logits(trace.readouts).float()
+        found = logits.log_softmax(dim=-1).gather(-1, written[order].unsqueeze(-1)).squeeze(-1)
+        back = order.argsort()
+        log_probabilities, weights = found[back, 0].tolist(), trace.weights[back, 0].cpu().numpy()
+    return [_forced(*each) for each in zip(targets, log_probabilities, weights, strict=True)]
+
+
+def _forced(target: Source, log_probabilities: Sequence[float], weights: npt.NDArray[np.float32]) -> Speech:
+    length = len(target.parts[0].ids)
+    return Speech(
+        best=Said(target.text, math.fsum(log_probabilities[:length]), length),
+        others=(),
+        words=target.words,
+        probabilities=tuple(_probability(log_probabilities, word) for word in target.words),
+        weights=weights[:length],
+        finished=True,
+    )
+
+
 def prefix_ids(codec: TextCodec, prefix: str) -> Ids:
     """The ids of a forced beginning.
 
@@ -152,11 +190,11 @@ def _speech(codec: TextCodec, hypotheses: Sequence[Hypothesis]) -> Speech:
         best=first,
         others=tuple(others),
         words=words,
-        probabilities=tuple(_probability(best, word) for word in words),
+        probabilities=tuple(_probability(best.log_probabilities, word) for word in words),
         weights=best.weights.cpu().numpy(),
         finished=best.finished,
     )
 
 
-def _probability(hypothesis: Hypothesis, word: WordPieces) -> float:
-    return min(1.0, math.exp(sum(hypothesis.log_probabilities[piece] for piece in word.pieces)))
+def _probability(log_probabilities: Sequence[float], word: WordPieces) -> float:
+    return min(1.0, math.exp(sum(log_probabilities[piece] for piece in word.pieces)))

@@ -20,7 +20,7 @@ from regard.explain.chain import locate
 from regard.explain.results import Alternative, SourceWord, TargetWord, Translation
 from regard.pipeline.options import SearchChanges, changed_options
 from regard.pipeline.parts import Part, Source, read_source
-from regard.pipeline.speech import Ids, Said, Speech, branch, prefix_ids, speak
+from regard.pipeline.speech import Ids, Said, Speech, branch, force, prefix_ids, speak
 from regard.search import SearchOptions
 from regard.text import merge_weights
 
@@ -49,19 +49,21 @@ class Translator:
     Args:
         bundle: a model of kind ``translator``.
         device: where it computes.
+        whole: read every text as one sentence, however long. Otherwise a text is cut into sentences, and these into
+            parts where they are longer than the model is used to.
 
     Attributes:
         languages: what it reads and what it writes, such as ``("en", "de")``.
     """
 
-    def __init__(self, bundle: Bundle, *, device: str = "cpu") -> None:
+    def __init__(self, bundle: Bundle, *, device: str = "cpu", whole: bool = False) -> None:
         assert isinstance(bundle.model.encoder, TextEncoder), "a translator reads sentences"
         assert bundle.languages is not None, "a translator knows its languages"
         self.bundle = bundle
         self.languages = bundle.languages
         self.device = torch.device(device)
         self._codec = bundle.source_codec or bundle.codec
-        self._longest = bundle.longest_source or LONGEST
+        self._longest = None if whole else bundle.longest_source or LONGEST
         bundle.model.to(self.device).eval()
 
     def translate(
@@ -150,6 +152,42 @@ class Translator:
             if texts[:word] == said[:word] and len(texts) > word and texts[word] != said[word]:
                 others.setdefault(texts[word], each)
         return tuple(islice(others.values(), count))
+
+    def align_many(self, pairs: Iterable[tuple[str, str]], *, batch: int = BATCH) -> Iterator[Translation | TextError]:
+        """What the model makes of translations that are given: where it looks for each of their words, and how
+        probable it finds them. Nothing is searched, and sources are read whole.
+
+        Args:
+            pairs: sentences and their translations, as typed; they may be made as they are asked for.
+            batch: how many are read together.
+
+        Returns:
+            For each pair, in order, the given translation with its alignment and its score, or the error in its place.
+        """
+        assert batch >= 1, "a batch holds a pair"
+        waiting = iter(pairs)
+        while window := list(islice(waiting, batch)):
+            read = [self._read_pair(*pair) for pair in window]
+            whole = [each for each in read if not isinstance(each, TextError)]
+            speeches = iter(self._force(whole) if whole else ())
+            for each in read:
+                if isinstance(each, TextError):
+                    yield each
+                else:
+                    yield _joined(each[0], [next(speeches)], self.bundle.search)
+
+    def _read_pair(self, source: str, target: str) -> tuple[Source, Source] | TextError:
+        try:
+            read = read_source(source, self._codec, longest=None), read_source(target, self.bundle.codec, longest=None)
+        except TextError as error:
+            return error
+        if not all(side.parts for side in read):
+            return TextError("one side of the pair is empty", remedy="leave the pair out")
+        return read
+
+    def _force(self, pairs: Sequence[tuple[Source, Source]]) -> list[Speech]:
+        annotations = self._annotate([source.parts[0].ids for source, _ in pairs])
+        return force(self.bundle, annotations, [target for _, target in pairs])
 
     def _stream(
         self, texts: Iterable[str], batch: int, options: SearchOptions, prefix: Ids

@@ -39,11 +39,11 @@ class Parrot:
 
     calls: list[dict[str, Any]]
 
-    def __init__(self, bundle: Bundle, *, device: str = "cpu") -> None:
-        self.bundle, self.languages, self.device = bundle, bundle.languages, device
+    def __init__(self, bundle: Bundle, *, device: str = "cpu", whole: bool = False) -> None:
+        self.bundle, self.languages, self.device, self.whole = bundle, bundle.languages, device, whole
 
     def translate_many(self, texts: Iterable[str], **options: Any) -> Iterator[SimpleNamespace]:
-        Parrot.calls.append({"longest_source": self.bundle.longest_source, **options})
+        Parrot.calls.append({"whole": self.whole, **options})
         for text in texts:
             words = text.split()
             yield SimpleNamespace(text=" ".join(words if len(words) <= 10 else words[:5]))
@@ -88,7 +88,7 @@ def test_sources_are_read_whole_and_there_is_room_for_long_translations(parrot: 
     measure_lengths({"parrot": parrot}, data, "val", joined=2, beam=4)
     measure_lengths({"parrot": parrot}, data, "val", max_length=7)
     first, second = Parrot.calls
-    assert first["longest_source"] > 1000
+    assert first["whole"]
     assert (first["beam"], first["max_length"]) == (4, 2 * 36 + 20)
     assert second["max_length"] == 7
 

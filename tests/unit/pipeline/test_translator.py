@@ -8,12 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from regard.bundle import Bundle
 from regard.errors import ConfigError, TextError
 from regard.explain.results import Translation
 from regard.pipeline import Captioner, Translator, translate_caption
 from regard.pipeline.relay import as_sentence
+from regard.text import merge_weights
+from regard.text.vocabulary import BOS
 
 TEXTS = ["A dog runs on the beach.", "", "Two dogs sit near a car.", "A girl", "Some people jump over a log.", "Dog"]
 
@@ -94,6 +97,43 @@ def test_a_long_text_is_translated_in_parts_that_are_aligned_with_themselves(tra
     assert whole.alternatives
     short = translator.translate("Dog. Cat.")
     assert short.text == " ".join(translator.translate(text).text for text in ("Dog.", "Cat."))
+
+
+def test_a_translator_that_reads_whole_texts_does_not_cut_them(tiny_translator: Bundle) -> None:
+    text = "A dog runs on the beach. Two dogs sit near a car."
+    translation = Translator(tiny_translator, whole=True).translate(text)
+    check(translation, text)
+    assert (translation.alignment > 0).all(), "every word was looked at from every word"
+
+
+def test_given_translations_are_read_as_the_decoder_reads_them_step_by_step(translator: Translator) -> None:
+    given = [("A dog runs.", "Zwei Hunde."), ("Two dogs sit near a car.", "Ein"), ("A girl", "Hunde laufen. Ein Auto!")]
+    bundle = translator.bundle
+    for (source, target), forced in zip(given, translator.align_many(given), strict=True):
+        assert isinstance(forced, Translation)
+        check(forced, source)
+        assert (forced.source, forced.text, forced.finished) == (source, target, True)
+        read, written = bundle.codec.encode(source, eos=True), bundle.codec.encode(target, eos=True)
+        ids = torch.tensor([read.ids])
+        total, rows = 0.0, []
+        with torch.inference_mode():
+            state = bundle.model.decoder.start(bundle.model.annotate(ids, torch.ones_like(ids, dtype=torch.bool)))
+            for before, token in zip([BOS, *written.ids], written.ids, strict=False):
+                step = bundle.model.decoder.step(state, torch.tensor([[before]]))
+                total += float(step.logits[0, 0].log_softmax(dim=-1)[token])
+                state, rows = step.state, [*rows, step.weights[0, 0].numpy()]
+        assert forced.score == pytest.approx(total / len(written), rel=1e-4)
+        assert forced.alignment == pytest.approx(merge_weights(np.stack(rows), written.words, read.words), abs=1e-5)
+
+
+def test_a_pair_that_cannot_be_aligned_stands_in_its_place(translator: Translator) -> None:
+    given = [("Dog.", "Hund."), ("", "Hund."), ("Dog.", " "), ("half \ud800", "Hund."), ("Dog.", "Hund.")]
+    results = list(translator.align_many(given, batch=2))
+    assert [isinstance(result, TextError) for result in results] == [False, True, True, True, False]
+    first, last = results[0], results[4]
+    assert isinstance(first, Translation)
+    assert isinstance(last, Translation)
+    assert first.score == pytest.approx(last.score, rel=1e-4)
 
 
 @pytest.mark.parametrize(

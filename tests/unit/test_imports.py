@@ -20,7 +20,7 @@ LAYERS = (
     {"encoders", "decoders"},
     {"model", "search"},
     {"training", "metrics", "explain"},
-    {"precision", "bundle", "card", "pipeline", "runs", "evaluation", "comparison"},
+    {"precision", "bundle", "card", "pipeline", "runs", "aligning", "evaluation", "comparison"},
     {"cli", "serve", "__main__"},
 )
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}

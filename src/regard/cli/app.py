@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from regard.cli.align import align
 from regard.cli.caption import caption
 from regard.cli.classify import classify
 from regard.cli.compare import compare
@@ -41,6 +42,7 @@ def regard(
         typer.echo(context.get_help())
 
 
+app.command()(align)
 app.command()(caption)
 app.command()(classify)
 app.command()(compare)

@@ -6,13 +6,16 @@
     checkpoint.safetensors    where the run stands
     best/                     the best model so far, a bundle
     outcome.json              when the run is done
+    lock                      held by the process that trains
 
 The same command continues a run that was stopped, at whatever moment, and says so when there is nothing left to do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -35,9 +38,12 @@ from regard.training.progress import Progress, Silent
 from regard.training.recipe import CaptionData, Recipe, TranslationData
 from regard.training.translations import TranslationTask
 
+if sys.platform != "win32":
+    import fcntl
+
 RUNS = Path("runs")
 """Where runs lie unless told otherwise, one folder a recipe."""
-RECIPE, OUTCOME = "recipe.yaml", "outcome.json"
+RECIPE, OUTCOME, LOCK = "recipe.yaml", "outcome.json", "lock"
 STORED: Precision = "float16"
 """How the best model of a run is stored."""
 
@@ -67,7 +73,7 @@ def train(
         Interrupted: the user stopped it; the same command continues it.
         ConfigError: the recipe or an assignment cannot be used.
         DataError: the data cannot be used.
-        ModelError: the folder holds a run of another recipe, or cannot be written.
+        ModelError: the folder holds a run of another recipe, or cannot be written, or another process trains there.
     """
     progress = progress or Silent()
     chosen = _chosen(recipe, assignments)
@@ -79,7 +85,7 @@ def train(
             progress.say(f"{folder}: the run is done, {done.metric} {done.best:.2f} after epoch {done.best_epoch}")
             return done
         # the caller's random numbers are left as they were
-        with torch.random.fork_rng(devices=[]):
+        with _alone_in(folder), torch.random.fork_rng(devices=[]):
             outcome = _run(chosen, folder, progress, cache or cache_folder() / "features")
         write_json_file(folder / OUTCOME, {"version": 1, **_plain(outcome)})
     except KeyboardInterrupt:
@@ -118,6 +124,21 @@ def _claim(folder: Path, recipe: Recipe) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         (folder / RECIPE).write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes out of the folder. The lock goes with the process, however that ends."""
+    with (folder / LOCK).open("w") as file:
+        if sys.platform != "win32":
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ModelError(
+                    f"{folder}: another process trains there",
+                    remedy="wait for it, or give another folder with --output",
+                ) from None
+        yield
 
 
 def _read(path: Path) -> Recipe | None:

@@ -143,6 +143,17 @@ def test_a_finished_run_says_so_and_does_nothing(tiny_recipe: Recipe, tmp_path: 
     assert train(kept, tmp_path / "run", cache=tmp_path / "cache") == outcome
 
 
+def test_two_processes_do_not_train_in_one_folder(tiny_recipe: Recipe, tmp_path: Path) -> None:
+    fcntl = pytest.importorskip("fcntl", reason="this system has no such locks")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with (folder / "lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(ModelError, match="another process trains there"):
+            train(tiny_recipe, folder, cache=tmp_path / "cache")
+    assert train(tiny_recipe, folder, ["phases.0.epochs=1"], cache=tmp_path / "cache").best_epoch >= 1
+
+
 def test_a_run_that_has_not_begun_may_change_its_recipe(tiny_recipe: Recipe, tmp_path: Path) -> None:
     for seed in (1, 2):
         with pytest.raises(Interrupted, match=r"the same command continues it$"):

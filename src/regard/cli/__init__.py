@@ -1,14 +1,16 @@
 """The command line, ``regard COMMAND …``: thin, one file per command.
 
 Exit statuses: 0 all went well, 1 something that was given could not be used, 2 the command line itself was wrong, 70 a
-defect of regard's own, 130 stopped with Ctrl-C. No torch here: a command imports what it needs when it runs.
+defect of regard's own, 130 stopped with Ctrl-C or SIGTERM. No torch here: a command imports what it needs when it runs.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 
@@ -37,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         _let_every_name_print()
+        _stop_when_asked()
         status = _run(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
     except BrokenPipeError:
@@ -69,6 +72,12 @@ def _let_every_name_print() -> None:
     """Escape what standard output cannot show, such as a file name that is not text, instead of failing on it."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _stop_when_asked() -> None:
+    """Take SIGTERM, which schedulers and shutdowns send, for Ctrl-C: what is under way is kept, and told."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _explain(error: BaseException) -> tuple[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -117,6 +118,19 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(timeout=30) == 1
+
+
+def test_sigterm_stops_like_ctrl_c(command: Add, capsys: pytest.CaptureFixture[str]) -> None:
+    def stop() -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    command(stop)
+    try:
+        assert main(["probe"]) == 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert capsys.readouterr().err == "error: stopped\n"
 
 
 def test_names_that_are_not_text_still_print(command: Add, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,15 +5,18 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m
 INSTALLED := $(VENV)/.installed
+PEERS := .venv-peers
+PEERS_INSTALLED := $(PEERS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs clean
+.PHONY: help demo test check docs bench clean
 
 help:
 	@echo 'make demo    caption sample photos, or your own: make demo IMAGE=photo.jpg'
 	@echo 'make test    run all tests'
 	@echo 'make check   check format, lint and types'
 	@echo 'make docs    write docs/cli.md anew from the commands'
+	@echo 'make bench   measure speed and memory beside other projects, and write docs/performance.md'
 	@echo 'make clean   remove the virtual environment and what the tools left'
 
 # The path goes through the environment, so that the shell does not read it again.
@@ -33,8 +36,11 @@ docs: $(INSTALLED)
 	$(RUN) regard.cli.reference > docs/cli.md.new
 	mv docs/cli.md.new docs/cli.md
 
+bench: $(INSTALLED) $(PEERS_INSTALLED)
+	$(VENV)/bin/python benchmarks/run.py
+
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # The build backend comes from constraints.txt too, which pip does not apply to isolated builds: hence two steps.
 $(INSTALLED): pyproject.toml constraints.txt
@@ -50,3 +56,13 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(RUN) pip install --quiet --disable-pip-version-check --constraint constraints.txt hatchling
 	$(RUN) pip install --disable-pip-version-check --constraint constraints.txt --no-build-isolation --editable '.[dev]'
 	@touch $(INSTALLED)
+
+# The other projects that `make bench` measures. One that cannot be installed is missing from the table and stops nothing.
+$(PEERS_INSTALLED): benchmarks/peers.txt | $(INSTALLED)
+	@echo 'installing the other projects into $(PEERS), once; this takes some minutes'
+	"$(PYTHON)" -m venv $(PEERS)
+	-$(PEERS)/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt torch numpy
+	-$(PEERS)/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt \
+		--requirement benchmarks/peers.txt
+	-$(PEERS)/bin/python -m pip install --disable-pip-version-check --no-deps joeynmt==2.3.0
+	@touch $(PEERS_INSTALLED)

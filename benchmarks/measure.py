@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,9 @@ from torch.utils.flop_counter import FlopCounterMode
 Clock = Literal["wall", "cpu"]
 CLOCKS: dict[Clock, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
 """``cpu`` is for one thread on a machine that others use at the same time."""
+
+PRODUCT_SIZES = {"cpu": 1024, "cuda": 4096}
+"""Rows and columns of the matrices that show a device at its best."""
 
 Work = Callable[[], object]
 
@@ -30,22 +34,51 @@ def interleaved(works: Mapping[str, Work], *, repetitions: int, clock: Clock = "
         for name, work in works.items():
             began = now()
             work()
+            _await_device()
             if repetition:  # the first round warms up
                 seconds[name].append(now() - began)
     return {name: statistics.median(taken) for name, taken in seconds.items()}
 
 
+@contextmanager
+def fused_paths(*, on: bool) -> Iterator[None]:
+    """Switch the fused paths of the package on or off for a while."""
+    name = "REGARD_REFERENCE"
+    before = os.environ.get(name)
+    os.environ[name] = "0" if on else "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
+
+
+def _await_device() -> None:
+    """Work given to a GPU goes on after the call that gave it."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
 def count_operations(work: Work) -> int:
-    """Multiplications and additions in the matrix products of a work."""
+    """Multiplications and additions in the matrix products and convolutions of a work, as PyTorch sees them."""
     with FlopCounterMode(display=False) as counter:
         work()
-    return counter.get_total_flops()
+    total: int = counter.get_total_flops()
+    return total
 
 
-def matrix_product(dtype: torch.dtype, *, size: int = 1024) -> Work:
-    """A product of two square matrices, for the rate that the machine reaches at most; 2 size³ operations."""
-    left, right = torch.randn(2, size, size).to(dtype)
-    return lambda: left @ right
+def matrix_product(dtype: torch.dtype, *, device: str = "cpu") -> tuple[Work, int]:
+    """Products of two square matrices, for the rate that the machine reaches at most, and their operations."""
+    size = PRODUCT_SIZES[device]
+    left, right = torch.randn(2, size, size).to(device, dtype)
+    times = 8
+
+    def products() -> None:
+        for _ in range(times):
+            torch.mm(left, right)
+
+    return products, times * 2 * size**3
 
 
 def kept_bytes(forward: Callable[[], Tensor], model: nn.Module) -> int:
@@ -66,8 +99,10 @@ def kept_bytes(forward: Callable[[], Tensor], model: nn.Module) -> int:
 
 
 def peak_bytes(work: Work) -> int | None:
-    """How much more memory of the machine a work takes at its peak than before it, where Linux tells."""
-    work()
+    """How much more memory of the machine a work takes at its peak than before it, where Linux tells.
+
+    Run the work once before, so that what is made once does not count.
+    """
     if platform.system() != "Linux":
         return None
     ctypes.CDLL("libc.so.6").malloc_trim(0)
@@ -80,26 +115,3 @@ def peak_bytes(work: Work) -> int | None:
 def _memory(name: str) -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What was measured on."""
-
-    processor: str
-    threads: int
-    versions: str
-
-    def __str__(self) -> str:
-        return f"{self.processor}, {self.threads} threads, {self.versions}"
-
-
-def this_machine() -> Machine:
-    """The machine that this runs on."""
-    processor = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        processor = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), processor)
-    return Machine(
-        processor, torch.get_num_threads(), f"Python {platform.python_version()}, PyTorch {torch.__version__}"
-    )

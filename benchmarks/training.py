@@ -3,37 +3,46 @@
     python benchmarks/training.py --regions 49 --dim 1280
     python benchmarks/training.py --dim 1280 --bridge 512 --precision bfloat16 --threads 1
 
-Side by side, taking turns: ``fused`` (this package), ``plain`` (the same model with every fused path switched off) and
-``textbook`` (one copy of the image per caption, keys projected at every word). Sizes, captions and threads are equal;
-tokens are real tokens. Captions are random words whose lengths follow those of Flickr8k; an image comes with others of
-like length, as in training.
+Side by side, taking turns: ``fused`` (this package), ``reference`` (the same model with every fused path switched off),
+``plain`` (compact plain PyTorch, see :mod:`plain`) and ``textbook`` (see :mod:`textbook`), which takes one caption of
+each image for its batch, as tutorials do. Sizes, captions and threads are equal; tokens are real tokens.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from measure import CLOCKS, Clock, count_operations, interleaved, kept_bytes, matrix_product, peak_bytes, this_machine
+from inputs import Captions, caption_batches
+from measure import (
+    CLOCKS,
+    Clock,
+    Work,
+    count_operations,
+    fused_paths,
+    interleaved,
+    kept_bytes,
+    matrix_product,
+    peak_bytes,
+)
+from plain import PlainAttend
 from regard.annotations import Annotations
-from regard.data.batching import CaptionBatch, assemble_captions
+from regard.comparison.machine import describe_machine, describe_versions
+from regard.data.batching import CaptionBatch
 from regard.decoders.attend import AttendDecoder, AttendSettings
 from regard.model import Bridge, BridgeSettings
 from regard.training.losses import cross_entropy, real_tokens
 from textbook import TextbookDecoder
 
-Way = Literal["fused", "plain", "textbook"]
-WAYS: tuple[Way, ...] = ("fused", "plain", "textbook")
-
-MEAN_WORDS, DEVIATION, SHORTEST, LONGEST = 10.8, 3.7, 3, 22
-"""Of the captions of Flickr8k."""
+Way = Literal["fused", "reference", "plain", "textbook"]
+WAYS: tuple[Way, ...] = ("fused", "reference", "plain", "textbook")
 SMOOTHING = 0.1
 
 
@@ -41,46 +50,34 @@ SMOOTHING = 0.1
 class Setup:
     """Sizes and conditions of one comparison."""
 
-    regions: int
-    dim: int
-    bridge: int
-    hidden: int
-    vocabulary: int
-    images: int
-    captions: int
-    dropout: float
-    embedding_dropout: float
-    precision: Literal["float32", "bfloat16"]
-    threads: int
+    regions: int = 49
+    dim: int = 1280
+    bridge: int = 0
+    hidden: int = 512
+    images: int = 40
+    captions: int = 5
+    batches: int = 1
+    dropout: float = 0.5
+    embedding_dropout: float = 0.0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    threads: int = 2
+    device: str = "cpu"
 
 
 class Contestant(NamedTuple):
-    """One way to train: its model, and the loss of the batch."""
+    """One way to train: its model, the loss of each batch, and how many real tokens these have."""
 
     model: nn.Module
-    loss: Callable[[], Tensor]
+    losses: Sequence[Callable[[], Tensor]]
+    num_tokens: int
 
 
-def draw_batch(setup: Setup) -> CaptionBatch:
-    """Random captions; the images of a batch have longest captions of like length."""
-    generator = torch.Generator().manual_seed(0)
-    pool = torch.randn(10 * setup.images, setup.captions, generator=generator) * DEVIATION + MEAN_WORDS
-    lengths = pool.round().long().clamp(SHORTEST, LONGEST)
-    order = lengths.amax(dim=1).argsort()
-    middle = (len(order) - setup.images) // 2
-    often = 1 / torch.arange(1, setup.vocabulary + 1, dtype=torch.float64)  # words follow Zipf's law
-
-    def words(count: int) -> list[int]:
-        drawn: list[int] = torch.multinomial(often, count, replacement=True, generator=generator).tolist()
-        return drawn
-
-    chosen = lengths[order[middle : middle + setup.images]].tolist()
-    return assemble_captions([[words(count) for count in image] for image in chosen])
+Loss = Callable[[Tensor, CaptionBatch], Tensor]
+"""Of annotations behind the bridge [batch, position, dim]."""
 
 
-def ours(setup: Setup, features: Tensor, batch: CaptionBatch, *, fused: bool) -> Contestant:
-    """The decoder of this package."""
-    dim = setup.bridge or setup.dim
+def ours(setup: Setup, vocabulary: int, *, on: bool = True) -> tuple[nn.Module, Loss]:
+    """The decoder of this package, its fused paths on or off."""
     settings = AttendSettings(
         embedding=setup.hidden,
         hidden=setup.hidden,
@@ -88,94 +85,132 @@ def ours(setup: Setup, features: Tensor, batch: CaptionBatch, *, fused: bool) ->
         dropout=setup.dropout,
         embedding_dropout=setup.embedding_dropout,
     )
-    decoder = AttendDecoder(settings, dim=dim, vocabulary_size=setup.vocabulary)
-    bridge = Bridge(BridgeSettings(dim=dim), dim=setup.dim) if setup.bridge else nn.Identity()
-    real = real_tokens(batch.lengths, batch.tokens.shape[2])
+    decoder = AttendDecoder(settings, dim=setup.bridge or setup.dim, vocabulary_size=vocabulary)
 
-    def loss() -> Tensor:
-        os.environ["REGARD_REFERENCE"] = "0" if fused else "1"
-        annotations = Annotations(bridge(features))
-        with mixed(setup):
-            trace = decoder.trace(annotations, batch.tokens, batch.lengths)
+    def loss(values: Tensor, batch: CaptionBatch) -> Tensor:
+        real = real_tokens(batch.lengths, batch.tokens.shape[2])
+        with fused_paths(on=on):
+            trace = decoder.trace(Annotations(values), batch.tokens, batch.lengths)
             return cross_entropy(decoder, trace, batch.targets, real, label_smoothing=SMOOTHING)[0]
 
-    return Contestant(nn.ModuleList([decoder, bridge]), loss)
+    return decoder, loss
 
 
-def textbook(setup: Setup, features: Tensor, batch: CaptionBatch) -> Contestant:
-    """The decoder of tutorials, on the same captions sorted by length."""
+def plain(setup: Setup, vocabulary: int) -> tuple[nn.Module, Loss]:
+    """Compact plain PyTorch."""
     dim = setup.bridge or setup.dim
-    decoder = TextbookDecoder(dim=dim, hidden=setup.hidden, vocabulary=setup.vocabulary, dropout=setup.dropout)
-    bridge = Bridge(BridgeSettings(dim=dim), dim=setup.dim) if setup.bridge else nn.Identity()
-    lengths, order = batch.lengths.flatten().sort(descending=True, stable=True)
-    tokens, targets = batch.tokens.flatten(0, 1)[order], batch.targets.flatten(0, 1)[order]
-    images = order // batch.tokens.shape[1]
-    real = real_tokens(lengths, tokens.shape[1])
+    decoder = PlainAttend(dim=dim, hidden=setup.hidden, vocabulary=vocabulary, dropout=setup.dropout)
 
-    def loss() -> Tensor:
-        annotations = bridge(features)[images]
-        with mixed(setup):
-            logits = decoder(annotations, tokens, lengths)
-            return nn.functional.cross_entropy(logits[real].float(), targets[real], label_smoothing=SMOOTHING)
+    def loss(values: Tensor, batch: CaptionBatch) -> Tensor:
+        real = real_tokens(batch.lengths, batch.tokens.shape[2])
+        logits = decoder(values, batch.tokens, real)
+        return nn.functional.cross_entropy(logits.float(), batch.targets[real], label_smoothing=SMOOTHING)
 
-    return Contestant(nn.ModuleList([decoder, bridge]), loss)
+    return decoder, loss
 
 
-def mixed(setup: Setup) -> torch.autocast:
-    """Products in the precision asked for."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=setup.precision == "bfloat16")
+def textbook(setup: Setup, vocabulary: int) -> tuple[nn.Module, Loss]:
+    """The decoder of tutorials, on the captions of :func:`one_each` sorted by length."""
+    dim = setup.bridge or setup.dim
+    decoder = TextbookDecoder(dim=dim, hidden=setup.hidden, vocabulary=vocabulary, dropout=setup.dropout)
+
+    def loss(values: Tensor, batch: CaptionBatch) -> Tensor:
+        lengths, order = batch.lengths[:, 0].sort(descending=True, stable=True)
+        tokens, targets = batch.tokens[order, 0], batch.targets[order, 0]
+        real = real_tokens(lengths, tokens.shape[1])
+        logits = decoder(values[order], tokens, lengths)
+        return nn.functional.cross_entropy(logits[real].float(), targets[real], label_smoothing=SMOOTHING)
+
+    return decoder, loss
 
 
-def contestant(way: Way, setup: Setup) -> tuple[Contestant, CaptionBatch]:
-    """A way with its own model, on the batch and the features that are the same for all."""
-    batch = draw_batch(setup)
+BUILDERS: dict[Way, Callable[[Setup, int], tuple[nn.Module, Loss]]] = {
+    "fused": ours,
+    "reference": partial(ours, on=False),
+    "plain": plain,
+    "textbook": textbook,
+}
+
+
+def one_each(batch: CaptionBatch) -> CaptionBatch:
+    """One caption of each image: the longest of the first, the second longest of the next, and so on in turn."""
+    images = torch.arange(len(batch))
+    chosen = (images, images % batch.tokens.shape[1])
+    tokens, targets, lengths = (each[chosen].unsqueeze(1) for each in (batch.tokens, batch.targets, batch.lengths))
+    return CaptionBatch(batch.order, tokens, targets, lengths)
+
+
+def contestant(way: Way, setup: Setup, captions: Captions) -> Contestant:
+    """A way with its own model, on the captions and the features that are the same for all."""
     torch.manual_seed(0)
-    features = torch.randn(setup.images, setup.regions, setup.dim)
-    if way == "textbook":
-        return textbook(setup, features, batch), batch
-    return ours(setup, features, batch, fused=way == "fused"), batch
+    features = torch.randn(setup.images, setup.regions, setup.dim).to(setup.device)
+    decoder, loss_of = BUILDERS[way](setup, captions.vocabulary)
+    bridge = Bridge(BridgeSettings(dim=setup.bridge), dim=setup.dim) if setup.bridge else nn.Identity()
+    batches = [one_each(batch) if way == "textbook" else batch for batch in captions.batches]
+
+    def loss(batch: CaptionBatch) -> Tensor:
+        values = bridge(features)
+        with torch.autocast(setup.device, torch.bfloat16, enabled=setup.precision == "bfloat16"):
+            return loss_of(values, batch)
+
+    model = nn.ModuleList([decoder, bridge]).to(setup.device)
+    # a loss reads lengths on the processor and the rest where the model is
+    losses = [partial(loss, batch.to(setup.device)) for batch in batches]
+    return Contestant(model, losses, sum(batch.num_tokens for batch in batches))
 
 
-def training_step(entered: Contestant) -> Callable[[], None]:
-    """Loss, gradient, clipping and AdamW."""
+def training_round(entered: Contestant) -> Callable[[], None]:
+    """For every batch: loss, gradient, clipping and AdamW."""
     parameters = list(entered.model.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=1e-4, fused=True)
+    optimizer = torch.optim.AdamW(parameters, lr=1e-4, foreach=True)
 
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        entered.loss().backward()
-        nn.utils.clip_grad_norm_(parameters, 5.0)
-        optimizer.step()
+    def steps() -> None:
+        for loss in entered.losses:
+            optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss())
+            nn.utils.clip_grad_norm_(parameters, 5.0)
+            optimizer.step()
 
-    return step
+    return steps
 
 
-def memory(way: Way, setup: Setup) -> tuple[int, int | None]:
-    """Bytes that the forward pass keeps, and the peak of a whole step, in a process of its own."""
+def memory(way: Way, setup: Setup, captions: Captions) -> tuple[int, int | None]:
+    """Bytes that the forward pass of the last batch keeps, and the peak of a whole step on it."""
     torch.set_num_threads(setup.threads)
-    entered, _ = contestant(way, setup)
-    return kept_bytes(entered.loss, entered.model), peak_bytes(training_step(entered))
+    entered = contestant(way, setup, captions)
+    last = entered._replace(losses=entered.losses[-1:])
+    step = training_round(last)
+    step()
+    return kept_bytes(last.losses[0], last.model), peak_bytes(step)
+
+
+def memory_apart(way: Way, setup: Setup, captions: Captions) -> tuple[int, int | None]:
+    """:func:`memory` in a process of its own, which has forgotten nothing and freed nothing."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(memory, (way, setup, captions))
 
 
 def compare(setup: Setup, ways: list[Way], *, repetitions: int, clock: Clock) -> None:
     """Measure all ways and print a table."""
     torch.set_num_threads(setup.threads)
-    entered = {way: contestant(way, setup) for way in ways}
-    batch = entered[ways[0]][1]
-    steps = {way: training_step(each) for way, (each, _) in entered.items()}
-    product = matrix_product(getattr(torch, setup.precision))
-    seconds = interleaved({**steps, "product": product}, repetitions=repetitions, clock=clock)
-    rate = 2 * 1024**3 / seconds["product"]
-    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        memories = {way: pool.apply(memory, (way, setup)) for way in ways}
-    print(f"{this_machine()}; products at {rate / 1e9:.0f} GFLOP/s; {clock} clock, {repetitions} repetitions")
-    print(f"{setup}\n{batch.num_tokens} tokens in {batch.lengths.numel()} captions of {batch.tokens.shape[2]} steps\n")
+    captions = caption_batches(images=setup.images, captions=setup.captions, batches=setup.batches)
+    entered = {way: contestant(way, setup, captions) for way in ways}
+    rounds: dict[str, Work] = {way: training_round(each) for way, each in entered.items()}
+    product, product_operations = matrix_product(getattr(torch, setup.precision))
+    seconds = interleaved({**rounds, "product": product}, repetitions=repetitions, clock=clock)
+    rate = product_operations / seconds["product"]
+    print(
+        f"{describe_machine()}, {describe_versions()}; products at {rate / 1e9:.0f} GFLOP/s; "
+        f"{clock} clock, {repetitions} repetitions"
+    )
+    print(f"{setup}\n{captions.num_tokens} tokens of {captions.origin}\n")
     print(f"{'way':10}{'tokens/s':>10}{'ratio':>8}{'GFLOP':>8}{'of peak':>9}{'kept MB':>9}{'peak MB':>9}")
+    speeds = {way: entered[way].num_tokens / seconds[way] for way in ways}
     for way in ways:
-        operations = count_operations(steps[way])
-        kept, peak = memories[way]
+        operations = count_operations(rounds[way])
+        kept, peak = memory_apart(way, setup, captions)
         print(
-            f"{way:10}{batch.num_tokens / seconds[way]:10,.0f}{seconds[ways[-1]] / seconds[way]:8.2f}"
+            f"{way:10}{speeds[way]:10,.0f}{speeds[way] / speeds[ways[-1]]:8.2f}"
             f"{operations / 1e9:8.1f}{operations / seconds[way] / rate:9.0%}"
             f"{kept / 1e6:9.0f}{'-' if peak is None else f'{peak / 1e6:.0f}':>9}"
         )
@@ -184,7 +219,7 @@ def compare(setup: Setup, ways: list[Way], *, repetitions: int, clock: Clock) ->
 def main() -> None:
     """Read the options and compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    sizes = {"regions": 49, "dim": 1280, "bridge": 0, "hidden": 512, "vocabulary": 2543, "images": 40, "captions": 5}
+    sizes = {"regions": 49, "dim": 1280, "bridge": 0, "hidden": 512, "images": 40, "captions": 5, "batches": 1}
     for name, default in {**sizes, "threads": torch.get_num_threads(), "repetitions": 5}.items():
         parser.add_argument(f"--{name}", type=int, default=default, help=f"{default} unless given")
     parser.add_argument("--dropout", type=float, default=0.5)

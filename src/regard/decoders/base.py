@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +66,18 @@ class Trace:
     readouts: Tensor
     weights: Tensor
     log_choices: Tensor | None = None
+
+
+class Stepper(Protocol):
+    """What a search needs of a decoder: :meth:`Decoder.start` and :meth:`Decoder.step`."""
+
+    vocabulary_size: int
+
+    def start(self, annotations: Annotations, *, rows: int = 1) -> State:
+        """See :meth:`Decoder.start`."""
+
+    def step(self, state: State, tokens: Tensor) -> Step:
+        """See :meth:`Decoder.step`."""
 
 
 class Decoder(nn.Module, ABC):

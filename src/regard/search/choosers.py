@@ -20,6 +20,7 @@ from torch import Tensor
 from regard.search.draw import draw, keep_probable
 from regard.search.live import Choice, Live
 from regard.search.options import SearchOptions, SpecialTokens
+from regard.search.partial import best_continuations
 from regard.search.shortlist import Shortlist
 
 _NEVER = float("-inf")
@@ -87,13 +88,8 @@ class BeamChooser(Chooser):
         return shortlist.is_final(live)
 
     def _choose(self, scores: Tensor, totals: Tensor, penalty: Tensor | None, inputs: Tensor, group: int) -> Choice:
-        per_row = min(self.width, scores.shape[-1])
         judged = scores if penalty is None else scores - penalty.unsqueeze(1)
-        values, words = judged.topk(per_row, dim=-1)
-        ranked = (totals.unsqueeze(-1) + values).flatten(1)
-        best, place = ranked.topk(min(self.width, ranked.shape[1]), dim=1)
-        parents = place // per_row
-        tokens = words.flatten(1).gather(1, place)
+        best, parents, tokens = best_continuations(judged, totals, self.width)
         chosen = torch.arange(parents.shape[0], device=parents.device).unsqueeze(1)
         log_probabilities = scores[chosen, parents, tokens]
         free = (self.width - self._taken[inputs, group]).unsqueeze(1)

@@ -8,17 +8,18 @@ import torch
 from torch import Tensor
 
 from regard.annotations import Annotations
-from regard.decoders.base import Decoder, State
+from regard.decoders.base import Decoder, State, Stepper
+from regard.decoders.stepping import build_stepper
 from regard.search.choosers import Chooser, build_chooser
 from regard.search.filters import Filter, build_filters, check_prefixes
-from regard.search.live import Live, worth_leaving
+from regard.search.live import Choice, Live, worth_leaving
 from regard.search.options import SearchOptions, SpecialTokens
 from regard.search.shortlist import Entries, Shortlist
 from regard.search.trail import Hypothesis, Said, Trail
 
 
 def search(
-    decoder: Decoder,
+    decoder: Decoder | Stepper,
     annotations: Annotations,
     options: SearchOptions,
     *,
@@ -29,7 +30,8 @@ def search(
     """Say what the decoder finds best for each input.
 
     Args:
-        decoder: in evaluation mode; nothing is put on it.
+        decoder: in evaluation mode; nothing is put on it. Who searches often makes its stepper once, with
+            :func:`regard.decoders.stepping.build_stepper`, and gives that.
         annotations: a batch of inputs.
         options: what to search for.
         tokens: begin, end and the tokens that are never said.
@@ -45,7 +47,7 @@ def search(
     Raises:
         ConfigError: a prefix that cannot be said.
     """
-    assert not decoder.training, "search needs the decoder in evaluation mode"
+    assert not (isinstance(decoder, Decoder) and decoder.training), "search needs the decoder in evaluation mode"
     assert prefixes is None or len(prefixes) == len(annotations), "one prefix per input"
     assert numbers is None or len(numbers) == len(annotations), "one number per input"
     if not len(annotations):
@@ -57,13 +59,14 @@ def search(
     device = annotations.values.device
     filters = build_filters(options, tokens, prefixes=prefixes, device=device)
     with torch.inference_mode():
+        stepper = build_stepper(decoder) if isinstance(decoder, Decoder) else decoder
         chooser = build_chooser(options, tokens, numbers=numbers, device=device)
-        entries, said = _run(decoder, annotations, options, tokens=tokens, filters=filters, chooser=chooser)
+        entries, said = _run(stepper, annotations, options, tokens=tokens, filters=filters, chooser=chooser)
     return _hypotheses(entries, said, annotations)
 
 
 def _run(
-    decoder: Decoder,
+    stepper: Stepper,
     annotations: Annotations,
     options: SearchOptions,
     *,
@@ -77,11 +80,11 @@ def _run(
         batch, places=chooser.places, kept=chooser.kept, alpha=alpha, max_length=max_length, device=device
     )
     trail = Trail()
-    state = decoder.start(annotations, rows=chooser.first_rows)
+    state = stepper.start(annotations, rows=chooser.first_rows)
     remember = options.no_repeat is not None
     live = Live.begin(batch, chooser.first_rows, bos=tokens.bos, remember=remember, device=device)
     while len(live) and live.step < max_length:
-        step = decoder.step(state, live.tokens)
+        step = stepper.step(state, live.tokens)
         scores = _log_probabilities(step.logits)
         for each in filters:
             each(scores, live)
@@ -91,7 +94,7 @@ def _run(
         shortlist.add(ended, live, rows=choice.parents, totals=choice.totals, finished=True)
         _keep_unfinished(shortlist, live, chooser.stuck(live, choice))
         live = live.follow(choice, eos=tokens.eos)
-        live, state = _leave(live, step.state.reorder(choice.parents), chooser.done(live, shortlist))
+        live, state = _leave(live, step.state.reorder(_parents(choice, live)), chooser.done(live, shortlist))
     _keep_unfinished(shortlist, live, live.alive)
     entries = shortlist.best()
     return entries, trail.read(entries.inputs, entries.rows, entries.words)
@@ -105,6 +108,12 @@ def _log_probabilities(logits: Tensor) -> Tensor:
 def _keep_unfinished(shortlist: Shortlist, live: Live, chosen: Tensor) -> None:
     rows = torch.arange(live.totals.shape[1], device=live.totals.device).expand_as(live.totals)
     shortlist.add(chosen, live, rows=rows, totals=live.totals, finished=False)
+
+
+def _parents(choice: Choice, live: Live) -> Tensor:
+    """Whom rows continue; empty ones the parent of the best row, so that nothing is computed for them alone."""
+    of_best = choice.parents.gather(1, live.totals.argmax(dim=1, keepdim=True))
+    return torch.where(live.alive, choice.parents, of_best)
 
 
 def _leave(live: Live, state: State, done: Tensor) -> tuple[Live, State]:

@@ -1,0 +1,48 @@
+"""Decoders made ready for search: the same steps with fewer and faster products.
+
+A stepper is made from a decoder once and copies what it needs of its parameters, so it serves until these change.
+``REGARD_REFERENCE=1`` leaves every decoder to step by itself.
+"""
+
+from __future__ import annotations
+
+from regard.attention import Attention
+from regard.decoders.attend import AttendDecoder
+from regard.decoders.base import Decoder, Stepper
+from regard.decoders.rnnsearch import RnnSearchDecoder
+from regard.decoders.stepping.attend import AttendStepper
+from regard.decoders.stepping.rnnsearch import RnnSearchStepper
+from regard.errors import ConfigError
+from regard.kernels import use_reference
+from regard.kernels.products import InferencePrecision
+
+
+def build_stepper(decoder: Decoder, *, precision: InferencePrecision = "float32") -> Stepper:
+    """What steps for a decoder in a search.
+
+    Args:
+        decoder: in evaluation mode.
+        precision: in which numbers products are taken. ``float32`` is that of the decoder itself.
+
+    Returns:
+        The decoder itself where there is nothing faster for it, or where it does not compute on the processor.
+
+    Raises:
+        ConfigError: a precision that this decoder cannot be had in.
+    """
+    on_processor = next(decoder.parameters()).device.type == "cpu" if any(True for _ in decoder.parameters()) else False
+    if on_processor and not (use_reference() and precision == "float32"):
+        match decoder:
+            case AttendDecoder() if type(decoder.attention) is Attention:
+                return AttendStepper(decoder, precision=precision)
+            case RnnSearchDecoder():
+                return RnnSearchStepper(decoder, precision=precision)
+    if precision != "float32":
+        raise ConfigError(
+            f"precision {precision!r} is not to be had for this decoder",
+            allowed="float32, or a decoder attend with soft attention or rnnsearch, on the processor",
+        )
+    return decoder
+
+
+__all__ = ["Stepper", "build_stepper"]

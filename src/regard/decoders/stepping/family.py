@@ -1,0 +1,98 @@
+"""One step of a recurrent decoder that looks before it reads, for many hypotheses of a search.
+
+A step has two halves. What a hypothesis *sees* follows from its state alone: the look at the input and every product
+with the state. Hypotheses that part at their last word have one state, so this half is taken once for them all. What it
+*reads* is that word: a row of a table is added, and the state moves on.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from regard.annotations import Annotations
+from regard.decoders.base import Decoder, State, Step
+from regard.decoders.stepping.looks import Looks, StepMemory
+from regard.decoders.stepping.rows import FamilyState, Looking
+from regard.decoders.stepping.words import WordTable
+from regard.kernels.products import Product
+
+Rows = dict[str, Tensor]
+"""The vectors of hypotheses by name, each [rows, hidden]."""
+
+
+class FamilyStepper(ABC):
+    """Steps like the decoder that it is made from, with fewer and faster products.
+
+    Args:
+        decoder: in evaluation mode; what is needed of its parameters is copied.
+        looks: its attention.
+        logits: the vocabulary product.
+    """
+
+    def __init__(self, decoder: Decoder, looks: Looks, logits: Product) -> None:
+        self.vocabulary_size = decoder.vocabulary_size
+        self._decoder, self._looks, self._logits = decoder, looks, logits
+
+    def start(self, annotations: Annotations, *, rows: int = 1) -> State:
+        """See :meth:`Decoder.start`."""
+        state = self._decoder.start(annotations, rows=rows)
+        device = annotations.values.device
+        words = WordTable(self._of_words, vocabulary_size=self.vocabulary_size, device=device)
+        memory = self._remember(state, words)
+        return FamilyState(memory, state.rows)
+
+    def step(self, state: State, tokens: Tensor) -> Step:
+        """See :meth:`Decoder.step`."""
+        memory = state.memory
+        assert isinstance(state, FamilyState), "a state of this stepper's own start"
+        assert isinstance(memory, StepMemory), "a state of this stepper's own start"
+        looking = state.looking()
+        before = {name: value.flatten(0, 1) for name, value in state.rows.items()}
+        seen, weights = self._see(memory, before, looking)
+        told = memory.words(tokens.flatten()).add_(seen.index_select(0, looking.sees))
+        after, readout = self._read(told, before, looking.parents)
+        following = {name: value.view(*tokens.shape, -1) for name, value in after.items()}
+        return Step(
+            self._logits(readout).view(*tokens.shape, -1),
+            FamilyState(memory, following, state.length + 1),
+            weights.flatten(0, 1).index_select(0, looking.parents).view(*tokens.shape, -1),
+        )
+
+    def _mix(self, memory: StepMemory, query: Tensor, looking: Looking) -> tuple[Tensor, Tensor]:
+        """What queries [looks, key_dim] find [looks, dim], and the weights of all rows [batch, rows, position]."""
+        batch = len(memory.values)
+        block = self._block(query, looking, batch)
+        weights = self._looks.weights(block, memory)
+        return torch.bmm(weights, memory.values).flatten(0, 1).index_select(0, looking.rows), weights
+
+    def _block(self, query: Tensor, looking: Looking, batch: int) -> Tensor:
+        """[looks, key_dim] in their places among all rows, zeros elsewhere: [batch, rows, key_dim]."""
+        if len(query) == looking.num_rows:
+            return query.view(batch, -1, query.shape[-1])
+        block = query.new_zeros(looking.num_rows, query.shape[-1]).index_copy_(0, looking.rows, query)
+        return block.view(batch, -1, query.shape[-1])
+
+    @abstractmethod
+    def _of_words(self, words: Tensor) -> Tensor:
+        """What words int64 [words] add to what is seen, [words, width]."""
+
+    @abstractmethod
+    def _remember(self, state: State, words: WordTable) -> StepMemory:
+        """The memory of the decoder's own first state, for stepping."""
+
+    @abstractmethod
+    def _see(self, memory: StepMemory, before: Rows, looking: Looking) -> tuple[Tensor, Tensor]:
+        """What is seen [looks, width], and the weights of all rows [batch, rows, position]."""
+
+    @abstractmethod
+    def _read(self, told: Tensor, before: Rows, parents: Tensor) -> tuple[Rows, Tensor]:
+        """The next vectors and the readout [new rows, ·].
+
+        Args:
+            told: [new rows, width], what each has seen and read; may be changed.
+            before: the vectors of the rows before.
+            parents: int64 [new rows], the row that each continues.
+        """

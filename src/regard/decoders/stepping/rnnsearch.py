@@ -1,0 +1,80 @@
+"""``rnnsearch`` step by step (see :mod:`regard.decoders.rnnsearch` and :mod:`regard.decoders.gated` for the formulas).
+
+    sees    [U_z; U_r] s + [C_z; C_r; C] c and U_o s + C_o c, from s_{t−1} alone
+    reads   [W_z; W_r; W] E y and V_o E y, then the unit, the maxout and the vocabulary product
+
+The products of every matrix C with the annotations are taken once per input; mixed by the weights they are the products
+with c. The two numbers of a maxout pair stand in two halves here, not side by side.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from regard.decoders.base import State
+from regard.decoders.rnnsearch import RnnSearchDecoder, RnnSearchMemory
+from regard.decoders.stepping.family import FamilyStepper, Rows
+from regard.decoders.stepping.looks import Looks, StepMemory
+from regard.decoders.stepping.rows import Looking
+from regard.decoders.stepping.words import WordTable
+from regard.kernels.products import InferencePrecision, ready_product
+
+
+class RnnSearchStepper(FamilyStepper):
+    """Args:
+    decoder: in evaluation mode.
+    precision: of the products.
+    """
+
+    def __init__(self, decoder: RnnSearchDecoder, *, precision: InferencePrecision) -> None:
+        looks = Looks(decoder.attention)
+        super().__init__(decoder, looks, ready_product(decoder.W_o, decoder.b_o, precision=precision))
+        self._hidden = decoder.hidden
+        joined = decoder.joined()
+        self._E, self._words = decoder.E.weight.detach(), torch.cat([joined.words, _halves(decoder.V_o)]).detach()
+        self._bias = _bias(decoder)
+        self._C_o = _halves(decoder.C_o)
+        parts = [joined.gates, _halves(decoder.U_o)]
+        if looks.W_q is not None:
+            parts.append(looks.W_q)
+        self._of_state = ready_product(torch.cat(parts), None, precision=precision)
+        self._U = ready_product(decoder.U, None, precision=precision)
+
+    def _of_words(self, words: Tensor) -> Tensor:
+        return linear(self._E[words], self._words, self._bias)
+
+    def _remember(self, state: State, words: WordTable) -> StepMemory:
+        memory = state.memory
+        assert isinstance(memory, RnnSearchMemory), "a state of this decoder's own start"
+        return self._looks.remember(memory, torch.cat([memory.inputs, linear(memory.values, self._C_o)], dim=-1), words)
+
+    def _see(self, memory: StepMemory, before: Rows, looking: Looking) -> tuple[Tensor, Tensor]:
+        s, gates, pairs = before["s"].index_select(0, looking.rows), 2 * self._hidden, len(self._C_o)
+        product = self._of_state(s)
+        query = s if self._looks.W_q is None else product[:, gates + pairs :].contiguous()
+        seen, weights = self._mix(memory, query, looking)
+        seen[:, :gates].add_(product[:, :gates])
+        seen[:, -pairs:].add_(product[:, gates : gates + pairs])
+        return seen, weights
+
+    def _read(self, told: Tensor, before: Rows, parents: Tensor) -> tuple[Rows, Tensor]:
+        n = self._hidden
+        s = before["s"].index_select(0, parents)
+        z, r = told[:, : 2 * n].sigmoid_().chunk(2, dim=1)
+        candidate = self._U(r * s).add_(told[:, 2 * n : 3 * n]).tanh_()
+        one, other = told[:, 3 * n :].chunk(2, dim=1)
+        return {"s": torch.lerp(s, candidate, z)}, torch.maximum(one, other)
+
+
+def _halves(pairs: Tensor) -> Tensor:
+    """The rows of a matrix or a bias of the readout, the first of every pair before the second of every pair."""
+    return torch.cat([pairs[0::2], pairs[1::2]]).detach()
+
+
+def _bias(decoder: RnnSearchDecoder) -> Tensor | None:
+    """What is added whatever the word: b_z, b_r, b and b_t."""
+    if decoder.b_z is None or decoder.b_r is None or decoder.b is None or decoder.b_t is None:
+        return None
+    return torch.cat([decoder.b_z, decoder.b_r, decoder.b, _halves(decoder.b_t)]).detach()

@@ -1,0 +1,55 @@
+"""Looks of a search: the same keys are compared with new queries at every word, and nothing is learned.
+
+What :mod:`regard.kernels.additive` does for training is done here for keys that stay: with
+
+    v · tanh(q + k) = Σ_a 2 v_a / (1 + e^{−2 q_a} e^{−2 k_a}) − Σ_a v_a
+
+the powers of the keys are taken once per input, and since a softmax follows, the last sum, which all positions share,
+is left out.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+BLOCK_NUMBERS = 1 << 18
+"""How many terms of the sums are alive at once: 1 MiB in float32, which a core's own cache holds."""
+
+
+def key_powers(keys: Tensor) -> Tensor:
+    """e^{−2 k}, of keys of any shape."""
+    return torch.exp(keys * -2)
+
+
+def powers_fit(keys: Tensor) -> float:
+    """How large a number of a query may be for :func:`additive_looks`; 0 or less where no query would do."""
+    if not keys.numel():
+        return math.inf
+    return 0.95 * math.log(torch.finfo(keys.dtype).max) / 2 - float(keys.abs().amax())
+
+
+def additive_looks(query: Tensor, powers: Tensor, v: Tensor) -> Tensor:
+    """Scores up to a number that all positions of a row share.
+
+    Args:
+        query: [batch, rows, dim], its numbers smaller than :func:`powers_fit` of the keys.
+        powers: [batch, position, dim], see :func:`key_powers`.
+        v: [dim].
+
+    Returns:
+        [batch, rows, position].
+    """
+    (batch, rows, dim), positions = query.shape, powers.shape[1]
+    left, one, twice_v = torch.exp(query * -2), query.new_ones(1, 1, 1, 1), v * 2
+    scores = query.new_empty(batch, rows, positions)
+    block = max(1, BLOCK_NUMBERS // max(1, rows * positions * dim))
+    buffer = query.new_empty(min(block, batch) * rows * positions * dim)
+    for first in range(0, batch, block):
+        inputs = slice(first, min(first + block, batch))
+        terms = buffer[: (inputs.stop - first) * rows * positions * dim].view(-1, rows, positions, dim)
+        torch.addcmul(one, left[inputs].unsqueeze(2), powers[inputs].unsqueeze(1), out=terms).reciprocal_()
+        torch.matmul(terms, twice_v, out=scores[inputs])
+    return scores

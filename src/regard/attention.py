@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from regard.annotations import Annotations
 from regard.errors import ConfigError
 from regard.kernels import use_reference
-from regard.kernels.additive import additive_scores
+from regard.kernels.additive import additive_scores, triton_takes
 
 ScoreName = Literal["dot", "scaled_dot", "general", "concat", "additive"]
 
@@ -243,6 +243,11 @@ class Attention(nn.Module):
 
     def forward(self, query: Tensor, memory: Memory, steps: Tensor | None = None) -> Attended:
         """Look once with queries [batch, rows, query_dim]; ``steps`` as in :meth:`weights`."""
+        score, own_weights = self.score, type(self).weights is not Attention.weights
+        if isinstance(score, _OneLayer) and not own_weights and triton_takes(query, memory.keys):
+            from regard.kernels.triton_additive import additive_attention
+
+            return Attended(*additive_attention(score.query(query), memory.keys, score.v, memory.values, memory.mask))
         weights = self.weights(query, memory, steps)
         return Attended(weights @ memory.values, weights)
 

@@ -9,8 +9,10 @@ tanh again instead of reading it back.
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import torch
@@ -20,6 +22,9 @@ from regard.kernels import use_reference
 
 BLOCK_NUMBERS = 1 << 19
 """How many numbers of the tanh are alive at once: 2 MiB in float32, in the cache, and few calls."""
+
+MOST_POSITIONS = 1024
+"""How many a GPU kernel can hold the scores of."""
 
 Block = tuple[slice, slice]
 """Some inputs and some of their rows."""
@@ -38,6 +43,16 @@ def additive_scores(query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
 def additive_scores_reference(query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
     """The formula as it stands."""
     return torch.tanh(query.unsqueeze(2) + keys.unsqueeze(1)) @ v
+
+
+def triton_takes(query: Tensor, keys: Tensor) -> bool:
+    """Whether :mod:`regard.kernels.triton_additive` is to look with ``query`` at ``keys`` [batch, position, dim]."""
+    return query.is_cuda and 0 < keys.shape[1] <= MOST_POSITIONS and not use_reference() and _has_triton()
+
+
+@cache
+def _has_triton() -> bool:
+    return importlib.util.find_spec("triton") is not None
 
 
 class AdditiveScorer:

@@ -81,7 +81,7 @@ def batch_of(pairs: list[Pair]) -> Batch:
 class Trainer:
     """The steps of JoeyNMT's own trainer."""
 
-    def __init__(self, model: Model, batches: list[list[Pair]]) -> None:
+    def __init__(self, model: Model, batches: list[Batch]) -> None:
         self.model, self.batches = model, batches
         settings = {"optimizer": "adamw", "learning_rate": 1e-4, "clip_grad_norm": 5.0, "clip_grad_val": None}
         self.optimizer = build_optimizer(settings, model.parameters())
@@ -92,8 +92,7 @@ class Trainer:
         """One step on each batch."""
         self.model.train()
         tokens = 0
-        for pairs in self.batches:
-            batch = batch_of(pairs)
+        for batch in self.batches:
             batch.sort_by_src_length()
             loss, *_ = self.model(return_type="loss", **vars(batch))
             batch.normalize(loss, normalization="tokens").backward()
@@ -104,12 +103,11 @@ class Trainer:
         return {"tokens": tokens, "parameters": sum(each.numel() for each in self.model.parameters())}
 
 
-def translate(model: Model, batches: list[list[Pair]], steps: list[int], *, beam: int) -> dict[str, Any]:
+def translate(model: Model, batches: list[Batch], steps: list[int], *, beam: int) -> dict[str, Any]:
     """Beam search of as many steps as the job says for each batch."""
     model.eval()
     lengths = []
-    for pairs, most in zip(batches, steps, strict=True):
-        batch = batch_of(pairs)
+    for batch, most in zip(batches, steps, strict=True):
         batch.sort_by_src_length()
         said, *_ = search(model, batch, max_output_length=most, beam_size=beam, beam_alpha=-1, min_output_length=most)
         lengths.append(int(said.shape[1]))
@@ -122,12 +120,12 @@ def main() -> None:
     torch.set_num_threads(job["threads"])
     torch.manual_seed(0)
     random.seed(0)
-    model = build(job)
-    trainer = Trainer(model, job["batches"])
+    model, batches = build(job), [batch_of(pairs) for pairs in job["batches"]]
+    trainer = Trainer(model, batches)
     serve(
         {
             "train": trainer.run,
-            "translate": lambda: translate(model, job["batches"], job["steps"], beam=job["beam"]),
+            "translate": lambda: translate(model, batches, job["steps"], beam=job["beam"]),
         },
         versions={"joeynmt": metadata.version("joeynmt"), "torch": torch.__version__},
     )

@@ -88,7 +88,7 @@ class AttendDecoder(Decoder):
 
     def start(self, annotations: Annotations, *, rows: int = 1) -> State:
         memory = self.attention.remember(annotations)
-        hidden = self._initial(annotations)
+        hidden = self.first_states(annotations)
         return State(memory, {name: value.unsqueeze(1).expand(-1, rows, -1) for name, value in hidden.items()})
 
     def step(self, state: State, tokens: Tensor) -> Step:
@@ -126,7 +126,7 @@ class AttendDecoder(Decoder):
         self, annotations: Annotations, gates: Tensor, matrix: Tensor, packing: Packing
     ) -> tuple[Tensor, Tensor | None, Tensor]:
         """h and L_z z of all tokens, packed, and α [batch, rows, time, position]."""
-        memory, hidden = self.attention.remember(annotations), self._initial(annotations)
+        memory, hidden = self.attention.remember(annotations), self.first_states(annotations)
         shared = multiply_first(memory.values, len(matrix), packing)
         values = linear(memory.values, matrix) if shared else memory.values
         first = {name: value.index_select(0, packing.first_inputs) for name, value in hidden.items()}
@@ -167,7 +167,7 @@ class AttendDecoder(Decoder):
         """The same one step after the other, and log-probabilities of hard choices [batch, rows, time]."""
         batch, rows, time = packing.shape
         memory = self.attention.remember(annotations)
-        hidden = {name: value.unsqueeze(1) for name, value in self._initial(annotations).items()}
+        hidden = {name: value.unsqueeze(1) for name, value in self.first_states(annotations).items()}
         hidden = {name: value.expand(-1, rows, -1) for name, value in hidden.items()}
         padded = packing.unpack(gates)
         states, looks = [], []
@@ -194,7 +194,8 @@ class AttendDecoder(Decoder):
     def vocabulary_layer(self) -> tuple[Tensor, Tensor | None]:
         return self.L_o.weight, self.L_o.bias
 
-    def _initial(self, annotations: Annotations) -> Hidden:
+    def first_states(self, annotations: Annotations) -> Hidden:
+        """h_0 and, of an LSTM, c_0, each [batch, hidden]."""
         mean = annotations.mean()
         return {name: torch.tanh(layer(mean)) for name, layer in self.start_states.items()}
 

@@ -93,7 +93,7 @@ class RnnSearchDecoder(GatedDecoder):
         joined = self.joined()
         memory = self.attention.remember(annotations)
         inputs = linear(memory.values, joined.context)
-        s = self._first(annotations).expand(-1, rows, -1)
+        s = self.first_state(annotations).expand(-1, rows, -1)
         return State(RnnSearchMemory(memory.values, memory.keys, memory.mask, joined=joined, inputs=inputs), {"s": s})
 
     def step(self, state: State, tokens: Tensor) -> Step:
@@ -113,7 +113,7 @@ class RnnSearchDecoder(GatedDecoder):
         joined, memory = self.joined(), self.attention.remember(annotations)
         embedded = self.embedding_dropout(self.E(packing.pack(tokens)))
         shared = multiply_first(memory.values, len(joined.context), packing)
-        s = self._first(annotations).squeeze(1).index_select(0, packing.first_inputs)
+        s = self.first_state(annotations).squeeze(1).index_select(0, packing.first_inputs)
         operands = Operands(
             words=self.word_inputs(embedded, joined),
             h=s,
@@ -136,7 +136,7 @@ class RnnSearchDecoder(GatedDecoder):
         batch, rows, time = tokens.shape
         joined = self.joined()
         memory = self.attention.remember(annotations)
-        s = self._first(annotations).expand(-1, rows, -1)
+        s = self.first_state(annotations).expand(-1, rows, -1)
         embedded = self.embedding_dropout(self.E(tokens))
         words = self.word_inputs(embedded, joined).unbind(dim=2)
         states: list[Tensor] = []
@@ -154,7 +154,7 @@ class RnnSearchDecoder(GatedDecoder):
         readouts = self.readout(stack_steps(states, **shape), embedded, contexts)
         return Trace(readouts, stack_steps([look.weights for look in looks], **shape))
 
-    def _first(self, annotations: Annotations) -> Tensor:
+    def first_state(self, annotations: Annotations) -> Tensor:
         """s_0, [batch, 1, n]."""
         vector = annotations.vector()
         if self.backward_dim:

@@ -13,13 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from regard.annotations import Annotations
 from regard.decoders.attend import AttendDecoder
-from regard.decoders.base import State
 from regard.decoders.cells import LSTMCell
 from regard.decoders.stepping.family import FamilyStepper, Rows
 from regard.decoders.stepping.looks import Looks, StepMemory
 from regard.decoders.stepping.rows import Looking
-from regard.decoders.stepping.words import WordTable
 from regard.kernels.products import InferencePrecision, ready_product
 
 
@@ -31,7 +30,10 @@ class AttendStepper(FamilyStepper):
 
     def __init__(self, decoder: AttendDecoder, *, precision: InferencePrecision) -> None:
         looks = Looks(decoder.attention)
-        super().__init__(decoder, looks, ready_product(decoder.L_o.weight, decoder.L_o.bias, precision=precision))
+        logits = ready_product(decoder.L_o.weight, decoder.L_o.bias, precision=precision)
+        super().__init__(looks, logits, vocabulary_size=decoder.vocabulary_size)
+        self._decoder = decoder
+        self._keys = None if looks.W_k is None else ready_product(looks.W_k, None, precision=precision)
         cell, hidden = decoder.cell, decoder.settings.hidden
         self._lstm, self._hidden, self._gates = isinstance(cell, LSTMCell), hidden, 4 * hidden
         of_words, of_context = cell.matrices()
@@ -66,8 +68,12 @@ class AttendStepper(FamilyStepper):
         gates = linear(embedded, self._W_e, self._bias)
         return torch.cat([gates, embedded], dim=1) if self._deep else gates
 
-    def _remember(self, state: State, words: WordTable) -> StepMemory:
-        return self._looks.remember(state.memory, state.memory.values, words)
+    def _remember(self, annotations: Annotations) -> tuple[Tensor, Tensor]:
+        values = annotations.values
+        return values if self._keys is None else self._keys(values.flatten(0, 1)).view(*values.shape[:2], -1), values
+
+    def _first(self, annotations: Annotations) -> Rows:
+        return self._decoder.first_states(annotations)
 
     def _see(self, memory: StepMemory, before: Rows, looking: Looking) -> tuple[Tensor, Tensor]:
         h = before["h"].index_select(0, looking.rows)

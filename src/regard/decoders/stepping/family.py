@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from regard.annotations import Annotations
-from regard.decoders.base import Decoder, State, Step
+from regard.decoders.base import State, Step
 from regard.decoders.stepping.looks import Looks, StepMemory
 from regard.decoders.stepping.rows import FamilyState, Looking
 from regard.decoders.stepping.words import WordTable
@@ -27,22 +27,23 @@ class FamilyStepper(ABC):
     """Steps like the decoder that it is made from, with fewer and faster products.
 
     Args:
-        decoder: in evaluation mode; what is needed of its parameters is copied.
         looks: its attention.
+        vocabulary_size: number of words.
         logits: the vocabulary product.
     """
 
-    def __init__(self, decoder: Decoder, looks: Looks, logits: Product) -> None:
-        self.vocabulary_size = decoder.vocabulary_size
-        self._decoder, self._looks, self._logits = decoder, looks, logits
+    def __init__(self, looks: Looks, logits: Product, *, vocabulary_size: int) -> None:
+        self.vocabulary_size = vocabulary_size
+        self._looks, self._logits = looks, logits
 
     def start(self, annotations: Annotations, *, rows: int = 1) -> State:
         """See :meth:`Decoder.start`."""
-        state = self._decoder.start(annotations, rows=rows)
         device = annotations.values.device
         words = WordTable(self._of_words, vocabulary_size=self.vocabulary_size, device=device)
-        memory = self._remember(state, words)
-        return FamilyState(memory, state.rows)
+        keys, values = self._remember(annotations)
+        memory = self._looks.remember(keys, values, annotations.mask, words)
+        first = {name: value.unsqueeze(1).expand(-1, rows, -1) for name, value in self._first(annotations).items()}
+        return FamilyState(memory, first)
 
     def step(self, state: State, tokens: Tensor) -> Step:
         """See :meth:`Decoder.step`."""
@@ -80,8 +81,12 @@ class FamilyStepper(ABC):
         """What words int64 [words] add to what is seen, [words, width]."""
 
     @abstractmethod
-    def _remember(self, state: State, words: WordTable) -> StepMemory:
-        """The memory of the decoder's own first state, for stepping."""
+    def _remember(self, annotations: Annotations) -> tuple[Tensor, Tensor]:
+        """Keys [batch, position, key_dim] and what is to be mixed [batch, position, dim]."""
+
+    @abstractmethod
+    def _first(self, annotations: Annotations) -> Rows:
+        """The vectors before the first word, each [batch, hidden]."""
 
     @abstractmethod
     def _see(self, memory: StepMemory, before: Rows, looking: Looking) -> tuple[Tensor, Tensor]:

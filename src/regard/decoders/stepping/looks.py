@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from regard.attention import Attention, Memory, masked_softmax
+from regard.attention import Additive, Attention, Concat, General, Memory, Score, masked_softmax
 from regard.decoders.stepping.words import WordTable
 from regard.decoders.walking import query_operands, score_scale
 from regard.kernels.additive import additive_scores_reference
@@ -38,18 +38,19 @@ class Looks:
     Attributes:
         W_q: the projection of queries [key_dim, query_dim], which the caller takes together with other products; None
             where the state itself is the query.
+        W_k: that of keys [key_dim, dim], likewise; None where the annotations themselves are the keys.
     """
 
     def __init__(self, attention: Attention) -> None:
         operands = {name: tensor.detach() for name, tensor in query_operands(attention.score).items()}
         self.W_q, self._v = operands.get("W_q"), operands.get("v")
         self._scale = score_scale(attention.score)
+        self.W_k = _key_matrix(attention.score)
 
-    def remember(self, memory: Memory, values: Tensor, words: WordTable) -> StepMemory:
-        """The memory of an attention, with ``values`` [batch, position, dim] to be mixed."""
-        room = 0.0 if self._v is None else powers_fit(memory.keys)
-        keys = key_powers(memory.keys) if room > 0 else memory.keys
-        return StepMemory(values, keys, memory.mask, room=room, words=words)
+    def remember(self, keys: Tensor, values: Tensor, mask: Tensor | None, words: WordTable) -> StepMemory:
+        """What is kept of keys [batch, position, key_dim] and of values [batch, position, dim] that are to be mixed."""
+        room = 0.0 if self._v is None else powers_fit(keys)
+        return StepMemory(values, key_powers(keys) if room > 0 else keys, mask, room=room, words=words)
 
     def weights(self, query: Tensor, memory: StepMemory) -> Tensor:
         """α [batch, rows, position], of projected queries [batch, rows, key_dim]."""
@@ -63,3 +64,15 @@ class Looks:
         if float(query.abs().amax()) < memory.room:
             return additive_looks(query, memory.keys, self._v)
         return additive_scores_reference(query, memory.keys.log() / -2, self._v)
+
+
+def _key_matrix(score: Score) -> Tensor | None:
+    match score:
+        case Additive():
+            return score.U.weight.detach()
+        case Concat():
+            return score.W.weight[:, score.query_dim :].detach()
+        case General():
+            return score.W.weight.detach()
+        case _:
+            return None

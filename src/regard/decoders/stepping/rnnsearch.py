@@ -13,12 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from regard.decoders.base import State
-from regard.decoders.rnnsearch import RnnSearchDecoder, RnnSearchMemory
+from regard.annotations import Annotations
+from regard.decoders.rnnsearch import RnnSearchDecoder
 from regard.decoders.stepping.family import FamilyStepper, Rows
 from regard.decoders.stepping.looks import Looks, StepMemory
 from regard.decoders.stepping.rows import Looking
-from regard.decoders.stepping.words import WordTable
 from regard.kernels.products import InferencePrecision, ready_product
 
 
@@ -30,12 +29,17 @@ class RnnSearchStepper(FamilyStepper):
 
     def __init__(self, decoder: RnnSearchDecoder, *, precision: InferencePrecision) -> None:
         looks = Looks(decoder.attention)
-        super().__init__(decoder, looks, ready_product(decoder.W_o, decoder.b_o, precision=precision))
-        self._hidden = decoder.hidden
+        logits = ready_product(decoder.W_o, decoder.b_o, precision=precision)
+        super().__init__(looks, logits, vocabulary_size=decoder.vocabulary_size)
+        self._decoder, self._hidden = decoder, decoder.hidden
         joined = decoder.joined()
         self._E, self._words = decoder.E.weight.detach(), torch.cat([joined.words, _halves(decoder.V_o)]).detach()
         self._bias = _bias(decoder)
-        self._C_o = _halves(decoder.C_o)
+        of_annotations = [joined.context, _halves(decoder.C_o)]
+        self._pairs, self._mixed = len(decoder.C_o), sum(map(len, of_annotations))
+        if looks.W_k is not None:
+            of_annotations.append(looks.W_k)
+        self._of_annotations = ready_product(torch.cat(of_annotations), None, precision=precision)
         parts = [joined.gates, _halves(decoder.U_o)]
         if looks.W_q is not None:
             parts.append(looks.W_q)
@@ -45,13 +49,16 @@ class RnnSearchStepper(FamilyStepper):
     def _of_words(self, words: Tensor) -> Tensor:
         return linear(self._E[words], self._words, self._bias)
 
-    def _remember(self, state: State, words: WordTable) -> StepMemory:
-        memory = state.memory
-        assert isinstance(memory, RnnSearchMemory), "a state of this decoder's own start"
-        return self._looks.remember(memory, torch.cat([memory.inputs, linear(memory.values, self._C_o)], dim=-1), words)
+    def _remember(self, annotations: Annotations) -> tuple[Tensor, Tensor]:
+        values = annotations.values
+        product = self._of_annotations(values.flatten(0, 1)).view(*values.shape[:2], -1)
+        return values if self._looks.W_k is None else product[..., self._mixed :], product[..., : self._mixed]
+
+    def _first(self, annotations: Annotations) -> Rows:
+        return {"s": self._decoder.first_state(annotations).squeeze(1)}
 
     def _see(self, memory: StepMemory, before: Rows, looking: Looking) -> tuple[Tensor, Tensor]:
-        s, gates, pairs = before["s"].index_select(0, looking.rows), 2 * self._hidden, len(self._C_o)
+        s, gates, pairs = before["s"].index_select(0, looking.rows), 2 * self._hidden, self._pairs
         product = self._of_state(s)
         query = s if self._looks.W_q is None else product[:, gates + pairs :].contiguous()
         seen, weights = self._mix(memory, query, looking)

@@ -23,7 +23,7 @@ class LineFile:
 
     Args:
         path: the file.
-        made_from: what the lines depend on: settings and the contents of files, in order.
+        made_from: what the lines depend on, in order: settings, and files, of which the contents count.
 
     Attributes:
         num_done: how many lines were there before.
@@ -32,11 +32,11 @@ class LineFile:
         DataError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, *, made_from: Sequence[bytes]) -> None:
+    def __init__(self, path: Path, *, made_from: Sequence[bytes | Path]) -> None:
         self._path = path
         self._part = path.with_name(f"{path.name}.part")
         self._key = path.with_name(f"{path.name}.part.key")
-        key = hashlib.sha256(b"".join(hashlib.sha256(each).digest() for each in made_from)).hexdigest()
+        key = hashlib.sha256(b"".join(map(_digest, made_from))).hexdigest()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file, self.num_done = self._resume() if self._standing() == key else self._begin(key)
@@ -84,3 +84,11 @@ class LineFile:
         file.truncate(whole)
         file.seek(whole)
         return file, num_lines
+
+
+def _digest(source: bytes | Path) -> bytes:
+    """Of a file without holding more than a block of it."""
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).digest()
+    with source.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

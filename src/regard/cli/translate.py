@@ -65,6 +65,7 @@ def translate(
     from regard.pipeline import load_translator
 
     _check_usage(texts, instead=instead, file=file, output=output, save=save)
+    _check_regular(file)
     search = search_changes(beam, changes)
     count = len(texts or "1") if file is None else count_lines(file)
     saver = None if save is None else Saver(save, count=count)
@@ -83,7 +84,7 @@ def translate(
             shower.show(_counted(speak(iterate_lines(file)), bars))
     else:
         settings = repr((prefix, alternatives, search, as_json)).encode()
-        with LineFile(output, made_from=[settings, file.read_bytes(), *_contents(name)]) as lines, Bars() as bars:
+        with LineFile(output, made_from=[settings, file, *_files(name)]) as lines, Bars() as bars:
             bars.start("lines", count, done=lines.num_done)
             rest = islice(iterate_lines(file), lines.num_done, None)
             with _continuable(output):
@@ -109,15 +110,12 @@ class _Shower:
             if isinstance(result, TextError):
                 say_error(f"line {number}: {result}")
                 self._failed = True
-                text, values = "", {"error": str(result)}
-            else:
-                if self._saver is not None:
-                    self._saver.add(result, str(number))
-                text, values = result.text, result.to_dict()
+            elif self._saver is not None:
+                self._saver.add(result, str(number))
             if self._as_json:
-                write_json(values)
+                write_json({"error": str(result)} if isinstance(result, TextError) else result.to_dict())
             else:
-                write(text)
+                write("" if isinstance(result, TextError) else result.text)
 
     def finish(self) -> None:
         """Save what is still to be saved, and let the exit status tell of what failed."""
@@ -142,6 +140,16 @@ def _check_usage(
         raise typer.BadParameter("give a sentence, --file, or lines on standard input")
 
 
+def _check_regular(file: Path | None) -> None:
+    """A file is read twice, to count its lines and to translate them, and a pipe gives its lines only once.
+
+    Raises:
+        DataError: the file is a pipe or a device. What is missing or a folder is told where it is opened.
+    """
+    if file is not None and file.exists() and not (file.is_file() or file.is_dir()):
+        raise DataError(f"{file}: is no regular file", remedy="give its lines on standard input, without --file")
+
+
 def _stdin_lines() -> Iterator[str]:
     for number, line in enumerate(sys.stdin.buffer, start=1):
         try:
@@ -156,11 +164,11 @@ def _counted(results: Iterable[Translation | TextError], bars: Bars) -> Iterator
         bars.advance(1)
 
 
-def _contents(name: str) -> list[bytes]:
+def _files(name: str) -> list[Path]:
     """The files that decide what a model says."""
     from regard.bundle import find_bundle
 
-    return [path.read_bytes() for path in sorted(find_bundle(name).rglob("*")) if path.is_file()]
+    return [path for path in sorted(find_bundle(name).rglob("*")) if path.is_file()]
 
 
 @contextmanager

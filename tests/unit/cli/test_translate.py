@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 
 from regard.cli import main
 from regard.cli.bars import Bars
+from regard.explain.results import Translation
 
 SENTENCES = ["a red cat", "", "two dogs run", "the mat sits", "grass"]
 
@@ -96,6 +98,29 @@ def test_another_input_begins_anew(file: Path, tmp_path: Path, monkeypatch: pyte
     file.write_text("two dogs\n")
     assert main(["translate", "--file", str(file), "--output", str(output)]) == 0
     assert output.read_text().count("\n") == 1
+
+
+def test_what_may_be_large_is_not_held_for_nothing(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the data of a translation, where only its text is asked for, nor the file that is translated."""
+    monkeypatch.setattr(Translation, "to_dict", lambda self: pytest.fail("data that nobody asked for"))
+    read_bytes = Path.read_bytes
+    monkeypatch.setattr(
+        Path, "read_bytes", lambda self: pytest.fail("all at once") if self == file else read_bytes(self)
+    )
+    assert main(["translate", "a red cat"]) == 0
+    assert main(["translate", "--file", str(file), "--output", str(tmp_path / "out.txt")]) == 0
+    assert (tmp_path / "out.txt").exists()
+
+
+def test_a_pipe_is_refused_before_its_lines_are_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert main(["translate", "--file", str(tmp_path / "pipe")]) == 1
+    assert capsys.readouterr() == (
+        "",
+        f"error: {tmp_path / 'pipe'}: is no regular file; give its lines on standard input, without --file\n",
+    )
+    assert main(["translate", "--file", str(tmp_path)]) == 1
+    assert "cannot be read" in capsys.readouterr().err
 
 
 def test_other_words_for_one_place(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,14 +33,14 @@ def model_card(recipe: Recipe, bundle: Bundle) -> str:
     """
     data = recipe.data
     if isinstance(data, CaptionData):
-        purpose, pieces, limits = "Describes pictures in English", "words", _CAPTION_LIMITS
+        purpose, limits = "Describes pictures in English", _CAPTION_LIMITS
     else:
-        purpose, pieces, limits = f"Translates `{data.source}` to `{data.target}`", "subwords", _TRANSLATION_LIMITS
+        purpose, limits = f"Translates `{data.source}` to `{data.target}`", _TRANSLATION_LIMITS
     return f"""\
 # {recipe.name}
 
 {purpose}. Trained with regard: encoder `{recipe.model.encoder.name}`, decoder `{recipe.model.decoder.name}`,
-{bundle.num_parameters:,} parameters, {bundle.codec.size:,} {pieces}.
+{bundle.num_parameters:,} parameters, {bundle.codec.size:,} {bundle.codec.kind}.
 
 ## Data
 

@@ -1,7 +1,8 @@
 """A training run: a recipe and a folder in, a model out.
 
     recipe.yaml               what is done, every default written out; it rebuilds the run
-    vocabulary.json           or tokenizer.json: the codec, learned from the training data once
+    vocabulary.json           or tokenizer.json: the codec, learned from the training data once; source/ holds that of
+                              the source where it is another
     log.jsonl                 one line an epoch, and tensorboard/ beside it where that is installed
     checkpoint.safetensors    where the run stands
     best/                     the best model so far, a bundle
@@ -23,14 +24,14 @@ from typing import Any
 import torch
 import yaml
 
-from regard.bundle import BEST, Bundle, save_bundle
+from regard.bundle import BEST, SOURCE, Bundle, save_bundle
 from regard.card import model_card
 from regard.config import override, parse, read_yaml
 from regard.encoders.pretrained import cache_folder
 from regard.errors import ConfigError, Interrupted, ModelError
 from regard.model import EncoderDecoder
 from regard.precision import Precision
-from regard.text import SubwordCodec, TextCodec, WordCodec, load_codec
+from regard.text import TextCodec, WordCodec, load_codec
 from regard.text.vocabulary import read_json_file, write_json_file
 from regard.training.captions import CaptionTask
 from regard.training.loop import CHECKPOINT, Outcome, Trainer
@@ -79,20 +80,26 @@ def train(
     chosen = _chosen(recipe, assignments)
     folder = output or RUNS / chosen.name
     try:
-        _claim(folder, chosen)
-        done = _outcome(folder)
-        if done is not None:
-            progress.say(f"{folder}: the run is done, {done.metric} {done.best:.2f} after epoch {done.best_epoch}")
-            return done
-        # the caller's random numbers are left as they were
-        with _alone_in(folder), torch.random.fork_rng(devices=[]):
-            outcome = _run(chosen, folder, progress, cache or cache_folder() / "features")
-        write_json_file(folder / OUTCOME, {"version": 1, **_plain(outcome)})
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone_in(folder):
+            return _train_in(folder, chosen, progress, cache or cache_folder() / "features")
     except KeyboardInterrupt:
         given = f"stopped; {folder} holds everything up to the last checkpoint"
         raise Interrupted(given, remedy="the same command continues it") from None
     except OSError as error:
         raise ModelError(f"{folder}: cannot be written ({error.strerror})", remedy="give another --output") from None
+
+
+def _train_in(folder: Path, recipe: Recipe, progress: Progress, cache: Path) -> Outcome:
+    _claim(folder, recipe)
+    done = _outcome(folder)
+    if done is not None:
+        progress.say(f"{folder}: the run is done, {done.metric} {done.best:.2f} after epoch {done.best_epoch}")
+        return done
+    # the caller's random numbers are left as they were
+    with torch.random.fork_rng(devices=[]):
+        outcome = _run(recipe, folder, progress, cache)
+    write_json_file(folder / OUTCOME, {"version": 1, **_plain(outcome)})
     return outcome
 
 
@@ -121,7 +128,6 @@ def has_begun(folder: Path, recipe: Recipe) -> bool:
 def _claim(folder: Path, recipe: Recipe) -> None:
     """Make the folder the run's own."""
     if not has_begun(folder, recipe):
-        folder.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         (folder / RECIPE).write_text(text, encoding="utf-8")
 
@@ -171,29 +177,41 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
 
 
 def _run(recipe: Recipe, folder: Path, progress: Progress, cache: Path) -> Outcome:
-    # a run that goes on keeps the codec that its weights belong to
-    codec = load_codec(folder) if (folder / CHECKPOINT).exists() else None
-    task = _task(recipe, codec, cache)
+    task = _task(recipe, folder, cache)
     task.codec.save(folder)
+    source_codec = _own_source_codec(task)
+    if source_codec is not None:
+        (folder / SOURCE).mkdir(exist_ok=True)
+        source_codec.save(folder / SOURCE)
     torch.manual_seed(recipe.seed)
     model = EncoderDecoder(
         recipe.model, vocabulary_size=task.vocabulary_size, source_vocabulary_size=task.source_vocabulary_size
     )
-    keep_best = _keeper(recipe, task.codec, folder / BEST)
+    keep_best = _keeper(recipe, task.codec, source_codec, folder / BEST)
     return Trainer(recipe, task, model, folder, keep_best=keep_best, progress=progress).run()
 
 
-def _task(recipe: Recipe, codec: TextCodec | None, cache: Path) -> CaptionTask | TranslationTask:
+def _task(recipe: Recipe, folder: Path, cache: Path) -> CaptionTask | TranslationTask:
+    # a run that goes on keeps the codecs that its weights belong to
+    codec = load_codec(folder) if (folder / CHECKPOINT).exists() else None
     match recipe.data:
         case CaptionData():
             assert codec is None or isinstance(codec, WordCodec), "captions are learned in words"
             return CaptionTask(recipe.data, seed=recipe.seed, cache=cache, codec=codec)
-        case TranslationData():
-            assert codec is None or isinstance(codec, SubwordCodec), "translations are learned in subwords"
-            return TranslationTask(recipe.data, seed=recipe.seed, codec=codec)
+        case TranslationData(joint=joint):
+            codecs = None if codec is None else (codec if joint else load_codec(folder / SOURCE), codec)
+            return TranslationTask(recipe.data, seed=recipe.seed, codecs=codecs)
 
 
-def _keeper(recipe: Recipe, codec: TextCodec, folder: Path) -> Callable[[EncoderDecoder, dict[str, Any]], None]:
+def _own_source_codec(task: CaptionTask | TranslationTask) -> TextCodec | None:
+    if isinstance(task, TranslationTask) and task.source_codec is not task.codec:
+        return task.source_codec
+    return None
+
+
+def _keeper(
+    recipe: Recipe, codec: TextCodec, source_codec: TextCodec | None, folder: Path
+) -> Callable[[EncoderDecoder, dict[str, Any]], None]:
     """What the trainer calls with a model that is better than all before it, and its scores."""
     data = recipe.data
 
@@ -202,9 +220,10 @@ def _keeper(recipe: Recipe, codec: TextCodec, folder: Path) -> Callable[[Encoder
         bundle = Bundle(
             model=model,
             codec=codec,
+            source_codec=source_codec,
             search=recipe.search,
             languages=(data.source, data.target) if isinstance(data, TranslationData) else None,
-            longest_source=data.max_pieces if isinstance(data, TranslationData) else None,
+            longest_source=data.lengths.longest if isinstance(data, TranslationData) else None,
             metrics=metrics,
         )
         save_bundle(replace(bundle, card=model_card(recipe, bundle)), folder, precision=STORED)

@@ -133,8 +133,8 @@ def tiny_translation_recipe(parallel_folder: Path) -> Recipe:
             "folder": str(parallel_folder),
             "source": "en",
             "target": "de",
-            "vocabulary": 300,
-            "max_pieces": 40,
+            "codec": {"name": "subwords", "size": 300},
+            "lengths": {"longest": 40},
         },
         "model": {
             "encoder": {"name": "recurrent", "embedding": 8, "hidden": 6},

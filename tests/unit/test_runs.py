@@ -12,8 +12,10 @@ import yaml
 from safetensors.torch import load_file
 
 from regard.bundle import find_bundle, load_bundle
+from regard.config import parse
 from regard.errors import ConfigError, DataError, Interrupted, ModelError
 from regard.evaluation import evaluate
+from regard.pipeline import Translator
 from regard.runs import train
 from regard.training import loop
 from regard.training.recipe import Recipe, read_recipe
@@ -126,6 +128,40 @@ def test_a_translator_is_trained_kept_and_judged_in_the_same_way(
         evaluate(tmp_path / "run", parallel_folder, "val", meteor=True)
 
 
+@pytest.mark.parametrize(
+    "codec",
+    [{"name": "words", "rule": "plain"}, {"name": "characters"}, {"name": "subwords", "model": "unigram", "size": 300}],
+)
+@pytest.mark.parametrize("joint", [True, False])
+def test_a_translator_may_learn_from_any_pieces_joint_or_not(
+    tiny_translation_recipe: Recipe, tmp_path: Path, codec: dict[str, Any], joint: bool
+) -> None:
+    values = tiny_translation_recipe.model_dump(mode="json")
+    values["data"] |= {"codec": codec, "joint": joint, "lengths": {"longest": 4, "overlong": "truncate"}}
+    values["model"]["shared_embeddings"] = joint
+    values["phases"] = [{"epochs": 1, "tokens": 120}]
+    watch, folder = Watch(), tmp_path / "run"
+    train(parse(Recipe, values, origin="the test"), folder, progress=watch, cache=tmp_path / "cache")
+    assert any("cut short" in line for line in watch.lines)
+    translator = load_bundle(folder / "best")
+    assert (translator.source_codec is None) == joint
+    assert translator.codec.kind == codec["name"]
+    assert (folder / "source").exists() != joint
+    assert Translator(translator).translate("A dog runs.").source == "A dog runs."
+
+
+def test_one_matrix_of_embeddings_needs_one_codec(tiny_translation_recipe: Recipe) -> None:
+    values = tiny_translation_recipe.model_dump(mode="json")
+    values["data"]["joint"] = False
+    with pytest.raises(ConfigError, match="shared_embeddings needs one codec"):
+        parse(Recipe, values, origin="the test")
+
+
+def test_nothing_to_learn_from_is_told(tiny_translation_recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="18 too long: nothing to learn from"):
+        train(tiny_translation_recipe, tmp_path / "run", ["data.lengths.longest=1"], cache=tmp_path / "cache")
+
+
 def test_a_finished_run_says_so_and_does_nothing(tiny_recipe: Recipe, tmp_path: Path) -> None:
     path = tmp_path / "tiny.yaml"
     path.write_text(yaml.safe_dump(tiny_recipe.model_dump(mode="json")))
@@ -151,6 +187,7 @@ def test_two_processes_do_not_train_in_one_folder(tiny_recipe: Recipe, tmp_path:
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(ModelError, match="another process trains there"):
             train(tiny_recipe, folder, cache=tmp_path / "cache")
+        assert [path.name for path in folder.iterdir()] == ["lock"], "the run of the other process is as it was"
     assert train(tiny_recipe, folder, ["phases.0.epochs=1"], cache=tmp_path / "cache").best_epoch >= 1
 
 

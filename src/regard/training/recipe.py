@@ -11,11 +11,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from regard.config import Settings, override, parse, read_yaml
+from regard.data.encoding import LengthSettings
 from regard.encoders.image import ImageEncoderSettings
 from regard.errors import ConfigError
 from regard.model import ModelSettings
 from regard.search import SearchOptions
-from regard.text.subwords import SubwordModel
+from regard.text import CodecSettings, SubwordSettings
 
 
 class CaptionData(Settings):
@@ -36,7 +37,7 @@ class CaptionData(Settings):
 
 
 class TranslationData(Settings):
-    """Where parallel sentences lie, and how they are cut into pieces."""
+    """Where parallel sentences lie, how they are cut into pieces, and which are learned from."""
 
     format: Literal["parallel"]
     folder: str
@@ -46,11 +47,12 @@ class TranslationData(Settings):
     """Language code of what is written."""
     train: str = "train"
     validation: str = "val"
-    subwords: SubwordModel = "bpe"
-    vocabulary: int = Field(8000, ge=1)
-    """Number of joint subwords of both languages."""
-    max_pieces: int = Field(80, ge=1)
-    """Longer training pairs are left out, and their number is reported."""
+    codec: CodecSettings = SubwordSettings()
+    """Subwords, words or characters."""
+    joint: bool = True
+    """One codec, learned from both languages; otherwise each language has its own."""
+    lengths: LengthSettings = LengthSettings(longest=80)
+    """Which pairs are left out or cut short; their number is reported. A saved model reads as much at once."""
 
 
 class OptimSettings(Settings):
@@ -93,7 +95,7 @@ class Phase(Settings):
     batch: int = Field(40, ge=1)
     """Inputs a step; an image with all its captions is one."""
     tokens: int | None = Field(None, ge=1)
-    """In place of ``batch``: target tokens a step at most, padding included; for translation."""
+    """In place of ``batch``, for translation: tokens a step at most on the longer side, padding included."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     doubly_stochastic: float = Field(0.0, ge=0)
     """λ of the penalty Σ_i (1 − Σ_t α_ti)² (Xu 2015, eq. 14)."""
@@ -134,6 +136,8 @@ class Recipe(Settings):
                 f"data of format {self.data.format!r} cannot be read by the encoder {encoder.name!r}",
                 allowed="an image network for captions; recurrent or transformer for translation",
             )
+        if isinstance(self.data, TranslationData) and self.model.shared_embeddings and not self.data.joint:
+            raise ConfigError("model.shared_embeddings needs one codec for both languages", remedy="set data.joint")
         trainable = not isinstance(encoder, ImageEncoderSettings) or encoder.train_from is not None
         if any((phase.optim.encoder_lr or 0) > 0 for phase in self.phases) and not trainable:
             raise ConfigError(

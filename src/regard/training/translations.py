@@ -10,11 +10,13 @@ import torch
 
 from regard.annotations import Annotations
 from regard.data.batching import bucketed_batches, pad_sources
+from regard.data.encoding import encode_pairs
 from regard.data.parallel import SentencePairs, read_parallel
+from regard.errors import DataError
 from regard.metrics import score_translations
 from regard.model import EncoderDecoder
 from regard.search import SearchOptions, SpecialTokens, search
-from regard.text import SubwordCodec
+from regard.text import TextCodec, train_codec
 from regard.training.progress import Progress
 from regard.training.recipe import Phase, TranslationData
 from regard.training.task import Task
@@ -29,37 +31,38 @@ class TranslationTask(Task):
     Args:
         settings: where the pairs lie and how they are cut into pieces.
         seed: of the order.
-        codec: an existing one, when a run goes on; otherwise it is learned from the training pairs.
+        codecs: existing ones of source and target, when a run goes on; otherwise they are learned from the training
+            pairs. One codec for both languages stands in both places.
 
     Raises:
-        DataError: the data cannot be used.
+        DataError: the data cannot be used, or no pair is fit to learn from.
     """
 
-    def __init__(self, settings: TranslationData, *, seed: int, codec: SubwordCodec | None = None) -> None:
+    def __init__(
+        self, settings: TranslationData, *, seed: int, codecs: tuple[TextCodec, TextCodec] | None = None
+    ) -> None:
         self.settings, self.seed = settings, seed
         train = self._read(settings.train).without_empty()
         self.validation = self._read(settings.validation)
-        joined = [*train.sources, *train.targets]
-        self.codec = codec or SubwordCodec.train(joined, model=settings.subwords, size=settings.vocabulary)
-        self.vocabulary_size = self.source_vocabulary_size = self.codec.size
-        pairs = [(self._source(source), list(self.codec.encode(target).ids)) for source, target in train]
-        kept = [pair for pair in pairs if max(map(len, pair)) <= settings.max_pieces]
-        self.report = f"{train.report}, {len(pairs) - len(kept)} of more than {settings.max_pieces} pieces left out"
-        self.sources = [source for source, _ in kept]
-        self.captions = [[target] for _, target in kept]
+        self.source_codec, self.codec = codecs or _train_codecs(settings, train)
+        self.source_vocabulary_size, self.vocabulary_size = self.source_codec.size, self.codec.size
+        self._pairs = encode_pairs(train, source=self.source_codec, target=self.codec, limits=settings.lengths)
+        if not self._pairs:
+            raise DataError(f"{self._pairs.report}: nothing to learn from", remedy="see data.lengths of the recipe")
+        self.captions = [[target] for target in self._pairs.targets]
 
     def prepare(self, model: EncoderDecoder, progress: Progress) -> None:
-        progress.say(self.report)
+        progress.say(str(self._pairs.report))
 
     def batches(self, phase: Phase, *, number: int, epoch: int) -> list[list[int]]:
-        targets = [len(target[0]) + 1 for target in self.captions]
-        lengths = list(zip(targets, (len(source) for source in self.sources), strict=True))
         size, tokens = (phase.batch, None) if phase.tokens is None else (None, phase.tokens)
-        order = bucketed_batches(lengths, seed=self.seed + number, epoch=epoch, batch_size=size, max_tokens=tokens)
+        order = bucketed_batches(
+            self._pairs.lengths, seed=self.seed + number, epoch=epoch, batch_size=size, max_tokens=tokens
+        )
         return [batch.tolist() for batch in order]
 
     def annotate(self, model: EncoderDecoder, inputs: Sequence[int], *, phase: int, epoch: int) -> Annotations:
-        return model.annotate(*pad_sources([self.sources[each] for each in inputs]))
+        return model.annotate(*pad_sources([self._pairs.sources[each] for each in inputs]))
 
     def validate(self, model: EncoderDecoder, options: SearchOptions, progress: Progress) -> dict[str, Any]:
         sources = [self._source(text) for text in self.validation.sources]
@@ -82,4 +85,12 @@ class TranslationTask(Task):
         return read_parallel(Path(settings.folder), split, source=settings.source, target=settings.target)
 
     def _source(self, text: str) -> list[int]:
-        return list(self.codec.encode(text, eos=True).ids)
+        return list(self.source_codec.encode(text, eos=True).ids)
+
+
+def _train_codecs(settings: TranslationData, pairs: SentencePairs) -> tuple[TextCodec, TextCodec]:
+    """Of source and target; the same twice where they are joint."""
+    if settings.joint:
+        joint = train_codec(settings.codec, [*pairs.sources, *pairs.targets])
+        return joint, joint
+    return train_codec(settings.codec, pairs.sources), train_codec(settings.codec, pairs.targets)

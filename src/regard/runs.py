@@ -135,7 +135,7 @@ def _claim(folder: Path, recipe: Recipe) -> None:
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """Keep other processes out of the folder. The lock goes with the process, however that ends."""
-    with (folder / LOCK).open("w") as file:
+    with (folder / LOCK).open("a") as file:
         if sys.platform != "win32":
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

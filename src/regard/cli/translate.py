@@ -61,7 +61,7 @@ def translate(
 
     What cannot be translated is said on standard error and leaves an empty line; then the exit status is 1.
     """
-    from regard.data.lines import count_lines, iterate_lines
+    from regard.data.lines import count_lines, decode_lines, iterate_lines
     from regard.pipeline import load_translator
 
     _check_usage(texts, instead=instead, file=file, output=output, save=save)
@@ -77,7 +77,7 @@ def translate(
         translation = translator.translate(texts[0], prefix=prefix, alternatives=0, **search)
         shower.show(translator.alternatives_for(translation, instead - 1, **search))
     elif file is None:
-        shower.show(speak(texts or _stdin_lines()))
+        shower.show(speak(texts or decode_lines(sys.stdin.buffer, origin="standard input")))
     elif output is None:
         with Bars(beside_results=True) as bars:
             bars.start("lines", count)
@@ -148,14 +148,6 @@ def _check_regular(file: Path | None) -> None:
     """
     if file is not None and file.exists() and not (file.is_file() or file.is_dir()):
         raise DataError(f"{file}: is no regular file", remedy="give its lines on standard input, without --file")
-
-
-def _stdin_lines() -> Iterator[str]:
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        try:
-            yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
-        except UnicodeDecodeError:
-            raise DataError(f"standard input: line {number} is not UTF-8", remedy="convert it to UTF-8") from None
 
 
 def _counted(results: Iterable[Translation | TextError], bars: Bars) -> Iterator[Translation | TextError]:

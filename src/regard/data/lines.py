@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from regard.errors import DataError
+from regard.errors import DataError, TextError
 
 
 def read_lines(path: Path) -> list[str]:
@@ -26,8 +26,10 @@ def iterate_lines(path: Path) -> Iterator[str]:
     """:func:`read_lines` one line at a time, for files that are larger than memory."""
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                yield _decode(line.removesuffix(b"\n").removesuffix(b"\r"), path=path, number=number)
+            for number, line in enumerate(decode_lines(file, origin=str(path)), start=1):
+                if isinstance(line, TextError):
+                    raise DataError(f"{path}: line {number} {line.given}", remedy="convert the file to UTF-8")
+                yield line
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except OSError as error:
@@ -43,15 +45,25 @@ def count_lines(path: Path) -> int:
     return sum(1 for _ in iterate_lines(path))
 
 
-def _decode(line: bytes, *, path: Path, number: int) -> str:
-    if number == 1:
-        if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise DataError(f"{path}: is UTF-16", remedy="convert the file to UTF-8")
-        line = line.removeprefix(codecs.BOM_UTF8)
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: line {number} is not UTF-8 (byte {error.start + 1} of the line is 0x{line[error.start]:02x})",
-            remedy="convert the file to UTF-8",
-        ) from None
+def decode_lines(lines: Iterable[bytes], *, origin: str) -> Iterator[str | TextError]:
+    """Lines as :func:`read_lines` gives them; for one that is not UTF-8, the error in its place.
+
+    Args:
+        lines: with their ends, as a binary file gives them.
+        origin: what they come from, for messages.
+
+    Raises:
+        DataError: they are UTF-16, so that none of them could be read.
+    """
+    for number, line in enumerate(lines, start=1):
+        line = line.removesuffix(b"\n").removesuffix(b"\r")
+        if number == 1:
+            if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                raise DataError(f"{origin}: is UTF-16", remedy="convert it to UTF-8")
+            line = line.removeprefix(codecs.BOM_UTF8)
+        try:
+            text: str | TextError = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            place = f"byte {error.start + 1} of the line is 0x{line[error.start]:02x}"
+            text = TextError(f"is not UTF-8 ({place})", remedy="convert it to UTF-8")
+        yield text

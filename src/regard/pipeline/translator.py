@@ -89,7 +89,7 @@ class Translator:
 
     def translate_many(
         self,
-        texts: Iterable[str],
+        texts: Iterable[str | TextError],
         *,
         batch: int = BATCH,
         prefix: str = "",
@@ -99,7 +99,8 @@ class Translator:
         """Translate many texts, in order; memory does not grow with their number.
 
         Args:
-            texts: as for :meth:`translate`; they may be made as they are asked for.
+            texts: as for :meth:`translate`; they may be made as they are asked for. One that could not be read may be
+                given as its error.
             batch: how many are translated together; eight times as many are read at a time.
             prefix, alternatives, changes: as for :meth:`translate`.
 
@@ -190,7 +191,7 @@ class Translator:
         return force(self.bundle, annotations, [target for _, target in pairs])
 
     def _stream(
-        self, texts: Iterable[str], batch: int, options: SearchOptions, prefix: Ids
+        self, texts: Iterable[str | TextError], batch: int, options: SearchOptions, prefix: Ids
     ) -> Iterator[Translation | TextError]:
         window: list[Source | TextError] = []
         number = 0
@@ -203,9 +204,9 @@ class Translator:
                 window = []
         yield from self._window(window, batch, options, prefix, number)
 
-    def _read(self, text: str) -> Source | TextError:
+    def _read(self, text: str | TextError) -> Source | TextError:
         try:
-            return read_source(text, self._codec, longest=self._longest)
+            return text if isinstance(text, TextError) else read_source(text, self._codec, longest=self._longest)
         except TextError as error:
             return error
 

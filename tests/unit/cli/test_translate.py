@@ -149,9 +149,21 @@ def test_a_file_that_is_not_utf8_is_one_line(
     (tmp_path / "latin.txt").write_bytes(b"a cat\nFu\xdf\n")
     assert main(["translate", "--file", str(tmp_path / "latin.txt")]) == 1
     assert "latin.txt: line 2 is not UTF-8" in capsys.readouterr().err
-    pipe(monkeypatch, b"a cat\nFu\xdf\n")
+    pipe(monkeypatch, "a cat\n".encode("utf-16"))
     assert main(["translate"]) == 1
-    assert "standard input: line 2 is not UTF-8" in capsys.readouterr().err
+    assert capsys.readouterr() == ("", "error: standard input: is UTF-16; convert it to UTF-8\n")
+
+
+def test_a_piped_line_that_is_not_utf8_loses_no_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["translate", "a cat", "two dogs"]) == 0
+    first, last = capsys.readouterr().out.splitlines()
+    pipe(monkeypatch, b"\xef\xbb\xbfa cat\r\nFu\xdf\ntwo dogs")
+    assert main(["translate"]) == 1
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [first, "", last]
+    assert err == "error: line 2: is not UTF-8 (byte 3 of the line is 0xdf); convert it to UTF-8\n"
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from regard.data.lines import count_lines, iterate_lines, read_lines
-from regard.errors import DataError
+from regard.data.lines import count_lines, decode_lines, iterate_lines, read_lines
+from regard.errors import DataError, TextError
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,13 @@ def test_other_encodings_are_one_line(tmp_path: Path, content: bytes, message: s
         read_lines(path)
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_a_line_that_is_not_utf8_has_its_error_in_its_place() -> None:
+    lines = list(decode_lines([b"\xef\xbb\xbfone\r\n", b"\xff\n", b"three"], origin="it"))
+    assert lines[::2] == ["one", "three"]
+    assert isinstance(lines[1], TextError)
+    assert str(lines[1]) == "is not UTF-8 (byte 1 of the line is 0xff); convert it to UTF-8"
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:

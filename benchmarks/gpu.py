@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from inputs import Captions, caption_batches
 from measure import Work, count_operations, interleaved, matrix_product
-from plain import PlainAttend
 from rows import Conditions, Outcome, Row, unmeasured
-from search_features import BATCH, BEAM, DIM, HIDDEN, REGIONS, STEPS, build, caption
+from search_features import DIM, HIDDEN, REGIONS, build, captioning, plainly
 from training import Setup, Way, contestant, training_round
 
 TRAIN, SEARCH = (
@@ -74,7 +73,6 @@ def search_rows(features: Tensor, conditions: Conditions, *, hidden: int) -> lis
     """Beam search from features [image, position, dim] that lie on the device."""
     device, dim = features.device.type, features.shape[2]
     decoder = build(dim=dim, hidden=hidden).to(device)
-    copy = PlainAttend.copy_of(decoder, dim=dim).to(device).eval()
 
     def mixed(work: Callable[[], object]) -> Work:
         def run() -> None:
@@ -83,11 +81,7 @@ def search_rows(features: Tensor, conditions: Conditions, *, hidden: int) -> lis
 
         return run
 
-    def plain() -> None:
-        for first in range(0, len(features), BATCH):
-            copy.search(features[first : first + BATCH], beam=BEAM, most=STEPS, least=STEPS)
-
-    works = {"ours": mixed(lambda: caption(decoder, features)), PLAIN: mixed(plain)}
+    works = {"ours": mixed(captioning(decoder, features)), PLAIN: mixed(plainly(decoder, features))}
     product, product_operations = matrix_product(torch.bfloat16, device=device)
     seconds = interleaved({**works, "product": product}, repetitions=conditions.repetitions)
     share = count_operations(works["ours"]) / seconds["ours"] / (product_operations / seconds["product"])

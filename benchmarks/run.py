@@ -67,7 +67,13 @@ def _benchmarks() -> dict[str, Benchmark]:
             {work: [PEER] for work in (train_rnnsearch.WORK, train_rnnsearch.PAPER)},
         ),
         "search": Benchmark(
-            search_features.measure, {search_features.WORK: [search_features.PLAIN, search_features.TEXTBOOK]}
+            search_features.measure,
+            {
+                search_features.WORK: [search_features.PLAIN, search_features.TEXTBOOK],
+                search_features.WORKS["bfloat16"]: [search_features.PLAIN],
+                search_features.WORKS["int8"]: [search_features.PLAIN],
+                search_features.SHIPPED: [search_features.PLAIN],
+            },
         ),
         "photos": Benchmark(caption_photos.measure, {caption_photos.FOLDER: pictures, caption_photos.SINGLE: pictures}),
         "translate": Benchmark(translate.measure, {translate.WORK: [PEER]}),

@@ -13,13 +13,13 @@ import torch
 import regard
 from inputs import Captions, photos
 from measure import Work, interleaved, peak_bytes
-from plain import PlainAttend
 from regard.data.batching import assemble_captions
+from regard.decoders.stepping import build_stepper
 from rows import Conditions, Outcome, Plot
-from search_features import BATCH, BEAM, DIM, HIDDEN, REGIONS, STEPS, build, caption
+from search_features import BEAM, DIM, HIDDEN, REGIONS, STEPS, build, captioning, plainly
 from training import Setup, Way, contestant, training_round
 
-WORDS, BEAMS, BATCHES = (5, 10, 20, 40), (1, 2, 5, 10, 20), (1, 4, 16, 64)
+WORDS, BEAMS, BATCHES = (5, 10, 20, 40), (1, 2, 5, 10, 20), (1, 3, 12, 48)
 OURS, PLAIN = "regard", "plain PyTorch"
 MILLISECONDS, MEGABYTE = 1e3, 1e6
 
@@ -145,15 +145,12 @@ class _Searches:
     def __init__(self, *, dim: int, regions: int, hidden: int, images: int) -> None:
         torch.manual_seed(0)
         self._features = torch.randn(images, regions, dim)
-        self._ours = build(dim=dim, hidden=hidden)
-        self._plain = PlainAttend.copy_of(self._ours, dim=dim).eval()
+        self._decoder = build(dim=dim, hidden=hidden)
 
     def search(self, name: str, *, beam: int = BEAM, steps: int = STEPS) -> Work:
         if name == OURS:
-            return lambda: caption(
-                self._ours, self._features, beam=beam, steps=steps, batch=max(BATCH, len(self._features))
-            )
-        return lambda: self._plain.search(self._features, beam=beam, most=steps, least=steps)
+            return captioning(build_stepper(self._decoder), self._features, beam=beam, most=steps)
+        return plainly(self._decoder, self._features, beam=beam, most=steps)
 
 
 def _lines(

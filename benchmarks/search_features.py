@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
-from measure import count_operations, interleaved, matrix_product
+import regard
+from inputs import photos
+from measure import Work, count_operations, interleaved, matrix_product
 from plain import PlainAttend
 from regard.annotations import Annotations
 from regard.decoders.attend import AttendDecoder, AttendSettings
-from regard.search import SearchOptions, SpecialTokens, search
+from regard.decoders.base import Stepper
+from regard.decoders.stepping import build_stepper
+from regard.encoders.image import ImageEncoder
+from regard.kernels.products import InferencePrecision
+from regard.pipeline.pictures import Picture, read_picture
+from regard.search import Hypothesis, SearchOptions, SpecialTokens, search
 from rows import Conditions, Outcome, Row
 from textbook import TextbookDecoder, search_one
 
 WORK = "caption from cached features, beam 5, 22 steps"
+WORKS: dict[InferencePrecision, str] = {
+    "float32": WORK,
+    "bfloat16": f"{WORK}, ours in bfloat16",
+    "int8": f"{WORK}, ours in int8",
+}
+SHIPPED = "caption from cached features, beam 5, decoder that ships"
 PLAIN, TEXTBOOK = "plain PyTorch, batched", "textbook, one image at a time"
 BEAM, STEPS, BATCH = 5, 22, 50
 REGIONS, DIM, HIDDEN, VOCABULARY = 49, 1280, 512, 2543
@@ -21,46 +37,74 @@ REGIONS, DIM, HIDDEN, VOCABULARY = 49, 1280, 512, 2543
 
 def measure(conditions: Conditions) -> Outcome:
     """Images a second."""
-    return measure_on(torch.randn(10 if conditions.quick else 100, REGIONS, DIM), conditions)
-
-
-def measure_on(features: Tensor, conditions: Conditions, *, hidden: int = HIDDEN) -> Outcome:
-    """The same of these features [image, position, dim]."""
     torch.set_num_threads(conditions.threads)
     torch.manual_seed(0)
+    count = 10 if conditions.quick else 100
+    random = random_weights(torch.randn(count, REGIONS, DIM), conditions)
+    shipped = trained_weights(*shipped_features(count), conditions)
+    return Outcome([*random.rows, *shipped.rows], [], [*random.facts, *shipped.facts], random.rate)
+
+
+def random_weights(features: Tensor, conditions: Conditions, *, hidden: int = HIDDEN) -> Outcome:
+    """Captions of exactly 22 words of features [image, position, dim], ours in three precisions."""
     dim, few = features.shape[2], features[: max(1, len(features) // 10)]
     decoder = build(dim=dim, hidden=hidden)
-    copy = PlainAttend.copy_of(decoder, dim=dim).eval()
     textbook = TextbookDecoder(dim=dim, hidden=hidden, vocabulary=VOCABULARY, dropout=0.0).eval()
-    product, product_operations = matrix_product(torch.float32)
-
-    def ours() -> None:
-        caption(decoder, features)
-
-    def plain() -> None:
-        for first in range(0, len(features), BATCH):
-            copy.search(features[first : first + BATCH], beam=BEAM, most=STEPS, least=STEPS)
 
     def one_at_a_time() -> None:
         for image in few:
             search_one(textbook, image, beam=BEAM, most=STEPS, least=STEPS)
 
-    turns = {"ours": ours, PLAIN: plain, TEXTBOOK: one_at_a_time, "product": product}
-    seconds = interleaved(turns, repetitions=conditions.repetitions)
-    counts = {"ours": len(features), PLAIN: len(features), TEXTBOOK: len(few)}
-    speeds = {name: count / seconds[name] for name, count in counts.items()}
+    works: dict[str, Work] = {
+        work: captioning(build_stepper(decoder, precision=precision), features) for precision, work in WORKS.items()
+    }
+    works |= {PLAIN: plainly(decoder, features), TEXTBOOK: one_at_a_time}
+    product, product_operations = matrix_product(torch.float32)
+    seconds = interleaved({**works, "product": product}, repetitions=conditions.repetitions)
     rate = product_operations / seconds["product"]
-    share = count_operations(ours) / seconds["ours"] / rate
+    speeds = {name: (len(few) if name == TEXTBOOK else len(features)) / seconds[name] for name in works}
+    shares = {name: count_operations(works[name]) / seconds[name] / rate for name in WORKS.values()}
     rows = [
-        Row(work=WORK, peer=peer, unit="images/s", ours=speeds["ours"], theirs=speeds[peer], share=share)
-        for peer in (PLAIN, TEXTBOOK)
+        Row(work=work, peer=peer, unit="images/s", ours=speeds[work], theirs=speeds[peer], share=shares[work])
+        for work, peer in [(WORK, PLAIN), (WORK, TEXTBOOK), (WORKS["bfloat16"], PLAIN), (WORKS["int8"], PLAIN)]
     ]
     fact = (
         f"Caption from cached features: {features.shape[1]} × {dim}, hidden {hidden}, vocabulary {VOCABULARY:,}, "
         f"batches of {BATCH}; weights are random, so the end is forbidden and every caption has {STEPS} words, on all "
-        "sides"
+        "sides; the peers compute in float32"
     )
     return Outcome(rows, [], [fact], rate)
+
+
+def trained_weights(decoder: AttendDecoder, features: Tensor, conditions: Conditions) -> Outcome:
+    """Captions that end where they end, found by the same search with the same weights."""
+    works = {
+        "ours": captioning(build_stepper(decoder), features, least=0),
+        PLAIN: plainly(decoder, features, least=0),
+    }
+    product, product_operations = matrix_product(torch.float32)
+    seconds = interleaved({**works, "product": product}, repetitions=conditions.repetitions)
+    share = count_operations(works["ours"]) / seconds["ours"] / (product_operations / seconds["product"])
+    speeds = {name: len(features) / seconds[name] for name in works}
+    row = Row(work=SHIPPED, peer=PLAIN, unit="images/s", ours=speeds["ours"], theirs=speeds[PLAIN], share=share)
+    fact = (
+        f"Decoder that ships: {features.shape[1]} × {features.shape[2]} features of {len(features)} photos, the same "
+        "weights on both sides, at most 22 words; captions end where they end, and both find the same"
+    )
+    return Outcome([row], [], [fact])
+
+
+def shipped_features(count: int) -> tuple[AttendDecoder, Tensor]:
+    """The decoder that ships, and what it looks at in photos, [image, position, dim]."""
+    captioner = regard.load("flickr8k")
+    assert isinstance(captioner, regard.Captioner), "the model that ships describes pictures"
+    model = captioner.bundle.model
+    assert isinstance(model.encoder, ImageEncoder), "which it sees"
+    assert isinstance(model.decoder, AttendDecoder), "and looks at"
+    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+        pictures = [read_picture(path, model.encoder) for path in photos(count, made_in=Path(folder))[0]]
+        batches = torch.stack([each.pixels for each in pictures if isinstance(each, Picture)]).split(16)
+        return model.decoder, torch.cat([model.annotate(batch).values for batch in batches])
 
 
 def build(*, dim: int, hidden: int = HIDDEN) -> AttendDecoder:
@@ -69,10 +113,36 @@ def build(*, dim: int, hidden: int = HIDDEN) -> AttendDecoder:
     return AttendDecoder(settings, dim=dim, vocabulary_size=VOCABULARY).eval()
 
 
-def caption(
-    decoder: AttendDecoder, features: Tensor, *, beam: int = BEAM, steps: int = STEPS, batch: int = BATCH
-) -> None:
-    """Search for captions of exactly ``steps`` words."""
-    options = SearchOptions(beam=beam, min_length=steps, max_length=steps, length_normalisation=0.0)
-    for first in range(0, len(features), batch):
-        search(decoder, Annotations(features[first : first + batch]), options, tokens=SpecialTokens())
+def captioning(
+    stepper: Stepper, features: Tensor, *, beam: int = BEAM, most: int = STEPS, least: int | None = None
+) -> Work:
+    """Our search; captions have exactly ``most`` words unless ``least`` says otherwise."""
+    options = SearchOptions(
+        beam=beam, min_length=most if least is None else least, max_length=most, length_normalisation=0.0
+    )
+
+    def run() -> list[list[Hypothesis]]:
+        return [
+            found
+            for batch in features.split(BATCH)
+            for found in search(stepper, Annotations(batch), options, tokens=SpecialTokens())
+        ]
+
+    return run
+
+
+def plainly(
+    decoder: AttendDecoder, features: Tensor, *, beam: int = BEAM, most: int = STEPS, least: int | None = None
+) -> Work:
+    """The search of plain PyTorch with the same weights."""
+    copy = PlainAttend.copy_of(decoder, dim=features.shape[2]).to(features.device).eval()
+    shortest = most if least is None else least
+
+    def run() -> list[list[int]]:
+        return [
+            words
+            for batch in features.split(BATCH)
+            for words in copy.search(batch, beam=beam, most=most, least=shortest)
+        ]
+
+    return run

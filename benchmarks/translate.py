@@ -7,8 +7,9 @@ import torch
 from inputs import Sentences, sentence_batches
 from measure import count_operations, interleaved, matrix_product
 from peer import Guest
-from regard.data.batching import SentenceBatch
-from regard.model import EncoderDecoder
+from regard.annotations import Annotations
+from regard.decoders.base import Stepper
+from regard.decoders.stepping import build_stepper
 from regard.search import Hypothesis, SearchOptions, SpecialTokens, search
 from rows import Conditions, Outcome, Row
 from translation import BEAM, EMBEDDING, HIDDEN, PEER, build, encode, joeynmt, steps_of
@@ -29,10 +30,11 @@ def measure_on(
     torch.set_num_threads(conditions.threads)
     sizes = {"hidden": hidden, "embedding": embedding}
     model, batches, steps = build(sentences.vocabulary, **sizes).eval(), sentences.assembled(), steps_of(sentences)
+    stepper = build_stepper(model.decoder)
 
     def ours() -> None:
         for batch, length in zip(batches, steps, strict=True):
-            translate(model, batch, steps=length)
+            translate(stepper, encode(model, batch), steps=length)
 
     product, product_operations = matrix_product(torch.float32)
     with Guest(lambda: joeynmt(sentences, threads=conditions.threads, **sizes)) as guest:
@@ -54,10 +56,10 @@ def measure_on(
     return Outcome([row], [], [_fact(sentences, steps)], rate)
 
 
-def translate(model: EncoderDecoder, batch: SentenceBatch, *, steps: int) -> list[list[Hypothesis]]:
+def translate(stepper: Stepper, annotations: Annotations, *, steps: int) -> list[list[Hypothesis]]:
     """Beam search of exactly ``steps`` words for each sentence."""
     options = SearchOptions(beam=BEAM, min_length=steps, max_length=steps, length_normalisation=0.0)
-    return search(model.decoder, encode(model, batch), options, tokens=SpecialTokens())
+    return search(stepper, annotations, options, tokens=SpecialTokens())
 
 
 def _fact(sentences: Sentences, steps: list[int]) -> str:

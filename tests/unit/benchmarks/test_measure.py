@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from measure import count_operations, fused_paths, interleaved, kept_bytes, matrix_product, peak_bytes
+from regard.kernels.products import ready_product
 
 
 def test_works_take_turns_and_the_first_round_does_not_count() -> None:
@@ -55,3 +56,25 @@ def test_paths_are_switched_for_a_while(monkeypatch: pytest.MonkeyPatch, before:
     with fused_paths(on=True):
         assert os.environ["REGARD_REFERENCE"] == "0"
     assert os.environ.get("REGARD_REFERENCE") == before
+
+
+def test_operations_of_what_was_made_ready_are_counted_too() -> None:
+    rows, weight = torch.randn(20, 24), torch.randn(32, 24)
+    for precision in ("float32", "bfloat16", "int8"):
+        product = ready_product(weight, None, precision=precision)
+        assert count_operations(lambda product=product: product(rows)) == 2 * 20 * 24 * 32  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_operations_of_convolutions_are_counted_however_they_are_done(groups: int) -> None:
+    x, weight, bias = torch.randn(2, 8, 9, 7), torch.randn(12, 8 // groups, 3, 3), torch.randn(12)
+    expected = count_operations(lambda: nn.functional.conv2d(x, weight, bias, stride=2, padding=1, groups=groups))
+    assert expected == 2 * 2 * 12 * 5 * 4 * (8 // groups) * 9
+    if not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
+        return
+    geometry = ([1, 1], [2, 2], [1, 1], groups)
+    fused = torch.ops.mkldnn._convolution_pointwise
+    laid_out = torch.ops.mkldnn._reorder_convolution_weight(weight, *geometry)
+    assert count_operations(lambda: fused(x, laid_out, bias, *geometry, "none", [], "")) == expected
+    added, sums = torch.zeros(2, 12, 5, 4), (*geometry, "add", 1.0, None, [], "")
+    assert count_operations(lambda: fused.binary(x, added, laid_out, bias, *sums)) == expected

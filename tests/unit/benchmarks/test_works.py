@@ -18,7 +18,7 @@ import translate
 from inputs import Captions, Sentences, caption_batches, photos, sentence_batches
 from rows import Conditions, Row
 from training import WAYS, Setup, contestant, memory, one_each, training_round
-from translation import steps_of
+from translation import encode, steps_of
 
 pytestmark = pytest.mark.usefixtures("no_data", "no_peers")
 
@@ -87,14 +87,24 @@ def test_translation_is_measured_without_the_peer(sentences: Sentences) -> None:
 def test_each_sentence_gets_as_many_words_as_was_said(sentences: Sentences) -> None:
     model = translate.build(sentences.vocabulary, hidden=8, embedding=6).eval()
     for batch, steps in zip(sentences.assembled(), steps_of(sentences), strict=True):
-        found = translate.translate(model, batch, steps=steps)
+        found = translate.translate(model.decoder, encode(model, batch), steps=steps)
         assert {len(hypotheses[0].tokens) for hypotheses in found} == {steps}
 
 
-def test_search_from_features_gives_a_row_for_each_peer() -> None:
-    outcome = search_features.measure_on(torch.randn(3, 5, 6), ONCE, hidden=8)
-    assert [row.peer for row in outcome.rows] == [search_features.PLAIN, search_features.TEXTBOOK]
+def test_search_from_features_gives_a_row_for_each_peer_and_precision() -> None:
+    outcome = search_features.random_weights(torch.randn(3, 5, 6), ONCE, hidden=8)
+    assert [row.work for row in outcome.rows] == [search_features.WORK, *search_features.WORKS.values()]
+    assert {row.peer for row in outcome.rows} == {search_features.PLAIN, search_features.TEXTBOOK}
     assert whole(outcome.rows)
+
+
+def test_the_decoder_that_ships_finds_the_same_as_plain_pytorch() -> None:
+    decoder, features = search_features.shipped_features(2)
+    ours = search_features.captioning(decoder, features, least=0)()
+    plainly = search_features.plainly(decoder, features, least=0)()
+    assert [list(found[0].tokens) for found in ours] == plainly
+    assert min(map(len, plainly)) < search_features.STEPS
+    assert whole(search_features.trained_weights(decoder, features, ONCE).rows)
 
 
 def test_photos_are_captioned_without_the_peers(tmp_path: Path) -> None:

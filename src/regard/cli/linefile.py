@@ -1,7 +1,8 @@
 """Lines written to a file one after another, so that a command that was stopped goes on behind the last whole one.
 
-Until all lines are there they lie in ``FILE.part``, and ``FILE.part.key`` says what they were made from; a command that
-makes them from something else begins anew.
+Until all lines are there they lie in ``FILE.part``. ``FILE.part.key`` says what they were made from, and which of them
+stand for something that failed; a command that makes them from something else begins anew. While a command writes, it
+holds a lock on that file.
 """
 
 from __future__ import annotations
@@ -9,13 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from regard.cli.report import one_line
 from regard.errors import DataError
+
+if sys.platform != "win32":
+    import fcntl
 
 
 class LineFile:
@@ -27,21 +33,32 @@ class LineFile:
 
     Attributes:
         num_done: how many lines were there before.
+        num_failed: for how many of these :meth:`note_failure` was called.
 
     Raises:
-        DataError: the file cannot be written.
+        DataError: the file cannot be written, or another command is writing it.
     """
 
     def __init__(self, path: Path, *, made_from: Sequence[bytes | Path]) -> None:
         self._path = path
         self._part = path.with_name(f"{path.name}.part")
         self._key = path.with_name(f"{path.name}.part.key")
-        key = hashlib.sha256(b"".join(map(_digest, made_from))).hexdigest()
+        key = hashlib.sha256(b"".join(map(_digest, made_from))).hexdigest().encode()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file, self.num_done = self._resume() if self._standing() == key else self._begin(key)
+            with ExitStack() as opened:
+                self._notes = opened.enter_context(self._key.open("a+b"))
+                _lock(self._notes, path)
+                noted, *failed = self._notes_so_far()
+                resumes = noted == key and self._part.exists()
+                self._file = opened.enter_context(self._part.open("r+b" if resumes else "wb"))
+                self.num_done = self._resume() if resumes else self._begin(key)
+                self._opened = opened.pop_all()
         except OSError as error:
             raise DataError(f"{path}: cannot be written ({error.strerror})", remedy="choose another place") from None
+        # a failure is noted before its line is written, and so perhaps without one, or twice
+        self.num_failed = len({each for each in failed if resumes and each.isdigit() and int(each) < self.num_done})
+        self._num_lines = self.num_done
 
     def __enter__(self) -> Self:
         return self
@@ -49,12 +66,18 @@ class LineFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        self._opened.close()
+
+    def note_failure(self) -> None:
+        """The next line stands for something that failed, and a command that goes on behind it is to know."""
+        self._notes.write(f"{self._num_lines}\n".encode())
+        self._notes.flush()
 
     def write(self, line: str) -> None:
         """One more line; ends of lines in it become spaces, and a lone surrogate is escaped."""
         self._file.write(f"{one_line(line)}\n".encode("utf-8", "backslashreplace"))
         self._file.flush()
+        self._num_lines += 1
 
     def write_json(self, value: Any) -> None:
         """One more line, of JSON."""
@@ -67,23 +90,37 @@ class LineFile:
         self._part.replace(self._path)
         self._key.unlink(missing_ok=True)
 
-    def _standing(self) -> str:
-        return self._key.read_text(encoding="ascii") if self._key.exists() and self._part.exists() else ""
+    def _notes_so_far(self) -> list[bytes]:
+        """The key, empty where there is none, and the numbers of the lines that failed, counted from 0."""
+        self._notes.seek(0)
+        return self._notes.read().split(b"\n")
 
-    def _begin(self, key: str) -> tuple[BinaryIO, int]:
-        file = self._part.open("wb")
-        self._key.write_text(key, encoding="ascii")
-        return file, 0
+    def _begin(self, key: bytes) -> int:
+        self._notes.truncate(0)
+        self._notes.write(key + b"\n")
+        self._notes.flush()
+        return 0
 
-    def _resume(self) -> tuple[BinaryIO, int]:
-        file = self._part.open("r+b")
+    def _resume(self) -> int:
+        """Go behind the last whole line; returns how many there are."""
         num_lines = whole = 0
-        for line in file:
+        for line in self._file:
             if line.endswith(b"\n"):
                 num_lines, whole = num_lines + 1, whole + len(line)
-        file.truncate(whole)
-        file.seek(whole)
-        return file, num_lines
+        self._file.truncate(whole)
+        self._file.seek(whole)
+        return num_lines
+
+
+def _lock(file: BinaryIO, path: Path) -> None:
+    """Keep other commands out. The lock goes with the process, however that ends."""
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError(
+                f"{path}: another command is writing it", remedy="wait for it, or choose another file"
+            ) from None
 
 
 def _digest(source: bytes | Path) -> bytes:

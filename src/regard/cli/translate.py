@@ -37,7 +37,9 @@ Instead = Annotated[
 File = Annotated[Path | None, typer.Option(metavar="FILE", help="Translate the lines of a file.")]
 Output = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Write the lines there; the same command goes on where it was stopped."),
+    typer.Option(
+        metavar="FILE", dir_okay=False, help="Write the lines there; the same command goes on where it was stopped."
+    ),
 ]
 
 
@@ -88,7 +90,7 @@ def translate(
             bars.start("lines", count, done=lines.num_done)
             rest = islice(iterate_lines(file), lines.num_done, None)
             with _continuable(output):
-                shower.show(_counted(speak(rest), bars), lines, first=lines.num_done + 1)
+                shower.show(_counted(speak(rest, first=lines.num_done), bars), lines)
             lines.finish()
     shower.finish()
 
@@ -101,15 +103,18 @@ class _Shower:
         self._as_json = as_json
         self._failed = False
 
-    def show(
-        self, results: Iterable[Translation | TextError], lines: LineFile | None = None, *, first: int = 1
-    ) -> None:
-        """Write a line for each result to ``lines``, or print it; the first belongs to line ``first`` of the input."""
+    def show(self, results: Iterable[Translation | TextError], lines: LineFile | None = None) -> None:
+        """Write a line for each result to ``lines``, behind those that are there, or print it."""
         write, write_json = (say, say_json) if lines is None else (lines.write, lines.write_json)
-        for number, result in enumerate(results, start=first):
+        if lines is not None and lines.num_failed:
+            say_error(f"{lines.num_failed} of the first {lines.num_done} lines could not be translated before the stop")
+            self._failed = True
+        for number, result in enumerate(results, start=1 if lines is None else lines.num_done + 1):
             if isinstance(result, TextError):
                 say_error(f"line {number}: {result}")
                 self._failed = True
+                if lines is not None:
+                    lines.note_failure()
             elif self._saver is not None:
                 self._saver.add(result, str(number))
             if self._as_json:

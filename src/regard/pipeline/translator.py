@@ -19,7 +19,7 @@ from regard.errors import ConfigError, TextError
 from regard.explain.chain import locate
 from regard.explain.results import Alternative, SourceWord, TargetWord, Translation
 from regard.pipeline.options import SearchChanges, changed_options
-from regard.pipeline.parts import Part, Source, read_source
+from regard.pipeline.parts import MAX_PIECES, Part, Source, read_source
 from regard.pipeline.speech import Ids, Said, Speech, branch, force, prefix_ids, speak
 from regard.search import SearchOptions
 from regard.text import merge_weights
@@ -92,6 +92,7 @@ class Translator:
         texts: Iterable[str | TextError],
         *,
         batch: int = BATCH,
+        first: int = 0,
         prefix: str = "",
         alternatives: int | None = None,
         **changes: Unpack[SearchChanges],
@@ -102,6 +103,8 @@ class Translator:
             texts: as for :meth:`translate`; they may be made as they are asked for. One that could not be read may be
                 given as its error.
             batch: how many are translated together; eight times as many are read at a time.
+            first: which text the first one is, of a longer row of which it continues the translation: what is drawn at
+                random for a text is a function of the seed and of its number.
             prefix, alternatives, changes: as for :meth:`translate`.
 
         Returns:
@@ -113,7 +116,7 @@ class Translator:
         """
         assert batch >= 1, "a batch holds a sentence"
         options = changed_options(self.bundle.search, changes, alternatives=alternatives)
-        return self._stream(texts, batch, options, prefix_ids(self.bundle.codec, prefix))
+        return self._stream(texts, batch, options, prefix_ids(self.bundle.codec, prefix), first)
 
     def alternatives_for(
         self, translation: Translation, word: int, *, count: int = 5, **changes: Unpack[SearchChanges]
@@ -191,16 +194,15 @@ class Translator:
         return force(self.bundle, annotations, [target for _, target in pairs])
 
     def _stream(
-        self, texts: Iterable[str | TextError], batch: int, options: SearchOptions, prefix: Ids
+        self, texts: Iterable[str | TextError], batch: int, options: SearchOptions, prefix: Ids, number: int
     ) -> Iterator[Translation | TextError]:
         window: list[Source | TextError] = []
-        number = 0
         for text in texts:
             window.append(self._read(text))
             num_parts = sum(len(each.parts) for each in window if isinstance(each, Source))
             if max(num_parts, len(window)) >= WINDOW * batch:
                 yield from self._window(window, batch, options, prefix, number)
-                number += num_parts
+                number += len(window)
                 window = []
         yield from self._window(window, batch, options, prefix, number)
 
@@ -214,8 +216,12 @@ class Translator:
         self, sources: Sequence[Source | TextError], batch: int, options: SearchOptions, prefix: Ids, number: int
     ) -> Iterator[Translation | TextError]:
         """Translate what has been read, sentences of like length together, and give it in order."""
-        parts = [(part, i) for source in sources if isinstance(source, Source) for i, part in enumerate(source.parts)]
-        jobs = [_Job(part, () if i else prefix, number + place) for place, (part, i) in enumerate(parts)]
+        # no text has more parts than pieces, so that all parts of all texts have numbers of their own
+        jobs = [
+            _Job(part, () if i else prefix, each * MAX_PIECES + i)
+            for each, source in enumerate(sources, start=number)
+            for i, part in enumerate(source.parts if isinstance(source, Source) else ())
+        ]
         order = sorted(range(len(jobs)), key=lambda place: len(jobs[place].part.ids))
         spoken: dict[int, Speech] = {}
         for first in range(0, len(order), batch):

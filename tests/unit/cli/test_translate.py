@@ -78,6 +78,24 @@ def test_a_stopped_command_goes_on_behind_the_last_whole_line(
     assert {path.name for path in tmp_path.iterdir()} == {"in.txt", "whole.txt", "parts.txt"}
 
 
+def test_what_is_drawn_at_random_and_what_failed_outlast_a_stop(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text("\n".join([*SENTENCES, "word " * 30_000, *SENTENCES]))
+    whole, parts = tmp_path / "whole.txt", tmp_path / "parts.txt"
+    command = ["translate", "--file", str(file), "--set", "samples=1", "--output"]
+    assert main([*command, str(whole)]) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(Bars, "advance", stopping_after(7))
+        assert main([*command, str(parts)]) == 130
+    capsys.readouterr()
+    assert main([*command, str(parts)]) == 1
+    assert capsys.readouterr().err == "error: 1 of the first 7 lines could not be translated before the stop\n"
+    assert parts.read_bytes() == whole.read_bytes()
+    again = whole.read_text().splitlines()
+    assert again[: len(SENTENCES)] != again[-len(SENTENCES) :], "equal lines are drawn for apart"
+
+
 def stopping_after(count: int) -> Callable[..., None]:
     """A bar that presses Ctrl-C once ``count`` units are done."""
 
@@ -172,6 +190,7 @@ def test_a_piped_line_that_is_not_utf8_loses_no_other(
         (["a", "--file", "b"], 2, "not both"),
         (["a", "b", "--instead", "1"], 2, "exactly one sentence"),
         (["a", "--output", "b"], 2, "--output needs --file"),
+        (["--file", "b", "--output", "/"], 2, "is a directory"),
         (["a", "--to", "fr"], 1, "no model that ships here translates from 'en' to 'fr'; allowed: en to de"),
         (["a", "--from", "de"], 1, "translates from 'de'"),
         (["a", "--model", "looker"], 1, "is a captioner"),

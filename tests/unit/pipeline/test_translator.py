@@ -162,6 +162,15 @@ def test_a_text_that_cannot_be_translated_stands_in_its_place(translator: Transl
         translator.translate("half \ud800")
 
 
+def test_what_is_drawn_for_a_text_depends_on_its_number_alone(translator: Translator) -> None:
+    texts = [*TEXTS, "A dog runs. Two dogs sit.", *TEXTS]
+    drawn = [str(each) for each in translator.translate_many(texts, samples=1, batch=2)]
+    assert drawn[: len(TEXTS)] != drawn[-len(TEXTS) :]
+    for first in (3, 7):
+        rest = translator.translate_many(texts[first:], samples=1, batch=3, first=first)
+        assert [str(each) for each in rest] == drawn[first:]
+
+
 def test_a_prefix_is_written_first(translator: Translator) -> None:
     translation = translator.translate(TEXTS[0], prefix="Zwei Hu", max_length=20)
     check(translation, TEXTS[0])

@@ -80,7 +80,7 @@ def _formulas() -> dict[Any, Callable[..., int]]:
         weight = next(shape for shape in (shapes[1], shapes[0]) if shape is not None and len(shape) > 1)
         return 2 * math.prod(out_shape) * math.prod(weight) // out_shape[1]
 
-    known = {
+    known: dict[tuple[Any, str], Callable[..., int]] = {
         (torch.ops.mkldnn, "_linear_pointwise"): linear,
         (torch.ops.mkldnn, "_convolution_pointwise"): convolution,
         (torch.ops.aten, "_int_mm"): linear,

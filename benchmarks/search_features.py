@@ -103,8 +103,8 @@ def shipped_features(count: int) -> tuple[AttendDecoder, Tensor]:
     assert isinstance(model.decoder, AttendDecoder), "and looks at"
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         pictures = [read_picture(path, model.encoder) for path in photos(count, made_in=Path(folder))[0]]
-        batches = torch.stack([each.pixels for each in pictures if isinstance(each, Picture)]).split(16)
-        return model.decoder, torch.cat([model.annotate(batch).values for batch in batches])
+        pixels = torch.stack([each.pixels for each in pictures if isinstance(each, Picture)])
+        return model.decoder, torch.cat([model.annotate(batch).values for batch in torch.split(pixels, 16)])
 
 
 def build(*, dim: int, hidden: int = HIDDEN) -> AttendDecoder:
@@ -124,7 +124,7 @@ def captioning(
     def run() -> list[list[Hypothesis]]:
         return [
             found
-            for batch in features.split(BATCH)
+            for batch in torch.split(features, BATCH)
             for found in search(stepper, Annotations(batch), options, tokens=SpecialTokens())
         ]
 
@@ -141,7 +141,7 @@ def plainly(
     def run() -> list[list[int]]:
         return [
             words
-            for batch in features.split(BATCH)
+            for batch in torch.split(features, BATCH)
             for words in copy.search(batch, beam=beam, most=most, least=shortest)
         ]
 

@@ -26,6 +26,7 @@ from regard.data.images import Frame, Photo, ResizeMode, resize
 from regard.encoders import NETWORKS, build_network
 from regard.encoders.network import SMALLEST_INPUT, ConvNet, unknown_name
 from regard.encoders.pretrained import PRETRAINED, Progress, load_network
+from regard.encoders.ready import ready_network
 from regard.errors import ConfigError
 
 
@@ -161,6 +162,12 @@ class ImageEncoder(nn.Module):
         self.network.eval()
         return self
 
+    def ready(self, *, dtype: torch.dtype = torch.float32) -> ImageEncoder:
+        """A copy for inference on the processor (:func:`regard.encoders.ready.ready_network`)."""
+        twin = copy.deepcopy(self)
+        twin.network = ready_network(self.network, dtype=dtype)
+        return twin
+
     def fused(self) -> ImageEncoder:
         """A copy for inference with batch norms folded into the convolutions; equal within rounding, and faster."""
         twin = copy.deepcopy(self)
@@ -190,6 +197,7 @@ class ImageEncoder(nn.Module):
 
     def _annotate(self, features: Tensor) -> Tensor:
         """A layer's output [batch, channels, rows, columns] to vectors [batch, position, channels]."""
+        features = features.float() if features.dtype == torch.bfloat16 else features
         if self.settings.form == "tiles":
             return features.mean(dim=(2, 3)).view(-1, self.positions, self.dim)
         if self.settings.pool is not None:

@@ -13,14 +13,16 @@ from regard.data.images import ImageSource
 from regard.encoders.image import ImageEncoder
 from regard.errors import ImageError
 from regard.explain.results import Caption, Word
+from regard.kernels.products import InferencePrecision
+from regard.pipeline.engine import Engine
 from regard.pipeline.options import SearchChanges, changed_options
 from regard.pipeline.pictures import Picture, ahead, read_picture
 from regard.pipeline.speech import Ids, Speech, prefix_ids, speak
 from regard.search import SearchOptions
 from regard.text import merge_weights
 
-BATCH = 16
-"""Pictures that go through the network together."""
+BATCH = 48
+"""Pictures whose captions are searched for together."""
 
 
 class Captioner:
@@ -29,14 +31,18 @@ class Captioner:
     Args:
         bundle: a model of kind ``captioner``.
         device: where it computes.
+        precision: in which numbers, see :class:`regard.pipeline.engine.Engine`.
+
+    Raises:
+        ConfigError: a precision that the model cannot be had in.
     """
 
-    def __init__(self, bundle: Bundle, *, device: str = "cpu") -> None:
+    def __init__(self, bundle: Bundle, *, device: str = "cpu", precision: InferencePrecision = "float32") -> None:
         assert isinstance(bundle.model.encoder, ImageEncoder), "a captioner reads pictures"
         self.bundle = bundle
-        self.device = torch.device(device)
         self._encoder = bundle.model.encoder
-        bundle.model.to(self.device).eval()
+        self._engine = Engine(bundle, device=device, precision=precision)
+        self.device = self._engine.device
 
     def caption(
         self,
@@ -78,7 +84,7 @@ class Captioner:
 
         Args:
             images: as for :meth:`caption`; they may be made as they are asked for.
-            batch: how many go through the network together.
+            batch: how many captions are searched for together.
             prefix, alternatives, changes: as for :meth:`caption`.
 
         Returns:
@@ -105,11 +111,9 @@ class Captioner:
             number += len(good)
 
     def _caption(self, pictures: Sequence[Picture], options: SearchOptions, prefix: Ids, number: int) -> list[Caption]:
-        with torch.inference_mode():
-            pixels = torch.stack([picture.pixels for picture in pictures]).to(self.device)
-            annotations = self.bundle.model.annotate(pixels)
-        numbers = range(number, number + len(pictures))
-        said = speak(self.bundle, annotations, options, prefixes=[prefix] * len(pictures), numbers=numbers)
+        annotations = self._engine.annotate(torch.stack([picture.pixels for picture in pictures]))
+        numbers, prefixes = range(number, number + len(pictures)), [prefix] * len(pictures)
+        said = speak(self._engine, annotations, options, prefixes=prefixes, numbers=numbers)
         alpha = options.length_normalisation
         return [_result(picture, speech, alpha) for picture, speech in zip(pictures, said, strict=True)]
 

@@ -15,6 +15,7 @@ from regard.annotations import Annotations
 from regard.bundle import Bundle
 from regard.errors import TextError
 from regard.explain.results import Alternative
+from regard.pipeline.engine import Engine
 from regard.pipeline.parts import Source
 from regard.search import Hypothesis, SearchOptions, SpecialTokens, search
 from regard.text import TextCodec, WordPieces
@@ -68,7 +69,7 @@ class Speech:
 
 
 def speak(
-    bundle: Bundle,
+    engine: Engine,
     annotations: Annotations,
     options: SearchOptions,
     *,
@@ -78,7 +79,7 @@ def speak(
     """Search for each input of a batch.
 
     Args:
-        bundle: the model and its codec.
+        engine: the model and its codec.
         annotations: of a batch of inputs.
         options: how to search.
         prefixes: the ids with which the text of each input must begin, empty for none.
@@ -87,10 +88,9 @@ def speak(
     Raises:
         ConfigError: a prefix leaves no room for a word.
     """
-    found = search(
-        bundle.model.decoder, annotations, options, tokens=_specials(bundle), prefixes=prefixes, numbers=numbers
-    )
-    return [_speech(bundle.codec, hypotheses) for hypotheses in found]
+    specials = _specials(engine.codec)
+    found = search(engine.stepper, annotations, options, tokens=specials, prefixes=prefixes, numbers=numbers)
+    return [_speech(engine.codec, hypotheses) for hypotheses in found]
 
 
 def force(bundle: Bundle, annotations: Annotations, targets: Sequence[Source]) -> list[Speech]:
@@ -146,12 +146,12 @@ def prefix_ids(codec: TextCodec, prefix: str) -> Ids:
 
 
 def branch(
-    bundle: Bundle, annotations: Annotations, options: SearchOptions, *, prefix: Ids, count: int
+    engine: Engine, annotations: Annotations, options: SearchOptions, *, prefix: Ids, count: int
 ) -> list[Speech]:
     """Say the same beginning and then go different ways: one text for each of the likeliest next pieces.
 
     Args:
-        bundle: the model and its codec.
+        engine: the model and its codec.
         annotations: of one input.
         options: how to search after the next piece.
         prefix: the ids of the beginning.
@@ -160,22 +160,22 @@ def branch(
     Returns:
         The texts, the one with the likeliest next piece first.
     """
-    decoder, specials = bundle.model.decoder, _specials(bundle)
+    stepper, specials = engine.stepper, _specials(engine.codec)
     with torch.inference_mode():
-        state = decoder.start(annotations)
+        state = stepper.start(annotations)
         for token in (specials.bos, *prefix):
-            step = decoder.step(state, torch.tensor([[token]], device=annotations.values.device))
+            step = stepper.step(state, torch.tensor([[token]], device=annotations.values.device))
             state = step.state
         logits = step.logits[0, 0].float()
         logits[[*specials.forbidden, specials.eos]] = float("-inf")
         pieces = logits.topk(min(count, len(logits) - len(specials.forbidden) - 1)).indices.tolist()
         copies = annotations.select(torch.zeros(len(pieces), dtype=torch.long, device=annotations.values.device))
     prefixes = [(*prefix, piece) for piece in pieces]
-    return speak(bundle, copies, options, prefixes=prefixes, numbers=range(len(pieces)))
+    return speak(engine, copies, options, prefixes=prefixes, numbers=range(len(pieces)))
 
 
-def _specials(bundle: Bundle) -> SpecialTokens:
-    return SpecialTokens(bos=BOS, eos=EOS, forbidden=bundle.codec.forbidden)
+def _specials(codec: TextCodec) -> SpecialTokens:
+    return SpecialTokens(bos=BOS, eos=EOS, forbidden=codec.forbidden)
 
 
 def _speech(codec: TextCodec, hypotheses: Sequence[Hypothesis]) -> Speech:

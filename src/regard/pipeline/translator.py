@@ -9,7 +9,6 @@ from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from regard.annotations import Annotations
 from regard.bundle import Bundle
@@ -18,13 +17,15 @@ from regard.encoders.text import TextEncoder
 from regard.errors import ConfigError, TextError
 from regard.explain.chain import locate
 from regard.explain.results import Alternative, SourceWord, TargetWord, Translation
+from regard.kernels.products import InferencePrecision
+from regard.pipeline.engine import Engine
 from regard.pipeline.options import SearchChanges, changed_options
 from regard.pipeline.parts import MAX_PIECES, Part, Source, read_source
 from regard.pipeline.speech import Ids, Said, Speech, branch, force, prefix_ids, speak
 from regard.search import SearchOptions
 from regard.text import merge_weights
 
-BATCH = 32
+BATCH = 64
 """Sentences that are translated together."""
 WINDOW = 8
 """How many batches are read before the first is translated, so that sentences of like length go together."""
@@ -51,20 +52,26 @@ class Translator:
         device: where it computes.
         whole: read every text as one sentence, however long. Otherwise a text is cut into sentences, and these into
             parts where they are longer than the model is used to.
+        precision: in which numbers, see :class:`regard.pipeline.engine.Engine`.
+
+    Raises:
+        ConfigError: a precision that the model cannot be had in.
 
     Attributes:
         languages: what it reads and what it writes, such as ``("en", "de")``.
     """
 
-    def __init__(self, bundle: Bundle, *, device: str = "cpu", whole: bool = False) -> None:
+    def __init__(
+        self, bundle: Bundle, *, device: str = "cpu", whole: bool = False, precision: InferencePrecision = "float32"
+    ) -> None:
         assert isinstance(bundle.model.encoder, TextEncoder), "a translator reads sentences"
         assert bundle.languages is not None, "a translator knows its languages"
         self.bundle = bundle
         self.languages = bundle.languages
-        self.device = torch.device(device)
         self._codec = bundle.source_codec or bundle.codec
         self._longest = None if whole else bundle.longest_source or LONGEST
-        bundle.model.to(self.device).eval()
+        self._engine = Engine(bundle, device=device, precision=precision)
+        self.device = self._engine.device
 
     def translate(
         self, text: str, *, prefix: str = "", alternatives: int | None = None, **changes: Unpack[SearchChanges]
@@ -147,7 +154,7 @@ class Translator:
         assert place is not None, "a translation spells its words"
         prefix = self.bundle.codec.encode(translation.text[: place[0]]).ids
         annotations = self._annotate([source.parts[0].ids])
-        speeches = branch(self.bundle, annotations, options, prefix=prefix, count=BRANCHES * count)
+        speeches = branch(self._engine, annotations, options, prefix=prefix, count=BRANCHES * count)
         found = [_joined(source, [speech], options) for speech in speeches]
         found.sort(key=lambda each: -each.words[word].probability if word < len(each.words) else 0.0)
         others: dict[str, Translation] = {}
@@ -237,12 +244,10 @@ class Translator:
     def _speak(self, jobs: Sequence[_Job], options: SearchOptions) -> list[Speech]:
         annotations = self._annotate([job.part.ids for job in jobs])
         prefixes, numbers = [job.prefix for job in jobs], [job.number for job in jobs]
-        return speak(self.bundle, annotations, options, prefixes=prefixes, numbers=numbers)
+        return speak(self._engine, annotations, options, prefixes=prefixes, numbers=numbers)
 
     def _annotate(self, ids: Sequence[Ids]) -> Annotations:
-        with torch.inference_mode():
-            tokens, mask = pad_sources(ids)
-            return self.bundle.model.annotate(tokens.to(self.device), mask.to(self.device))
+        return self._engine.annotate(*pad_sources(ids))
 
 
 def _joined(source: Source, speeches: Sequence[Speech], options: SearchOptions) -> Translation:

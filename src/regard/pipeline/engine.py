@@ -1,0 +1,68 @@
+"""A model made ready for use: what of it can be made faster is made so once, when it is loaded.
+
+Nothing here changes what a model says beyond rounding, unless a lower precision is asked for. ``REGARD_REFERENCE=1``
+leaves everything to the model itself.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from regard.annotations import Annotations
+from regard.bundle import Bundle
+from regard.decoders.stepping import Stepper, build_stepper
+from regard.encoders.image import ImageEncoder
+from regard.kernels import use_reference
+from regard.kernels.products import InferencePrecision
+from regard.model import EncoderDecoder
+from regard.text import TextCodec
+
+PASS = 4
+"""Pictures that go through the network together: enough to use its numbers well, few enough to stay in the cache."""
+
+
+class Engine:
+    """Reads inputs and steps a decoder.
+
+    Args:
+        bundle: a model, which goes to ``device``; later changes to it are not seen.
+        device: where it computes.
+        precision: in which numbers products are taken. ``int8`` is for the decoder; convolutions, which need more,
+            are then taken in bfloat16.
+
+    Attributes:
+        device: where it computes.
+        codec: of what the model writes.
+        stepper: of the model's decoder.
+
+    Raises:
+        ConfigError: a precision that the model cannot be had in.
+    """
+
+    def __init__(self, bundle: Bundle, *, device: str = "cpu", precision: InferencePrecision = "float32") -> None:
+        self.device = torch.device(device)
+        self.codec: TextCodec = bundle.codec
+        self._model = bundle.model.to(self.device).eval()
+        self.stepper: Stepper = build_stepper(self._model.decoder, precision=precision)
+        self._pictures = _ready_encoder(self._model, precision)
+
+    def annotate(self, *inputs: Tensor) -> Annotations:
+        """What the decoder looks at, from what the encoder reads (pixels, or tokens and their mask)."""
+        with torch.inference_mode():
+            if self._pictures is None:
+                return self._model.annotate(*(each.to(self.device) for each in inputs))
+            (pixels,) = inputs
+            values = torch.cat([self._pictures(part).values for part in torch.split(pixels, PASS)])
+            return self._model.bridged(Annotations(values))
+
+
+def _ready_encoder(model: EncoderDecoder, precision: InferencePrecision) -> ImageEncoder | None:
+    """The encoder of pictures for the processor; None where the model reads inputs itself."""
+    encoder = model.encoder
+    # an encoder of another kind, such as one that runs a graph, is left as it is
+    if type(encoder) is not ImageEncoder or next(encoder.parameters()).device.type != "cpu":
+        return None
+    if use_reference() and precision == "float32":
+        return None
+    return encoder.ready(dtype=torch.float32 if precision == "float32" else torch.bfloat16)

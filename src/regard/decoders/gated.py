@@ -26,6 +26,7 @@ from torch.nn.functional import linear
 from regard.config import Settings
 from regard.decoders.base import Decoder
 from regard.errors import ConfigError
+from regard.kernels.dropout import Dropout
 
 
 class GatedSettings(Settings):
@@ -99,8 +100,8 @@ class GatedDecoder(Decoder):
         sizes = {"b": n, "b_z": n, "b_r": n, "b_s": n, "b_t": pairs, "b_o": vocabulary_size}
         for name, size in sizes.items():
             self.register_parameter(name, nn.Parameter(torch.zeros(size)) if settings.biases else None)
-        self.dropout = nn.Dropout(settings.dropout)
-        self.embedding_dropout = nn.Dropout(settings.embedding_dropout)
+        self.dropout = Dropout(settings.dropout)
+        self.embedding_dropout = Dropout(settings.embedding_dropout)
 
     def logits(self, readouts: Tensor) -> Tensor:
         return linear(readouts, self.W_o, self.b_o)

@@ -27,7 +27,11 @@ from regard.config import Settings
 from regard.decoders.base import Decoder, State, Step, Trace
 from regard.decoders.cells import Cell, CellName, Hidden, build_cell, hidden_names
 from regard.decoders.unroll import active_blocks, stack_steps
+from regard.decoders.walking import read_cell
 from regard.errors import ConfigError
+from regard.kernels import use_reference
+from regard.kernels.dropout import Dropout
+from regard.kernels.packing import Packing, pack_targets
 
 
 class LuongSettings(Settings):
@@ -94,8 +98,8 @@ class LuongDecoder(Decoder):
         self.W_s = nn.Linear(hidden, vocabulary_size, bias=False)
         if settings.tied:
             self.W_s.weight = self.E.weight
-        self.dropout = nn.Dropout(settings.dropout)
-        self.embedding_dropout = nn.Dropout(settings.embedding_dropout)
+        self.dropout = Dropout(settings.dropout)
+        self.embedding_dropout = Dropout(settings.embedding_dropout)
 
     def start(self, annotations: Annotations, *, rows: int = 1) -> State:
         state = self._initial(annotations, rows)
@@ -117,12 +121,12 @@ class LuongDecoder(Decoder):
 
     def trace(self, annotations: Annotations, tokens: Tensor, lengths: Tensor | None = None) -> Trace:
         memory = self.attention.remember(annotations)
-        initial = self._initial(annotations, tokens.shape[1])
-        embedded = self.embedding_dropout(self.E(tokens))
+        batch, rows, time = tokens.shape
         if self.settings.input_feeding:
-            return self._trace_fed(memory, initial, embedded, lengths)
-        h = self._read_all(embedded, initial)
-        rows, time = tokens.shape[1:]
+            embedded = self.embedding_dropout(self.E(tokens))
+            return self._trace_fed(memory, self._initial(annotations, rows), embedded, lengths)
+        packing = pack_targets(lengths, batch=batch, rows=rows, time=time, device=tokens.device)
+        h = self._read_all(self.embedding_dropout(self.E(packing.pack(tokens))), annotations, packing)
         steps = torch.arange(time, device=tokens.device).repeat(rows)
         read, look = self._look(h.flatten(1, 2), memory, steps)
         sizes = (-1, rows, time)
@@ -159,7 +163,7 @@ class LuongDecoder(Decoder):
         vector, layers = annotations.vector(), self.settings.layers
         states = {name: torch.tanh(layer(vector)) for name, layer in self.start_states.items()}
         return {
-            name: state.view(len(state), 1, layers, self.settings.hidden).expand(-1, rows, -1, -1)
+            name: state.view(-1, 1, layers, self.settings.hidden).expand(-1, rows, -1, -1)
             for name, state in states.items()
         }
 
@@ -175,8 +179,20 @@ class LuongDecoder(Decoder):
             following.append(self._cell(i).update(self._cell(i).project(0, below), hidden))
         return following
 
-    def _read_all(self, embedded: Tensor, initial: Hidden) -> Tensor:
-        """h_t of the top layer at every step, [batch, rows, time, hidden], by PyTorch's own recurrent operation."""
+    def _read_all(self, embedded: Tensor, annotations: Annotations, packing: Packing) -> Tensor:
+        """h_t of the top layer at every step, [batch, rows, time, hidden], from E y [tokens, embedding], packed."""
+        if use_reference():
+            return self._read_plainly(packing.unpack(embedded), self._initial(annotations, packing.shape[1]))
+        layers = self._unstack(self._initial(annotations, 1))
+        h = embedded
+        for i, first in enumerate(layers):
+            below = self.dropout(h) if i else h
+            states = {name: state.squeeze(1) for name, state in first.items()}
+            h = read_cell(self._cell(i), self._cell(i).project(0, below), states, packing)
+        return packing.unpack(h)
+
+    def _read_plainly(self, embedded: Tensor, initial: Hidden) -> Tensor:
+        """The same by PyTorch's own recurrent operation, padding included."""
         cells = [self._cell(i) for i in range(self.settings.layers)]
         weights: list[Tensor] = []
         for cell in cells:

@@ -23,6 +23,9 @@ from regard.annotations import Annotations
 from regard.attention import Memory
 from regard.decoders.base import State, Step, Trace, uniform_weights
 from regard.decoders.gated import GatedDecoder, GatedSettings, Joined
+from regard.kernels import use_reference
+from regard.kernels.packing import pack_targets
+from regard.kernels.reading import ReadOperands, read
 
 
 class RnnEncDecSettings(GatedSettings):
@@ -77,15 +80,29 @@ class RnnEncDecDecoder(GatedDecoder):
         return Step(logits, following, uniform_weights(memory, tokens.shape[1]))
 
     def trace(self, annotations: Annotations, tokens: Tensor, lengths: Tensor | None = None) -> Trace:
-        rows, time = tokens.shape[1:]
+        batch, rows, time = tokens.shape
         memory = self._remember(annotations)
+        weights = uniform_weights(memory, rows).unsqueeze(2).expand(-1, -1, time, -1)
+        if use_reference():
+            return Trace(self._step_through(memory, tokens), weights)
+        packing = pack_targets(lengths, batch=batch, rows=rows, time=time, device=tokens.device)
+        embedded = self.embedding_dropout(self.E(packing.pack(tokens)))
+        inputs = memory.inputs.squeeze(1).index_select(0, packing.inputs)
+        first = self.initial(memory.context.squeeze(1)).squeeze(1).index_select(0, packing.first_inputs)
+        words = self.word_inputs(embedded, memory.joined) + inputs
+        after = read(packing, "gated", ReadOperands(words, first, None, memory.joined.gates, U=self.U))
+        states = torch.cat([first, after]).index_select(0, packing.before())
+        context = memory.context.unsqueeze(2)
+        return Trace(self.readout(packing.unpack(states), packing.unpack(embedded), context), weights)
+
+    def _step_through(self, memory: RnnEncDecMemory, tokens: Tensor) -> Tensor:
+        """The readouts of every step, [batch, rows, time, l], one step after the other."""
         embedded = self.embedding_dropout(self.E(tokens))
         inputs = (self.word_inputs(embedded, memory.joined) + memory.inputs.unsqueeze(2)).unbind(dim=2)
-        states = [self.initial(memory.context.squeeze(1)).expand(-1, rows, -1)]
+        states = [self.initial(memory.context.squeeze(1)).expand(-1, tokens.shape[1], -1)]
         for each in inputs[:-1]:
             states.append(self.advance(each, states[-1], memory.joined))
-        readouts = self.readout(torch.stack(states, dim=2), embedded, memory.context.unsqueeze(2))
-        return Trace(readouts, uniform_weights(memory, rows).unsqueeze(2).expand(-1, -1, time, -1))
+        return self.readout(torch.stack(states, dim=2), embedded, memory.context.unsqueeze(2))
 
     def _remember(self, annotations: Annotations) -> RnnEncDecMemory:
         joined, values, c = self.joined(), annotations.values, annotations.vector().unsqueeze(1)

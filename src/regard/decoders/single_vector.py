@@ -25,6 +25,10 @@ from regard.attention import Memory
 from regard.config import Settings
 from regard.decoders.base import Decoder, State, Step, Trace, uniform_weights
 from regard.decoders.cells import CellName, Hidden, build_cell, hidden_names
+from regard.decoders.walking import read_cell
+from regard.kernels import use_reference
+from regard.kernels.dropout import Dropout
+from regard.kernels.packing import Packing, pack_targets
 
 
 class _SingleVectorSettings(Settings):
@@ -65,7 +69,7 @@ class _SingleVectorDecoder(Decoder):
         self.bottleneck = nn.Identity() if size is None else nn.Linear(dim, size)
         self.vector_dim = dim if size is None else size
         self.cell = build_cell(settings.cell, (inputs or self.vector_dim,), settings.hidden)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
 
     def _vector(self, annotations: Annotations) -> Tensor:
         """x, [batch, 1, vector_dim]."""
@@ -77,10 +81,18 @@ class _SingleVectorDecoder(Decoder):
         zeros = vector.new_zeros(vector.shape[0], 1, self.cell.hidden)
         return dict.fromkeys(self.hidden_names, zeros)
 
-    def _walk(self, gates: list[Tensor], hidden: Hidden) -> Tensor:
-        """h_t of every step, [batch, rows, time, hidden]."""
-        states = []
-        for gate in gates:
+    def _read(self, gates: Tensor, first: Hidden, packing: Packing) -> Tensor:
+        """h_t of every real token, [batch, rows, time, hidden], in one operation.
+
+        Args:
+            gates: [tokens, gates], what enters the cell, packed.
+            first: the states before the first word, [batch, 1, hidden].
+            packing: the real tokens.
+        """
+        if not use_reference():
+            return packing.unpack(read_cell(self.cell, gates, {n: h.squeeze(1) for n, h in first.items()}, packing))
+        hidden, states = first, []
+        for gate in packing.unpack(gates).unbind(dim=2):
             hidden = self.cell.update(gate, hidden)
             states.append(hidden["h"])
         return torch.stack(states, dim=2)
@@ -106,10 +118,13 @@ class RepeatDecoder(_SingleVectorDecoder):
         return Step(self.logits(hidden["h"]), following, uniform_weights(state.memory, tokens.shape[1]))
 
     def trace(self, annotations: Annotations, tokens: Tensor, lengths: Tensor | None = None) -> Trace:
-        rows, time = tokens.shape[1:]
+        batch, rows, time = tokens.shape
         state = self.start(annotations)
-        states = self._walk([state.rows["x"]] * time, {name: state.rows[name] for name in self.hidden_names})
-        # the words never enter, so one walk serves all captions of an input; dropout still differs between rows
+        # the words never enter, so one pass serves all captions of an input; dropout still differs between rows
+        longest = None if lengths is None else lengths.amax(dim=1, keepdim=True)
+        packing = pack_targets(longest, batch=batch, rows=1, time=time, device=tokens.device)
+        gates = state.rows["x"].squeeze(1).index_select(0, packing.inputs)
+        states = self._read(gates, {name: state.rows[name] for name in self.hidden_names}, packing)
         readouts = self.dropout(states.expand(-1, rows, -1, -1))
         weights = uniform_weights(state.memory, rows).unsqueeze(2).expand(-1, -1, time, -1)
         return Trace(readouts, weights)
@@ -139,7 +154,7 @@ class FeedbackDecoder(_SingleVectorDecoder):
         self.W_o = nn.Linear(settings.embedding, vocabulary_size)
         if settings.tied:
             self.W_o.weight = self.E.weight
-        self.embedding_dropout = nn.Dropout(settings.embedding_dropout)
+        self.embedding_dropout = Dropout(settings.embedding_dropout)
 
     def start(self, annotations: Annotations, *, rows: int = 1) -> State:
         vector = self._vector(annotations)
@@ -154,10 +169,11 @@ class FeedbackDecoder(_SingleVectorDecoder):
         return Step(logits, following, uniform_weights(state.memory, tokens.shape[1]))
 
     def trace(self, annotations: Annotations, tokens: Tensor, lengths: Tensor | None = None) -> Trace:
-        rows, time = tokens.shape[1:]
-        state = self.start(annotations, rows=rows)
-        gates = self.cell.project(0, self.embedding_dropout(self.E(tokens)))
-        states = self._walk(list(gates.unbind(dim=2)), state.rows)
+        batch, rows, time = tokens.shape
+        state = self.start(annotations)
+        packing = pack_targets(lengths, batch=batch, rows=rows, time=time, device=tokens.device)
+        gates = self.cell.project(0, self.embedding_dropout(self.E(packing.pack(tokens))))
+        states = self._read(gates, state.rows, packing)
         weights = uniform_weights(state.memory, rows).unsqueeze(2).expand(-1, -1, time, -1)
         return Trace(self._readout(states), weights)
 

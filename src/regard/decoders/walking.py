@@ -5,10 +5,26 @@ from __future__ import annotations
 from torch import Tensor
 
 from regard.attention import Additive, Concat, Dot, Score
+from regard.decoders.cells import Cell, Hidden
 from regard.kernels.packing import Packing
+from regard.kernels.reading import ReadOperands, read
 
 MIXING = 40
 """Measured: reading a number of the values in a step, forwards and backwards, against a multiplication in a product."""
+
+
+def read_cell(cell: Cell, gates: Tensor, first: Hidden, packing: Packing) -> Tensor:
+    """h after every token [tokens, hidden], of a cell that reads without looking.
+
+    Args:
+        cell: the recurrent network.
+        gates: [tokens, gates], what all parts of its input add, packed.
+        first: the first states of each input, [batch, hidden].
+        packing: the real tokens.
+    """
+    states = {name: state.index_select(0, packing.first_inputs) for name, state in first.items()}
+    operands = ReadOperands(gates, states["h"], states.get("c"), cell.weight_hh, cell.bias_hh)
+    return read(packing, "lstm" if "c" in states else "gru", operands)
 
 
 def query_operands(score: Score) -> dict[str, Tensor]:

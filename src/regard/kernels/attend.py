@@ -12,7 +12,8 @@ product over all tokens. Under autocast the products are taken in its precision,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,7 +21,8 @@ from torch import Tensor
 from regard.kernels.additive import AdditiveScorer
 from regard.kernels.packing import Packing, WalkStep
 from regard.kernels.precision import Precision, current_precision
-from regard.kernels.recurrent import GatedStep, GruStep, Kept, LstmStep, RecurrentStep
+from regard.kernels.products import Product, multiplier
+from regard.kernels.recurrent import CellKind, GatedStep, Kept, build_step
 from regard.kernels.scores import DotScorer, Scorer
 
 
@@ -68,7 +70,7 @@ class Walk:
     """
 
     packing: Packing
-    cell: Literal["lstm", "gru", "gated"]
+    cell: CellKind
     mask: Tensor | None = None
     scale: float = 1.0
 
@@ -120,25 +122,40 @@ class _Ready:
     def __init__(self, walk: Walk, operands: Operands, precision: Precision) -> None:
         self.walk, self.operands = walk, operands
         self.products, self.sums = precision
-        self.cell = self._cell()
+        self.cell = build_step(walk.cell, operands.U, self._multiplier)
         self.h, self.c = operands.h.to(self.sums), None if operands.c is None else operands.c.to(self.sums)
-        parts = [operands.of_state] if operands.W_q is None else [operands.of_state, operands.W_q]
-        self.of_state = torch.cat(parts).to(self.products)
+        self.of_state = operands.of_state if operands.W_q is None else torch.cat([operands.of_state, operands.W_q])
         self.num_gates = len(operands.of_state)
         self.values = operands.values.to(self.products)
-        self.W_c = None if operands.W_c is None else operands.W_c.to(self.products)
+        self.W_c = operands.W_c
         self.w_beta = None if operands.w_beta is None else operands.w_beta.to(self.sums)
         keys, v = operands.keys.to(self.sums), operands.v
         self.scorer: Scorer = DotScorer(keys, walk.scale) if v is None else AdditiveScorer(keys, v.to(self.sums))
 
-    def _cell(self) -> RecurrentStep:
-        if self.operands.U is not None:
-            return GatedStep(self.operands.U.to(self.products), self.product)
-        return LstmStep() if self.walk.cell == "lstm" else GruStep()
+    @cached_property
+    def of_states(self) -> Product:
+        """Gates and queries [rows, gates + key_dim] of states."""
+        return self._multiplier(self.of_state)
 
-    def product(self, left: Tensor, right: Tensor) -> Tensor:
-        """left · right, of a tensor in the precision of sums and a matrix that is ready."""
-        return torch.mm(left.to(self.products), right).to(self.sums)
+    @cached_property
+    def to_states(self) -> Product:
+        """The gradient of states from that of gates and queries."""
+        return self._multiplier(self.of_state.t())
+
+    @cached_property
+    def of_mixed(self) -> Product:
+        """Gates of what was mixed."""
+        assert self.W_c is not None, "the values are not multiplied already"
+        return self._multiplier(self.W_c)
+
+    @cached_property
+    def to_mixed(self) -> Product:
+        """The gradient of what was mixed from that of gates."""
+        assert self.W_c is not None, "the values are not multiplied already"
+        return self._multiplier(self.W_c.t())
+
+    def _multiplier(self, matrix: Tensor) -> Product:
+        return multiplier(matrix, self.products)
 
     def from_block_product(self, step: WalkStep, left: Tensor, right: Tensor) -> Tensor:
         """The rows of a step [rows, ·], each multiplied with the matrix [·, ·] of its own input."""
@@ -161,7 +178,7 @@ def _walk_forward(ready: _Ready) -> list[_Look]:
     looks = []
     for step in ready.walk.packing.steps:
         h, c = step.keep(h), None if c is None else step.keep(c)
-        product = ready.product(h, ready.of_state.t())
+        product = ready.of_states(h)
         query = h if ready.operands.W_q is None else product[:, ready.num_gates :].contiguous()
         weights = _weights(ready, step, query)
         beta = None
@@ -169,7 +186,7 @@ def _walk_forward(ready: _Ready) -> list[_Look]:
         if ready.w_beta is not None and ready.operands.b_beta is not None:
             beta = torch.addmm(ready.operands.b_beta.to(ready.sums), h, ready.w_beta.t()).sigmoid_()
             mixed.mul_(beta)
-        inputs = mixed if ready.W_c is None else ready.product(mixed, ready.W_c.t())
+        inputs = mixed if ready.W_c is None else ready.of_mixed(mixed)
         inputs.add_(ready.operands.words[step.tokens])
         recurrent = product[:, : ready.num_gates]
         if ready.operands.bias is not None:
@@ -207,7 +224,7 @@ class _Backward:
         self.packing = ready.walk.packing
         tokens, gates = len(self.packing), ready.num_gates
         self.h_before = torch.cat([ready.h, seen.h]).index_select(0, self.packing.before())
-        new = ready.of_state.new_empty
+        new = ready.values.new_empty
         self.to_products = new(tokens, len(ready.of_state))  # with the state: the gates and the query
         width = ready.values.shape[-1] if ready.W_c is None else len(ready.W_c)
         self.to_inputs = self.to_products[:, :gates] if ready.walk.cell == "lstm" else new(tokens, width)
@@ -238,14 +255,14 @@ class _Backward:
         if gradient.inputs is not gradient.recurrent:
             self.to_inputs[tokens] = gradient.inputs
         if ready.W_c is not None:
-            torch.mm(self.to_inputs[tokens], ready.W_c, out=self.to_mixed[tokens])
+            self.to_mixed[tokens] = ready.to_mixed(self.to_inputs[tokens])
         to_scores = self._softmax(step)
         to_query = step.from_block(
             ready.scorer.backward(step.to_block(self.seen.queries[number]), step.to_block(to_scores))
         )
         if ready.operands.W_q is not None:
             self.to_products[tokens, ready.num_gates :] = to_query
-        before = torch.mm(self.to_products[tokens], ready.of_state).to(ready.sums)
+        before = ready.to_states(self.to_products[tokens]).to(ready.sums)
         if ready.operands.W_q is None:
             before += to_query
         if gradient.h is not None:

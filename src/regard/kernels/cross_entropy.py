@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from regard.kernels.precision import Precision, current_precision
+from regard.kernels.products import multiplier
 
 TOKENS_AT_ONCE = 256
 WIDTH = 16
@@ -86,10 +87,11 @@ class _Blocks:
     def __init__(self, call: _Call, readouts: Tensor, weight: Tensor, bias: Tensor | None) -> None:
         products, sums = call.precision
         self.call = call
-        self.vocabulary, dim = weight.shape
+        self.vocabulary = len(weight)
         self.readouts = readouts.to(products)
-        self.weight = weight.new_zeros(-(-self.vocabulary // WIDTH) * WIDTH, dim, dtype=products)
-        self.weight[: self.vocabulary] = weight
+        missing = -self.vocabulary % WIDTH
+        self.weight = (torch.nn.functional.pad(weight, (0, 0, 0, missing)) if missing else weight).to(products)
+        self.of_readouts = multiplier(self.weight, products)  # there are too few blocks to lay out its transpose too
         self.bias = None if bias is None else bias.to(sums)
         self.smoothing = call.smoothing / self.vocabulary
         self.smoothed = self.weight.to(sums).sum(dim=0) * self.smoothing
@@ -103,7 +105,7 @@ class _Blocks:
         """Go through all tokens."""
         for first in range(0, len(self.readouts), TOKENS_AT_ONCE):
             tokens = slice(first, first + TOKENS_AT_ONCE)
-            logits = torch.mm(self.readouts[tokens], self.weight.t()).to(self.call.precision.sums)
+            logits = self.of_readouts(self.readouts[tokens]).to(self.call.precision.sums)
             if self.bias is not None:
                 logits[:, : self.vocabulary] += self.bias
             logits[:, self.vocabulary :] = float("-inf")

@@ -105,6 +105,15 @@ class Packing:
         counts = torch.bincount(self.inputs, minlength=self.shape[0]).tolist()
         return torch.split_with_sizes(self.inputs.argsort(stable=True), counts)
 
+    def reversal(self) -> Tensor:
+        """int64 [tokens]: for each token the one that is as far from the end of its row as this from the beginning."""
+        time = self.shape[2]
+        rows, t = self.index // time, self.index % time
+        lengths = torch.bincount(rows, minlength=self.shape[0] * self.shape[1])
+        places = torch.empty(self.shape[0] * self.shape[1] * time, dtype=torch.int64, device=self.index.device)
+        places[self.index] = torch.arange(len(self), device=self.index.device)
+        return places[rows * time + lengths[rows] - 1 - t]
+
     def before(self) -> Tensor:
         """int64 [tokens]: where the state before each token stands among the first states, then those of all tokens."""
         found, first = [], 0

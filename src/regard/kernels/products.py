@@ -1,6 +1,7 @@
-"""Products with one matrix that stays the same, made ready once: for decoding, where it is multiplied at every word.
+"""Products with one matrix that stays the same, made ready once: it is multiplied at every word.
 
-    product = ready_product(weight, bias, precision=...)        product(x) = x Wᵀ + b
+    product = ready_product(weight, bias, precision=...)        product(x) = x Wᵀ + b       for decoding
+    product = multiplier(weight, dtype)                         product(x) = x Wᵀ           inside a training pass
 
 ``float32``   the matrix is laid out for oneDNN once, not at every call.
 
@@ -43,6 +44,11 @@ def ready_product(weight: Tensor, bias: Tensor | None, *, precision: InferencePr
         return _WholeNumbers(weight, bias)
     dtype = torch.bfloat16 if precision == "bfloat16" else weight.dtype
     return _LaidOut(weight.to(dtype), None if bias is None else bias.to(dtype))
+
+
+def multiplier(weight: Tensor, dtype: torch.dtype) -> Product:
+    """Make a matrix [outputs, inputs] ready for products in ``dtype``, without gradient, while it stays as it is."""
+    return _LaidOut(weight.detach().to(dtype).contiguous(), None)
 
 
 class _LaidOut:

@@ -11,10 +11,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import cached_property
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
+
+from regard.kernels.products import Product
+
+CellKind = Literal["lstm", "gru", "gated"]
 
 
 class Kept(NamedTuple):
@@ -113,17 +118,25 @@ class GatedStep(RecurrentStep):
 
     Args:
         U: [hidden, hidden].
-        product: takes ``left · right``, of rows [rows, hidden] and U or its transpose.
+        multiplier: makes a matrix W ready for products x Wᵀ.
     """
 
-    def __init__(self, U: Tensor, product: Callable[[Tensor, Tensor], Tensor]) -> None:  # noqa: N803 (the paper's name)
-        self._U, self._product = U, product
+    def __init__(self, U: Tensor, multiplier: Callable[[Tensor], Product]) -> None:  # noqa: N803 (the paper's name)
+        self._U, self._multiplier = U, multiplier
+
+    @cached_property
+    def _of_state(self) -> Product:
+        return self._multiplier(self._U)
+
+    @cached_property
+    def _to_state(self) -> Product:
+        return self._multiplier(self._U.t())
 
     def forward(self, inputs: Tensor, recurrent: Tensor, h: Tensor, c: Tensor | None) -> tuple[Tensor, Kept]:
         hidden = h.shape[-1]
         z, r, candidate = inputs.chunk(3, dim=-1)
         inputs[:, : 2 * hidden].add_(recurrent).sigmoid_()
-        candidate.add_(self._product(r * h, self._U.t())).mul_(2).sigmoid_().mul_(2).sub_(1)
+        candidate.add_(self._of_state(r * h)).mul_(2).sigmoid_().mul_(2).sub_(1)
         return torch.lerp(h, candidate, z), Kept(inputs, None)
 
     def backward(self, kept: Kept, h: Tensor, c: Tensor | None, to_h: Tensor, to_c: Tensor | None) -> StepGradient:
@@ -132,7 +145,7 @@ class GatedStep(RecurrentStep):
         to_z, to_r, to_candidate = slopes.chunk(3, dim=-1)
         torch.mul(to_h, z, out=to_candidate).mul_(torch.mul(candidate, candidate).neg_().add_(1))
         to_z.mul_(to_h).mul_(candidate - h)
-        through = self._product(to_candidate, self._U)
+        through = self._to_state(to_candidate)
         to_r.mul_(through).mul_(h)
         before = torch.addcmul(to_h, to_h, z, value=-1).addcmul_(through, r)
         return StepGradient(slopes, slopes[:, : 2 * h.shape[-1]], before, None)
@@ -141,6 +154,14 @@ class GatedStep(RecurrentStep):
     def multiplied(gates: Tensor, h: Tensor) -> Tensor:
         """r∘s, which U was multiplied with, from what was kept and the states before."""
         return gates[:, h.shape[-1] : 2 * h.shape[-1]] * h
+
+
+def build_step(kind: CellKind, U: Tensor | None, multiplier: Callable[[Tensor], Product]) -> RecurrentStep:  # noqa: N803
+    """The step of a network; U [hidden, hidden] and what makes it ready for products are for the gated unit."""
+    if kind == "gated":
+        assert U is not None, "the gated unit multiplies with U"
+        return GatedStep(U, multiplier)
+    return LstmStep() if kind == "lstm" else GruStep()
 
 
 def _tanh(value: Tensor) -> Tensor:

@@ -219,7 +219,7 @@ def _build_optimizer(model: EncoderDecoder, settings: OptimSettings) -> torch.op
     if encoder:
         groups.append({"params": encoder, "share": _encoder_rate(model, settings) / settings.lr})
     betas = (settings.betas[0], settings.betas[1])
-    return torch.optim.AdamW(groups, lr=settings.lr, betas=betas, weight_decay=settings.weight_decay, foreach=True)
+    return torch.optim.AdamW(groups, lr=settings.lr, betas=betas, weight_decay=settings.weight_decay, fused=True)
 
 
 def _encoder_rate(model: EncoderDecoder, settings: OptimSettings) -> float:

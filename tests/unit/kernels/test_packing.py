@@ -37,6 +37,9 @@ def test_exactly_the_real_tokens_are_packed_and_come_back(case):
     assert torch.equal(packing.from_inputs(packing.to_inputs(tokens)), tokens)
     assert torch.equal((tokens.squeeze(1) - 1) // (found.shape[1] * time), packing.inputs)
     assert packing.to_inputs(tokens).shape == (len(found), int(found.sum(dim=1).max()), 1)
+    backwards = packing.unpack(tokens[packing.reversal()]).squeeze(-1)
+    for row, turned, length in zip(padded.flatten(0, 1), backwards.flatten(0, 1), found.flatten(), strict=True):
+        assert torch.equal(turned[:length], row[:length, 0].flip(0))
 
 
 @settings(max_examples=60, deadline=None)

@@ -16,7 +16,7 @@ from regard.cli.bars import Bars
 from regard.cli.languages import To, find_translator
 from regard.cli.linefile import LineFile
 from regard.cli.options import Alternatives, AsJson, Beam, Changes, Prefix, Save, Threads, search_changes
-from regard.cli.report import say, say_error, say_json
+from regard.cli.report import say, say_error, say_json, say_note
 from regard.cli.saving import Saver
 from regard.errors import DataError, Interrupted, TextError
 
@@ -73,7 +73,7 @@ def translate(
     saver = None if save is None else Saver(save, count=count)
     name = model or find_translator(source, to)
     translator = load_translator(name, threads=threads)
-    shower = _Shower(saver, as_json=as_json)
+    shower = _Shower(saver, as_json=as_json, longest=search.get("max_length", translator.bundle.search.max_length))
     speak = partial(translator.translate_many, prefix=prefix, alternatives=alternatives, **search)
     if instead is not None and texts:
         translation = translator.translate(texts[0], prefix=prefix, alternatives=0, **search)
@@ -96,11 +96,18 @@ def translate(
 
 
 class _Shower:
-    """Saves translations, and remembers whether something could not be translated."""
+    """Shows and saves translations, and remembers whether something could not be translated.
 
-    def __init__(self, saver: Saver | None, *, as_json: bool) -> None:
+    Args:
+        saver: None to save nothing.
+        as_json: show their data, not their texts.
+        longest: after how many pieces a translation is cut off.
+    """
+
+    def __init__(self, saver: Saver | None, *, as_json: bool, longest: int) -> None:
         self._saver = saver
         self._as_json = as_json
+        self._longest = longest
         self._failed = False
 
     def show(self, results: Iterable[Translation | TextError], lines: LineFile | None = None) -> None:
@@ -115,12 +122,19 @@ class _Shower:
                 self._failed = True
                 if lines is not None:
                     lines.note_failure()
-            elif self._saver is not None:
-                self._saver.add(result, str(number))
+            else:
+                self._take(result, number)
             if self._as_json:
                 write_json({"error": str(result)} if isinstance(result, TextError) else result.to_dict())
             else:
                 write("" if isinstance(result, TextError) else result.text)
+
+    def _take(self, translation: Translation, number: int) -> None:
+        if not translation.finished:
+            cut = f"line {number}: cut off after {self._longest} subwords"
+            say_note(f"{cut}; --set max_length={2 * self._longest} allows more")
+        if self._saver is not None:
+            self._saver.add(translation, str(number))
 
     def finish(self) -> None:
         """Save what is still to be saved, and let the exit status tell of what failed."""

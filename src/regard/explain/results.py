@@ -211,7 +211,7 @@ class Translation(Result):
         return self.text
 
     def to_dict(self) -> dict[str, Any]:
-        """``source``, ``text``, ``score``, ``source_words``, ``words``, ``alignment`` and ``alternatives``."""
+        """The attributes by name; of source words the text alone."""
         return {
             "source": self.source,
             "text": self.text,
@@ -220,6 +220,7 @@ class Translation(Result):
             "words": [{"word": word.text, "probability": round(word.probability, _DIGITS)} for word in self.words],
             "alignment": exact_sums(self.alignment).tolist(),
             "alternatives": _plain(self.alternatives),
+            "finished": self.finished,
         }
 
     def to_article(self) -> Article:

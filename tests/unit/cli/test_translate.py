@@ -50,12 +50,22 @@ def test_json_tells_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["translate", "a red cat sits", "--json", "--set", "min_length=2"]) == 0
     translation = json.loads(capsys.readouterr().out)
     assert list(translation) == [
-        "source", "text", "score", "source_words", "words", "alignment", "alternatives",
+        "source", "text", "score", "source_words", "words", "alignment", "alternatives", "finished",
     ]  # fmt: skip
     assert translation["source_words"] == ["a", "red", "cat", "sits"]
     assert len(translation["alignment"]) == len(translation["words"]) >= 2
     for row in translation["alignment"]:
         assert sum(row) == pytest.approx(1, abs=1e-6)
+
+
+def test_what_was_cut_off_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    endless = ["--set", "min_length=4", "--set", "max_length=4", "--json"]
+    assert main(["translate", "a red cat", "", "two dogs", *endless]) == 0
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["finished"] for line in out.splitlines()] == [False, True, False]
+    assert err.splitlines() == [
+        f"line {number}: cut off after 4 subwords; --set max_length=8 allows more" for number in (1, 3)
+    ]
 
 
 def test_a_stopped_command_goes_on_behind_the_last_whole_line(
@@ -90,7 +100,8 @@ def test_what_is_drawn_at_random_and_what_failed_outlast_a_stop(
         assert main([*command, str(parts)]) == 130
     capsys.readouterr()
     assert main([*command, str(parts)]) == 1
-    assert capsys.readouterr().err == "error: 1 of the first 7 lines could not be translated before the stop\n"
+    first, *_ = capsys.readouterr().err.splitlines()
+    assert first == "error: 1 of the first 7 lines could not be translated before the stop"
     assert parts.read_bytes() == whole.read_bytes()
     again = whole.read_text().splitlines()
     assert again[: len(SENTENCES)] != again[-len(SENTENCES) :], "equal lines are drawn for apart"

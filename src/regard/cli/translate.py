@@ -18,10 +18,14 @@ from regard.cli.linefile import LineFile
 from regard.cli.options import Alternatives, AsJson, Beam, Changes, Prefix, Save, Threads, search_changes
 from regard.cli.report import say, say_error, say_json, say_note
 from regard.cli.saving import Saver
-from regard.errors import DataError, Interrupted, TextError
+from regard.errors import ConfigError, DataError, Interrupted, TextError
 
 if TYPE_CHECKING:
     from regard.explain.results import Translation
+    from regard.pipeline import SearchChanges, Translator
+
+_USUAL_OTHERS = 5
+"""How many choices ``--instead`` shows at most."""
 
 Texts = Annotated[
     list[str] | None, typer.Argument(metavar="TEXT", help="Sentences; without any, the lines of standard input.")
@@ -32,7 +36,11 @@ Model = Annotated[
 ]
 Instead = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Show other choices for the N-th word, and how the sentence then goes on."),
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Show other choices for the N-th word, and how the sentence then goes on; 5, or --alternatives.",
+    ),
 ]
 File = Annotated[Path | None, typer.Option(metavar="FILE", help="Translate the lines of a file.")]
 Output = Annotated[
@@ -66,10 +74,11 @@ def translate(
     from regard.data.lines import count_lines, decode_lines, iterate_lines
     from regard.pipeline import load_translator
 
-    _check_usage(texts, instead=instead, file=file, output=output, save=save)
+    _check_usage(texts, instead=instead, alternatives=alternatives, file=file, output=output, save=save)
     _check_regular(file)
     search = search_changes(beam, changes)
-    count = len(texts or "1") if file is None else count_lines(file)
+    num_others = _USUAL_OTHERS if alternatives is None else alternatives
+    count = num_others if instead is not None else len(texts or "1") if file is None else count_lines(file)
     saver = None if save is None else Saver(save, count=count)
     name = model or find_translator(source, to)
     translator = load_translator(name, threads=threads)
@@ -77,7 +86,7 @@ def translate(
     speak = partial(translator.translate_many, prefix=prefix, alternatives=alternatives, **search)
     if instead is not None and texts:
         translation = translator.translate(texts[0], prefix=prefix, alternatives=0, **search)
-        shower.show(translator.alternatives_for(translation, instead - 1, **search))
+        shower.show(_others(translator, translation, instead, count=num_others, search=search))
     elif file is None:
         shower.show(speak(texts or decode_lines(sys.stdin.buffer, origin="standard input")))
     elif output is None:
@@ -145,18 +154,44 @@ class _Shower:
 
 
 def _check_usage(
-    texts: list[str] | None, *, instead: int | None, file: Path | None, output: Path | None, save: Path | None
+    texts: list[str] | None,
+    *,
+    instead: int | None,
+    alternatives: int | None,
+    file: Path | None,
+    output: Path | None,
+    save: Path | None,
 ) -> None:
     if texts and file is not None:
         raise typer.BadParameter("give sentences or --file, not both")
     if instead is not None and (texts is None or len(texts) != 1):
         raise typer.BadParameter("--instead needs exactly one sentence")
+    if instead is not None and alternatives == 0:
+        raise typer.BadParameter("--instead with --alternatives 0 shows nothing")
     if output is not None and file is None:
         raise typer.BadParameter("--output needs --file")
     if output is not None and save is not None:
         raise typer.BadParameter("--output and --save exclude each other, a file that is continued has no page")
     if not texts and file is None and sys.stdin.isatty():
         raise typer.BadParameter("give a sentence, --file, or lines on standard input")
+
+
+def _others(
+    translator: Translator, translation: Translation, number: int, *, count: int, search: SearchChanges
+) -> tuple[Translation, ...]:
+    """Translations with another word in place of one, of which the number counts from 1.
+
+    Raises:
+        ConfigError: there is no such word.
+        TextError: there is no other word.
+    """
+    text, num_words = f"{translation.text!r:.200}", len(translation.words)
+    if number > num_words:
+        raise ConfigError(f"there is no word {number} in {text}", allowed=f"numbers up to {num_words}")
+    others = translator.alternatives_for(translation, number - 1, count=count, **search)
+    if not others:
+        raise TextError(f"no other word was found in place of word {number} of {text}")
+    return others
 
 
 def _check_regular(file: Path | None) -> None:

@@ -21,18 +21,25 @@ def locate(words: Sequence[str], text: str) -> list[Span | None]:
 
     A text is written from its words by capitals and spacing, so the words lead back into it.
     """
-    # lower() may change the length of a text (İ becomes two letters), which would shift every span after it
-    lowered = "".join(letter.lower() if len(letter.lower()) == 1 else letter for letter in text)
+    lowered = _lowered(text)
     spans: list[Span | None] = []
     start = 0
     for word in words:
-        found = lowered.find(word.lower(), start) if word else -1
+        found = lowered.find(_lowered(word), start) if word else -1
         if found < 0:
             spans.append(None)
         else:
-            start = found + len(word.lower())
+            start = found + len(word)
             spans.append((found, start))
     return spans
+
+
+def _lowered(text: str) -> str:
+    """In small letters, each in the place of its capital.
+
+    ``str.lower`` makes two letters of İ, which would shift every span behind it, and of Σ one or another, as it stands.
+    """
+    return "".join(letter.lower() if len(letter.lower()) == 1 else letter for letter in text)
 
 
 def link_words(

@@ -15,6 +15,7 @@ from PIL import Image
 from regard.cli import main
 from regard.cli.bars import Bars
 from regard.explain.results import Translation
+from regard.pipeline import Translator
 
 SENTENCES = ["a red cat", "", "two dogs run", "the mat sits", "grass"]
 
@@ -152,7 +153,7 @@ def test_a_pipe_is_refused_before_its_lines_are_lost(tmp_path: Path, capsys: pyt
     assert "cannot be read" in capsys.readouterr().err
 
 
-def test_other_words_for_one_place(capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_words_for_one_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["translate", "a red cat sits on a mat", "--set", "min_length=3"]
     assert main([*words, "--json"]) == 0
     chosen = [each["word"] for each in json.loads(capsys.readouterr().out)["words"]]
@@ -162,6 +163,19 @@ def test_other_words_for_one_place(capsys: pytest.CaptureFixture[str]) -> None:
     for other in others:
         assert other["words"][0]["word"] == chosen[0]
         assert other["words"][1]["word"] != chosen[1]
+    assert main([*words, "--instead", "2", "--alternatives", "1", "--save", str(tmp_path / "one.png")]) == 0
+    assert capsys.readouterr().out.splitlines() == [others[0]["text"]]
+    assert len(others) > 1
+
+
+def test_that_there_is_no_other_word_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Translator, "alternatives_for", lambda *_, **__: ())
+    assert main(["translate", "a red cat", "--set", "min_length=3", "--instead", "2"]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith("error: no other word was found in place of word 2 of '")
 
 
 def test_what_cannot_be_translated_leaves_an_empty_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -205,7 +219,9 @@ def test_a_piped_line_that_is_not_utf8_loses_no_other(
         (["a", "--to", "fr"], 1, "no model that ships here translates from 'en' to 'fr'; allowed: en to de"),
         (["a", "--from", "de"], 1, "translates from 'de'"),
         (["a", "--model", "looker"], 1, "is a captioner"),
-        (["a", "--instead", "99"], 1, "there is no word 98"),
+        (["a", "--instead", "99"], 1, "there is no word 99 in "),
+        (["a", "--instead", "1", "--alternatives", "0"], 2, "shows nothing"),
+        (["a", "--instead", "1", "--save", "a.png"], 1, "a PNG holds one result"),
         (["--file", "gone.txt"], 1, "gone.txt: no such file"),
     ],
 )

@@ -17,6 +17,14 @@ def test_letters_that_grow_in_lower_case_do_not_shift_the_words_after_them(text)
     assert text[slice(*span)] == "dog"
 
 
+@pytest.mark.parametrize(("word", "text"), [("İstanbul", "İstanbul dog"), ("ΟΔΟΣ", "οδοσ dog"), ("ẞ", "a ß dog")])
+def test_a_word_is_lowered_as_its_text_is(word: str, text: str) -> None:
+    (first, second) = locate([word, "dog"], text)
+    assert first is not None
+    assert first[1] - first[0] == len(word)
+    assert second == (text.index("dog"), len(text))
+
+
 def test_a_word_that_is_not_there_has_no_place_and_disturbs_no_other() -> None:
     assert locate(["a", "cat", "", "dog"], "a dog") == [(0, 1), None, None, (2, 5)]
 

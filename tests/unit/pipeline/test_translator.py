@@ -197,6 +197,14 @@ def test_alternatives_for_a_word_keep_what_stands_before_it(translator: Translat
         translator.alternatives_for(translator.translate(f"{TEXTS[0]} {TEXTS[2]}"), 0)
 
 
+def test_a_word_may_be_written_in_letters_that_change_their_number(translator: Translator) -> None:
+    """In small letters, İ is two."""
+    translation = translator.translate(TEXTS[0], prefix="İ ŞİŞ", max_length=16)
+    others = translator.alternatives_for(translation, 1, max_length=16)
+    assert others
+    assert all(other.words[0].text == translation.words[0].text for other in others)
+
+
 def test_a_source_codec_of_its_own_is_read_with(tiny_translator: Bundle) -> None:
     class Counting:
         def __init__(self) -> None:

@@ -16,6 +16,8 @@ from __future__ import annotations
 import difflib
 import os
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -113,31 +115,35 @@ def save_bundle(bundle: Bundle, folder: Path, *, precision: Precision = "float16
     """
     if folder.exists() and not (folder / CONFIG).is_file():
         raise ModelError(f"{folder}: is there already and is no model", remedy="choose another folder")
-    settings, tensors = _for_use(bundle.model)
-    config = BundleConfig(
-        kind=bundle.kind,
-        languages=None if bundle.languages is None else list(bundle.languages),
-        longest_source=bundle.longest_source,
-        own_source_codec=bundle.source_codec is not None,
-        precision=precision,
-        model=settings,
-        search=bundle.search,
-    )
-    packed = pack(tensors, precision)
+    packed = pack(_stored_tensors(bundle.model), precision)
+    with new_folder(folder) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in packed.items()}, temporary / WEIGHTS)
+        write_texts(bundle, temporary, precision=precision)
+    return folder
+
+
+@contextmanager
+def new_folder(folder: Path, *, remedy: str = "make room, or choose another folder") -> Iterator[Path]:
+    """A folder to write into that takes the place of ``folder``, if any, when all is written and synced.
+
+    Args:
+        folder: what is to be written.
+        remedy: what to do where it cannot be.
+
+    Raises:
+        ModelError: something cannot be written.
+    """
     temporary = folder.with_name(f".{folder.name}.part")
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        save_file({name: tensor.contiguous() for name, tensor in packed.items()}, temporary / WEIGHTS)
-        _write_texts(bundle, config, temporary)
+        yield temporary
         _sync(temporary)
         _swap(temporary, folder)
     except (OSError, SafetensorError) as error:
+        raise ModelError(f"{folder}: cannot be written ({error})", remedy=remedy) from None
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise ModelError(
-            f"{folder}: cannot be written ({error})", remedy="make room, or choose another folder"
-        ) from None
-    return folder
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -146,17 +152,36 @@ def load_bundle(folder: Path) -> Bundle:
     Raises:
         ModelError: a file is missing, damaged, of another version, or does not fit the others.
     """
-    folder = _standing(folder)
+    folder = standing(folder)
+    weights = folder / WEIGHTS
+
+    def build(settings: ModelSettings, writes: int, reads: int) -> EncoderDecoder:
+        tensors = unpack(_read_weights(weights), origin=str(weights))
+        model = build_model(settings, writes=writes, reads=reads, origin=folder)
+        load_tensors(model, tensors, origin=str(weights))
+        return model.eval().requires_grad_(False)
+
+    return read_texts(folder, build)
+
+
+def read_texts(folder: Path, build: Callable[[ModelSettings, int, int], EncoderDecoder]) -> Bundle:
+    """A bundle from all of its files but those of the model itself.
+
+    Args:
+        folder: holds them.
+        build: makes the model from its settings and from the sizes of the vocabularies that it writes and reads, 0 for
+            pictures.
+
+    Raises:
+        ModelError: a file is missing, damaged, of another version, or does not fit the others.
+    """
     config = read_config(folder)
     codec = load_codec(folder)
     source_codec = load_codec(folder / SOURCE) if config.own_source_codec else None
     reads = 0 if config.kind == "captioner" else (source_codec or codec).size
-    tensors = unpack(_read_weights(folder / WEIGHTS), origin=str(folder / WEIGHTS))
-    model = _build(config.model, writes=codec.size, reads=reads, origin=folder)
-    load_tensors(model, tensors, origin=str(folder / WEIGHTS))
     card = folder / CARD
     return Bundle(
-        model=model.eval().requires_grad_(False),
+        model=build(config.model, codec.size, reads),
         codec=codec,
         search=config.search,
         source_codec=source_codec,
@@ -173,7 +198,7 @@ def read_config(folder: Path) -> BundleConfig:
     Raises:
         ModelError: ``config.json`` is missing, damaged, or of another version.
     """
-    path = _standing(folder) / CONFIG
+    path = standing(folder) / CONFIG
     values = read_json_file(path, versions=[VERSION])
     try:
         return parse(BundleConfig, values, origin=str(path))
@@ -187,7 +212,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     Raises:
         ModelError: ``metrics.json`` is damaged.
     """
-    path = _standing(folder) / METRICS
+    path = standing(folder) / METRICS
     if not path.exists():
         return {}
     values = read_json_file(path, versions=[VERSION])
@@ -207,7 +232,7 @@ def find_bundle(name_or_path: str | os.PathLike[str]) -> Path:
     """
     path = Path(name_or_path)
     for folder in (path, path / BEST):
-        if (_standing(folder) / CONFIG).is_file():
+        if (standing(folder) / CONFIG).is_file():
             return folder
     names = shipped_models()
     name = os.fsdecode(name_or_path)
@@ -229,18 +254,35 @@ def _why_not(path: Path) -> str:
     return "the run has no best model yet" if (path / "recipe.yaml").exists() else f"the folder holds no {CONFIG}"
 
 
-def _for_use(model: EncoderDecoder) -> tuple[ModelSettings, dict[str, Tensor]]:
-    """Settings and tensors of the model as it is stored."""
-    settings, tensors = model.settings, named_tensors(model)
-    if isinstance(model.encoder, ImageEncoder) and isinstance(settings.encoder, ImageEncoderSettings):
-        stored = settings.encoder.model_copy(update={"weights": None, "folded": True, "train_from": None})
-        settings = settings.model_copy(update={"encoder": stored})
+def stored_settings(model: EncoderDecoder) -> ModelSettings:
+    """The settings of the model as it is stored."""
+    settings = model.settings
+    if not isinstance(settings.encoder, ImageEncoderSettings):
+        return settings
+    encoder = settings.encoder.model_copy(update={"weights": None, "folded": True, "train_from": None})
+    return settings.model_copy(update={"encoder": encoder})
+
+
+def _stored_tensors(model: EncoderDecoder) -> dict[str, Tensor]:
+    """The numbers of the model as it is stored."""
+    tensors = named_tensors(model)
+    if isinstance(model.encoder, ImageEncoder):
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("encoder.")}
         tensors |= {f"encoder.{name}": tensor for name, tensor in named_tensors(model.encoder.fused()).items()}
-    return settings, tensors
+    return tensors
 
 
-def _write_texts(bundle: Bundle, config: BundleConfig, folder: Path) -> None:
+def write_texts(bundle: Bundle, folder: Path, *, precision: Precision) -> None:
+    """Write all files of a bundle but those of the model itself, which keep its numbers in this form."""
+    config = BundleConfig(
+        kind=bundle.kind,
+        languages=None if bundle.languages is None else list(bundle.languages),
+        longest_source=bundle.longest_source,
+        own_source_codec=bundle.source_codec is not None,
+        precision=precision,
+        model=stored_settings(bundle.model),
+        search=bundle.search,
+    )
     write_json_file(folder / CONFIG, config.model_dump(mode="json"))
     write_json_file(folder / METRICS, {"version": VERSION, **bundle.metrics})
     (folder / CARD).write_text(bundle.card, encoding="utf-8")
@@ -266,7 +308,7 @@ def _swap(new: Path, folder: Path) -> None:
     """Put ``new`` where ``folder`` is.
 
     A full folder cannot be replaced in one move; a kill between the two moves leaves the former one under a name that
-    :func:`_standing` knows.
+    :func:`standing` knows.
     """
     former = _former(folder)
     if folder.exists():
@@ -276,8 +318,8 @@ def _swap(new: Path, folder: Path) -> None:
     shutil.rmtree(former, ignore_errors=True)
 
 
-def _standing(folder: Path) -> Path:
-    """Where the bundle stands that was last written whole to ``folder``."""
+def standing(folder: Path) -> Path:
+    """Where the folder stands that was last written whole as ``folder`` by :func:`new_folder`."""
     former = _former(folder) if folder.name else folder
     return former if not folder.exists() and former.exists() else folder
 
@@ -292,8 +334,17 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"{path}: is damaged or no safetensors file ({reason:.120})") from None
 
 
-def _build(settings: ModelSettings, *, writes: int, reads: int, origin: Path) -> EncoderDecoder:
-    """The model with arbitrary numbers; the caller's random numbers are left as they were."""
+def build_model(settings: ModelSettings, *, writes: int, reads: int, origin: Path) -> EncoderDecoder:
+    """A model with arbitrary numbers; the caller's random numbers are left as they were.
+
+    Args:
+        settings: of a saved model.
+        writes, reads: sizes of the vocabularies of its decoder and of its encoder, 0 for pictures.
+        origin: the folder that it is saved in.
+
+    Raises:
+        ModelError: there is no such model.
+    """
     if isinstance(settings.encoder, ImageEncoderSettings) and settings.encoder.weights is not None:
         raise ModelError(f"{origin / CONFIG}: names weights outside the folder", remedy="set them to null")
     try:

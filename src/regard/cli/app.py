@@ -15,6 +15,7 @@ from regard.cli.data import data
 from regard.cli.demo import demo
 from regard.cli.doctor import doctor
 from regard.cli.evaluate import evaluate
+from regard.cli.export import export
 from regard.cli.lengths import lengths
 from regard.cli.models import models
 from regard.cli.report import say
@@ -50,6 +51,7 @@ app.add_typer(data, name="data")
 app.command()(demo)
 app.command()(doctor)
 app.command()(evaluate)
+app.command()(export)
 app.command()(lengths)
 app.command()(models)
 app.command()(train)

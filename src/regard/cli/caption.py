@@ -13,6 +13,7 @@ from regard.cli.languages import To, find_translator
 from regard.cli.options import Alternatives, AsJson, Beam, Changes, Prefix, Save, Threads, search_changes
 from regard.cli.photos import Photos, find_photos
 from regard.cli.report import say, say_error, say_json
+from regard.cli.runtimes import Runtime, announce_export
 from regard.cli.saving import Saver
 from regard.errors import ImageError
 
@@ -37,6 +38,7 @@ def caption(
     changes: Changes = None,
     to: To = None,
     threads: Threads = None,
+    runtime: Runtime = None,
     save: Save = None,
     as_json: AsJson = False,
 ) -> None:
@@ -47,8 +49,9 @@ def caption(
     found = list(find_photos(photos))
     saver = None if save is None else Saver(save, count=len(found))
     paths = [each for each in found if isinstance(each, str)]
-    translator = None if to is None else load_translator(find_translator(SPOKEN, to))
-    captioner = load_captioner(model, threads=threads)
+    translator = None if to is None else load_translator(find_translator(SPOKEN, to), runtime=runtime)
+    announce_export(model, runtime)
+    captioner = load_captioner(model, threads=threads, runtime=runtime)
     results = captioner.caption_many(paths, prefix=prefix, alternatives=alternatives, **search)
     shown = translated(in_place(found, results), translator)
     all_read = show_captions(shown, count=len(found), saver=saver, as_json=as_json)

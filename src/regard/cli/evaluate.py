@@ -10,6 +10,7 @@ import typer
 from regard.cli.bars import Bars
 from regard.cli.options import AsJson, Beam, Changes, Threads, search_changes
 from regard.cli.report import say, say_json, table
+from regard.cli.runtimes import Runtime, announce_export
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model by name, or the folder of a model or a run.")]
 Data = Annotated[
@@ -27,6 +28,7 @@ def evaluate(
     changes: Changes = None,
     meteor: Meteor = False,
     threads: Threads = None,
+    runtime: Runtime = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a model on a split by real search on real inputs; scores are × 100 and come with their signature."""
@@ -34,8 +36,10 @@ def evaluate(
     from regard.pipeline import load
 
     search = search_changes(beam, changes)
+    announce_export(model, runtime)
+    loaded = load(model, threads=threads, runtime=runtime)
     with Bars() as bars:
-        scores = score(load(model, threads=threads), data, split, meteor=meteor, progress=bars, **search)
+        scores = score(loaded, data, split, meteor=meteor, progress=bars, **search)
     if as_json:
         say_json(scores)
         return

@@ -127,9 +127,8 @@ class TransformerDecoder(Decoder):
 
     def start(self, annotations: Annotations, *, rows: int = 1) -> State:
         settings = self.settings
-        nothing = annotations.values.new_zeros(
-            len(annotations), rows, settings.heads, 0, settings.dim // settings.heads
-        )
+        values = annotations.values
+        nothing = values.new_zeros(values.shape[0], rows, settings.heads, 0, settings.dim // settings.heads)
         names = [f"{part}{i}" for i in range(settings.layers) for part in ("keys", "values")]
         return State(self._remember(annotations), dict.fromkeys(names, nothing))
 

@@ -40,6 +40,19 @@ class TransformerSizes(Settings):
     attention_dropout: float = Field(0.0, ge=0, lt=1)
     """On the weights inside the products."""
 
+    def check_length(self, length: int) -> None:
+        """Refuse a text of more tokens than there are learned positions.
+
+        Raises:
+            TextError: it is too long.
+        """
+        if self.positions == "learned" and length > self.max_positions:
+            raise TextError(
+                f"a text of {length} tokens is too long for this model",
+                allowed=f"{self.max_positions} tokens",
+                remedy="shorten it, or train with a larger max_positions or with positions: sinusoidal",
+            )
+
 
 class TransformerEncoderSettings(TransformerSizes):
     """Settings of the ``transformer`` encoder."""
@@ -52,7 +65,7 @@ class Positions(nn.Module):
 
     def __init__(self, settings: TransformerSizes) -> None:
         super().__init__()
-        self.dim = settings.dim
+        self.sizes, self.dim = settings, settings.dim
         self.places = nn.Embedding(settings.max_positions, settings.dim) if settings.positions == "learned" else None
         self.dropout = nn.Dropout(settings.dropout)
 
@@ -63,17 +76,9 @@ class Positions(nn.Module):
             TextError: more tokens than there are learned positions.
         """
         end = first + embedded.shape[-2]
+        self.sizes.check_length(end)
         positions = torch.arange(first, end, device=embedded.device)
-        if self.places is None:
-            offsets = sinusoids(positions, self.dim).to(embedded.dtype)
-        elif end <= self.places.num_embeddings:
-            offsets = self.places(positions)
-        else:
-            raise TextError(
-                f"a text of {end} tokens is too long for this model",
-                allowed=f"{self.places.num_embeddings} tokens",
-                remedy="shorten it, or train with a larger max_positions or with positions: sinusoidal",
-            )
+        offsets = sinusoids(positions, self.dim).to(embedded.dtype) if self.places is None else self.places(positions)
         placed: Tensor = self.dropout(math.sqrt(self.dim) * embedded + offsets)
         return placed
 

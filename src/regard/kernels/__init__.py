@@ -6,8 +6,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_PLAIN = ContextVar("_PLAIN", default=False)
 
 
 def use_reference() -> bool:
     """Whether the plain paths were asked for. Read at every call, so that a test can switch in one process."""
-    return os.environ.get("REGARD_REFERENCE", "") not in ("", "0")
+    return _PLAIN.get() or os.environ.get("REGARD_REFERENCE", "") not in ("", "0")
+
+
+@contextmanager
+def plain_paths() -> Iterator[None]:
+    """No fused path is taken inside, in this thread; for what has to follow every operation."""
+    token = _PLAIN.set(True)
+    try:
+        yield
+    finally:
+        _PLAIN.reset(token)

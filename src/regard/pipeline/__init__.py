@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import torch
 
 from regard.bundle import find_bundle, load_bundle
+from regard.encoders.network import unknown_name
 from regard.errors import ConfigError, ModelError
+from regard.onnx import is_exported, load_onnx
 from regard.pipeline.captioner import Captioner
 from regard.pipeline.options import SearchChanges, search_changes
 from regard.pipeline.relay import translate_caption
 from regard.pipeline.translator import Translator
 
+RUNTIMES = ("torch", "onnx")
+"""What can compute a model."""
+
 __all__ = [
+    "RUNTIMES",
     "Captioner",
     "SearchChanges",
     "Translator",
@@ -26,55 +33,87 @@ __all__ = [
 
 
 def load(
-    name_or_path: str | os.PathLike[str], *, threads: int | None = None, device: str = "cpu"
+    name_or_path: str | os.PathLike[str],
+    *,
+    threads: int | None = None,
+    device: str = "cpu",
+    runtime: str | None = None,
 ) -> Captioner | Translator:
     """Load a model.
 
     Args:
         name_or_path: the name of a model that ships with the package, such as ``flickr8k``; or the folder of a saved
-            model or of a training run.
+            model, of a training run or of an exported model.
         threads: how many processor threads torch may use, in this whole process; None leaves that as it is.
         device: where the model computes, such as ``cuda``.
+        runtime: what computes it, ``torch`` or ``onnx``; None for torch, or for onnx where the model is an exported
+            one. A model that is not exported yet is exported once, to the cache, when ``onnx`` is asked for.
 
     Raises:
-        ModelError: there is no such model, or it is damaged.
-        ConfigError: ``threads`` or ``device`` cannot be used.
+        ModelError: there is no such model, it is damaged, or it cannot be exported.
+        ConfigError: ``threads``, ``device`` or ``runtime`` cannot be used.
+        DependencyError: the packages of the extra ``onnx`` are not installed.
     """
     if threads is not None:
         if threads < 1:
             raise ConfigError(f"{threads} threads", allowed="1 or more")
         torch.set_num_threads(threads)
     _check_device(device)
-    bundle = load_bundle(find_bundle(name_or_path))
+    folder = find_bundle(name_or_path)
+    bundle = load_onnx(folder) if _runs_graphs(folder, runtime, device) else load_bundle(folder)
     return Captioner(bundle, device=device) if bundle.kind == "captioner" else Translator(bundle, device=device)
 
 
 def load_captioner(
-    name_or_path: str | os.PathLike[str], *, threads: int | None = None, device: str = "cpu"
+    name_or_path: str | os.PathLike[str],
+    *,
+    threads: int | None = None,
+    device: str = "cpu",
+    runtime: str | None = None,
 ) -> Captioner:
     """:func:`load` where only a captioner will do.
 
     Raises:
         ModelError: also where the model is a translator.
     """
-    model = load(name_or_path, threads=threads, device=device)
+    model = load(name_or_path, threads=threads, device=device, runtime=runtime)
     if not isinstance(model, Captioner):
         raise ModelError(f"{os.fspath(name_or_path)}: is a translator", allowed="a model that describes pictures")
     return model
 
 
 def load_translator(
-    name_or_path: str | os.PathLike[str], *, threads: int | None = None, device: str = "cpu"
+    name_or_path: str | os.PathLike[str],
+    *,
+    threads: int | None = None,
+    device: str = "cpu",
+    runtime: str | None = None,
 ) -> Translator:
     """:func:`load` where only a translator will do.
 
     Raises:
         ModelError: also where the model is a captioner.
     """
-    model = load(name_or_path, threads=threads, device=device)
+    model = load(name_or_path, threads=threads, device=device, runtime=runtime)
     if not isinstance(model, Translator):
         raise ModelError(f"{os.fspath(name_or_path)}: is a captioner", allowed="a model that translates sentences")
     return model
+
+
+def _runs_graphs(folder: Path, runtime: str | None, device: str) -> bool:
+    """Whether the model in ``folder`` is run as ONNX graphs."""
+    if runtime not in (None, *RUNTIMES):
+        raise unknown_name("runtime", runtime, RUNTIMES)
+    exported = is_exported(folder)
+    if exported and runtime == "torch":
+        raise ModelError(
+            f"{folder}: is an exported model, which torch does not run",
+            remedy="leave the runtime out, or name the model that was exported",
+        )
+    graphs = exported or runtime == "onnx"
+    if graphs and torch.device(device).type != "cpu":
+        raise ConfigError(f"the runtime onnx with device {device!r}", allowed="cpu")
+    return graphs
 
 
 def _check_device(device: str) -> None:

@@ -1,0 +1,22 @@
+"""The optional packages behind this part, imported when they are first needed."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from regard.errors import DependencyError
+
+EXTRA = "onnx"
+
+
+def package(name: str, *, purpose: str) -> Any:
+    """The package called ``name``.
+
+    Raises:
+        DependencyError: it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise DependencyError(name, extra=EXTRA, purpose=purpose) from None

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from regard.annotations import Span
 from regard.data.lines import read_lines
 from regard.data.parallel import SentencePairs, read_parallel
-from regard.errors import DataError, TextError
+from regard.errors import DataError, ModelError, TextError
 from regard.explain.chain import locate
 from regard.explain.results import Translation
 from regard.metrics import WordAlignment, alignment_error_rate, parse_pharaoh
@@ -63,11 +63,12 @@ def align(
         For each target word a link to the source word that the model looked at most.
 
     Raises:
-        ModelError: the model cannot be used.
+        ModelError: the model cannot be used, or has no attention.
         DataError: the data or the gold file cannot be used.
     """
     progress = progress or Silent()
     translator = model if isinstance(model, Translator) else load_translator(model)
+    _check_looks(translator)
     source, target = translator.languages
     pairs = read_parallel(data, split, source=source, target=target)
     marked = None if gold is None else _read_gold(gold, pairs)
@@ -77,10 +78,20 @@ def align(
     results = translator.align_many((pairs.sources[each], pairs.targets[each]) for each in filled)
     for each, result in zip(filled, results, strict=True):
         if isinstance(result, TextError):
-            raise result
+            given = f"{data}: line {each + 1} of {split} cannot be aligned, {result.given}"
+            raise DataError(given, allowed=result.allowed, remedy=result.remedy)
         links[each] = spaced_links(result)
         progress.advance(1)
     return AlignedPairs(links, None if marked is None else _error_rate(links, marked))
+
+
+def _check_looks(translator: Translator) -> None:
+    model = translator.bundle.model
+    if not model.decoder.attends:
+        raise ModelError(
+            f"a model with the decoder {model.settings.decoder.name} has no attention, so it aligns nothing",
+            allowed="a translator whose decoder looks at the source, such as rnnsearch",
+        )
 
 
 def spaced_links(translation: Translation) -> frozenset[Link]:

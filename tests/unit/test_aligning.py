@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 
 from regard.aligning import align, spaced_links
 from regard.bundle import Bundle
-from regard.errors import DataError
+from regard.config import parse
+from regard.errors import DataError, ModelError
 from regard.explain.results import SourceWord, TargetWord, Translation
 from regard.metrics import format_pharaoh
+from regard.model import EncoderDecoder, ModelSettings
 from regard.pipeline import Translator
 
 
@@ -62,6 +65,25 @@ def test_every_target_word_has_one_link_and_its_own_gold_is_without_error(tiny_t
     wrong = "".join(f"{(source + 1) % 4}-{target} " for source, target in aligned.links[0])
     gold.write_text("\n".join([wrong, *gold.read_text().splitlines()[1:]]) + "\n")
     assert align(Translator(tiny_translator), pairs, "val", gold=gold).error_rate == pytest.approx(1 - 6 / 10)
+
+
+def test_a_pair_that_cannot_be_aligned_is_named(tiny_translator: Bundle, pairs: Path) -> None:
+    (pairs / "val.de").write_text("Ein Hund\n\n" + "Hund " * 20_001)
+    with pytest.raises(DataError, match=r"line 3 of val cannot be aligned, the text has 100,005 characters; allowed: "):
+        align(Translator(tiny_translator), pairs, "val")
+
+
+def test_a_model_without_attention_aligns_nothing(tiny_translator: Bundle, pairs: Path) -> None:
+    settings = {
+        "encoder": {"name": "recurrent", "embedding": 4, "hidden": 3},
+        "decoder": {"name": "rnnencdec", "embedding": 4, "hidden": 5, "readout": 4},
+    }
+    size = tiny_translator.codec.size
+    model = EncoderDecoder(
+        parse(ModelSettings, settings, origin="the test"), vocabulary_size=size, source_vocabulary_size=size
+    )
+    with pytest.raises(ModelError, match="a model with the decoder rnnencdec has no attention, so it aligns nothing"):
+        align(Translator(replace(tiny_translator, model=model)), pairs, "val")
 
 
 @pytest.mark.parametrize(

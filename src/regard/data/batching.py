@@ -60,12 +60,13 @@ def bucketed_batches(
     mixed = epoch_order(len(sides), seed=seed, epoch=epoch)
     # the first side decides, the others break ties; lexsort sorts by its last key first and is stable
     by_length = mixed[np.lexsort(-sides[mixed].T[::-1])]
-    batches = _cut(by_length, sides.max(axis=1), batch_size=batch_size, max_tokens=max_tokens)
+    batches = cut(by_length, sides.max(axis=1), batch_size=batch_size, max_tokens=max_tokens)
     # a third number, so that the batches are not mixed by the stream that mixed the samples
     return [batches[i] for i in _permutation(len(batches), seed, epoch, 1)]
 
 
-def _cut(order: Indices, lengths: Indices, *, batch_size: int | None, max_tokens: int | None) -> list[Indices]:
+def cut(order: Indices, lengths: Indices, *, batch_size: int | None, max_tokens: int | None) -> list[Indices]:
+    """Samples in a given order, at least one, as batches; for limits and lengths see :func:`bucketed_batches`."""
     batches, first, longest = [], 0, 0
     for position, index in enumerate(order):
         grown = max(longest, int(lengths[index]))

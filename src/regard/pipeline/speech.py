@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from regard.annotations import Annotations
 from regard.bundle import Bundle
+from regard.decoders import Decoder
 from regard.errors import TextError
 from regard.explain.results import Alternative
 from regard.pipeline.engine import Engine
@@ -22,6 +24,8 @@ from regard.text import TextCodec, WordPieces
 from regard.text.vocabulary import BOS, EOS, UNK
 
 Ids = tuple[int, ...]
+BLOCK = 1024
+"""Tokens of given texts of which the logits are held at a time."""
 
 
 @dataclass(frozen=True)
@@ -110,11 +114,21 @@ def force(bundle: Bundle, annotations: Annotations, targets: Sequence[Source]) -
     with torch.inference_mode():
         order = lengths[:, 0].argsort(descending=True, stable=True)
         trace = decoder.trace(annotations.select(order), read[order], lengths[order])
-        logits = decoder.logits(trace.readouts).float()
-        found = logits.log_softmax(dim=-1).gather(-1, written[order].unsqueeze(-1)).squeeze(-1)
+        real = (torch.arange(written.shape[-1], device=device) < lengths[order]).unsqueeze(1)
+        found = torch.zeros(real.shape, device=device)
+        found[real] = _log_probabilities(decoder, trace.readouts[real], written[order][real])
         back = order.argsort()
         log_probabilities, weights = found[back, 0].tolist(), trace.weights[back, 0].cpu().numpy()
     return [_forced(*each) for each in zip(targets, log_probabilities, weights, strict=True)]
+
+
+def _log_probabilities(decoder: Decoder, readouts: Tensor, tokens: Tensor) -> Tensor:
+    """Of tokens int64 [token], read from [token, readout_dim]."""
+    found = []
+    for read, written in zip(torch.split(readouts, BLOCK), torch.split(tokens, BLOCK), strict=True):
+        logits = decoder.logits(read).float()
+        found.append(logits.gather(-1, written.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(dim=-1))
+    return torch.cat(found)
 
 
 def _forced(target: Source, log_probabilities: Sequence[float], weights: npt.NDArray[np.float32]) -> Speech:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, zip_longest
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from regard.annotations import Annotations
 from regard.bundle import Bundle
-from regard.data.batching import pad_sources
+from regard.data.batching import cut, pad_sources
 from regard.encoders.text import TextEncoder
 from regard.errors import ConfigError, TextError
 from regard.explain.chain import locate
@@ -31,8 +32,14 @@ WINDOW = 8
 """How many batches are read before the first is translated, so that sentences of like length go together."""
 LONGEST = 100
 """How many pieces are read at once by a model that does not say so itself."""
+TOKENS = 4096
+"""The most tokens of given translations that are read together, padding included, on their longer side."""
+CELLS = 2**24
+"""The most weights of given translations that are kept at a time, 64 MiB of them."""
 BRANCHES = 4
 """How many next pieces are tried for every alternative word that is wanted: several may begin the same word."""
+
+_Pair = tuple[Source, Source]
 
 
 @dataclass(frozen=True)
@@ -176,18 +183,43 @@ class Translator:
             For each pair, in order, the given translation with its alignment and its score, or the error in its place.
         """
         assert batch >= 1, "a batch holds a pair"
-        waiting = iter(pairs)
-        while window := list(islice(waiting, batch)):
-            read = [self._read_pair(*pair) for pair in window]
-            whole = [each for each in read if not isinstance(each, TextError)]
-            speeches = iter(self._force(whole) if whole else ())
-            for each in read:
-                if isinstance(each, TextError):
-                    yield each
-                else:
-                    yield _joined(each[0], [next(speeches)], self.bundle.search)
+        for window in self._pair_windows(pairs, WINDOW * batch):
+            yield from self._align(window, batch)
 
-    def _read_pair(self, source: str, target: str) -> tuple[Source, Source] | TextError:
+    def _pair_windows(self, pairs: Iterable[tuple[str, str]], count: int) -> Iterator[list[_Pair | TextError]]:
+        """At most ``count`` pairs at a time, and no more weights than :data:`CELLS` in all unless one pair has."""
+        window: list[_Pair | TextError] = []
+        cells = 0
+        for source, target in pairs:
+            pair = self._read_pair(source, target)
+            size = 0 if isinstance(pair, TextError) else math.prod(_lengths(pair))
+            if window and (len(window) == count or cells + size > CELLS):
+                yield window
+                window, cells = [], 0
+            window.append(pair)
+            cells += size
+        if window:
+            yield window
+
+    def _align(self, window: Sequence[_Pair | TextError], batch: int) -> Iterator[Translation | TextError]:
+        """Align what has been read, pairs of like length together, and give it in order."""
+        pairs = [each for each in window if not isinstance(each, TextError)]
+        lengths = np.array([_lengths(pair) for pair in pairs], dtype=np.int64).reshape(-1, 2)
+        # every step of a target costs, so its length decides before that of the source; lexsort's last key comes first
+        order = np.lexsort(-lengths.T)
+        batches = cut(order, lengths.max(axis=1), batch_size=batch, max_tokens=TOKENS) if pairs else []
+        forced: dict[int, Speech | TextError] = {}
+        for places in batches:
+            forced.update(zip(places.tolist(), self._force([pairs[place] for place in places]), strict=True))
+        speeches = iter(forced[place] for place in range(len(pairs)))
+        for each in window:
+            if isinstance(each, TextError):
+                yield each
+                continue
+            speech = next(speeches)
+            yield speech if isinstance(speech, TextError) else _joined(each[0], [speech], self.bundle.search)
+
+    def _read_pair(self, source: str, target: str) -> _Pair | TextError:
         try:
             read = read_source(source, self._codec, longest=None), read_source(target, self.bundle.codec, longest=None)
         except TextError as error:
@@ -196,9 +228,12 @@ class Translator:
             return TextError("one side of the pair is empty", remedy="leave the pair out")
         return read
 
-    def _force(self, pairs: Sequence[tuple[Source, Source]]) -> list[Speech]:
-        annotations = self._annotate([source.parts[0].ids for source, _ in pairs])
-        return force(self.bundle, annotations, [target for _, target in pairs])
+    def _force(self, pairs: Sequence[_Pair]) -> list[Speech | TextError]:
+        try:
+            annotations = self._annotate([source.parts[0].ids for source, _ in pairs])
+            return [*force(self.bundle, annotations, [target for _, target in pairs])]
+        except TextError as error:  # a side has more tokens than the model has positions
+            return [error] if len(pairs) == 1 else [each for pair in pairs for each in self._force([pair])]
 
     def _stream(
         self, texts: Iterable[str | TextError], batch: int, options: SearchOptions, prefix: Ids, number: int
@@ -248,6 +283,12 @@ class Translator:
 
     def _annotate(self, ids: Sequence[Ids]) -> Annotations:
         return self._engine.annotate(*pad_sources(ids))
+
+
+def _lengths(pair: _Pair) -> tuple[int, int]:
+    """How many tokens its sides have."""
+    source, target = (len(side.parts[0].ids) for side in pair)
+    return source, target
 
 
 def _joined(source: Source, speeches: Sequence[Speech], options: SearchOptions) -> Translation:

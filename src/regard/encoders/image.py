@@ -162,10 +162,10 @@ class ImageEncoder(nn.Module):
         self.network.eval()
         return self
 
-    def ready(self, *, dtype: torch.dtype = torch.float32) -> ImageEncoder:
-        """A copy for inference on the processor (:func:`regard.encoders.ready.ready_network`)."""
+    def ready(self, *, rounded: bool = False) -> ImageEncoder:
+        """A copy for inference on the processor, see :func:`regard.encoders.ready.ready_network`."""
         twin = copy.deepcopy(self)
-        twin.network = ready_network(self.network, dtype=dtype)
+        twin.network = ready_network(self.network, rounded=rounded)
         return twin
 
     def fused(self) -> ImageEncoder:

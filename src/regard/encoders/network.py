@@ -44,10 +44,7 @@ class ConvNet(nn.Module, abc.ABC):
         name: the name that :func:`regard.encoders.build_network` knows it by.
         default_layer: the layer that serves as the annotation grid unless another is chosen.
         input_size: height and width in pixels that the published weights were trained for; other sizes work too.
-        dtype: in which numbers a picture enters.
     """
-
-    dtype = torch.float32
 
     def __init__(
         self,
@@ -84,7 +81,7 @@ class ConvNet(nn.Module, abc.ABC):
         return self._find(layer).stride
 
     def normalise(self, pixels: Tensor) -> Tensor:
-        """Scale RGB values as the network's weights expect them: uint8 [batch, H, W, 3] → [batch, 3, H, W].
+        """Scale RGB values as the network's weights expect them: uint8 [batch, H, W, 3] → float32 [batch, 3, H, W].
 
         The result keeps the memory order of the pixels, which is PyTorch's channels-last.
         """
@@ -92,7 +89,7 @@ class ConvNet(nn.Module, abc.ABC):
         assert pixels.dim() == 4, f"pixels are [batch, H, W, 3], not {tuple(pixels.shape)}"
         assert pixels.shape[3] == 3, f"pixels are [batch, H, W, 3], not {tuple(pixels.shape)}"
         x = pixels.permute(0, 3, 1, 2).float()
-        return x.mul_(self.get_buffer("pixel_scale")).add_(self.get_buffer("pixel_offset")).to(self.dtype)
+        return x.mul_(self.get_buffer("pixel_scale")).add_(self.get_buffer("pixel_offset"))
 
     def run(self, x: Tensor, *, after: str | None = None, until: str) -> Tensor:
         """Run the layers behind ``after`` up to and including ``until``.

@@ -1,5 +1,8 @@
 """Networks made ready for inference: batch norms folded, and in EfficientNet-Lite every convolution one operation with
 the rectifier or the addition that follows it. The numbers are the same up to rounding.
+
+Where bfloat16 is asked for, EfficientNet-Lite calculates in it from its second stage on. What lies before is little work,
+but its rounding errors grow on the way: with it in bfloat16 too, captions lose three times as much.
 """
 
 from __future__ import annotations
@@ -10,39 +13,46 @@ from torch import Tensor, nn
 
 from regard.encoders.efficientnet_lite import EfficientNetLite, InvertedResidual, StridedConv2d
 from regard.encoders.network import ConvNet
-from regard.kernels import use_reference
 from regard.kernels.convolutions import FusedConvolution, can_fuse
 
+FIRST_ROUNDED = "stage2"
+"""The first stage of EfficientNet-Lite that calculates in bfloat16 where that is asked for."""
 
-def ready_network(network: ConvNet, *, dtype: torch.dtype = torch.float32) -> ConvNet:
+
+def ready_network(network: ConvNet, *, rounded: bool = False) -> ConvNet:
     """A copy of a network for pictures that are squares; later changes to its parameters are not seen.
 
     Args:
         network: any.
-        dtype: float32, or bfloat16 for products of which both sides are rounded to it.
+        rounded: whether an EfficientNet-Lite calculates in bfloat16 from :data:`FIRST_ROUNDED` on.
     """
     twin = network.fused()
-    for parameter in twin.parameters():
-        parameter.data = parameter.data.to(dtype)
-    twin.dtype = dtype
-    if isinstance(twin, EfficientNetLite) and not use_reference():
-        for path, module in list(twin.named_modules()):
-            if isinstance(module, InvertedResidual) and can_fuse(module._depthwise_conv):
-                twin.set_submodule(path, _ReadyResidual(module))
+    if not isinstance(twin, EfficientNetLite) or not can_fuse(next(twin.parameters())):
+        return twin
+    low = twin.layers[twin.index(FIRST_ROUNDED) :] if rounded and FIRST_ROUNDED in twin.layers else ()
+    paths = {module: path for path, module in twin.named_modules()}
+    for layer in twin.layers:
+        dtype = torch.bfloat16 if layer in low else torch.float32
+        for module in twin.layer_modules(layer):
+            module.to(dtype)
+            if isinstance(module, InvertedResidual):
+                twin.set_submodule(paths[module], _ReadyResidual(module, dtype))
     return twin
 
 
 class _ReadyResidual(nn.Module):
     """An :class:`InvertedResidual` in three operations."""
 
-    def __init__(self, block: InvertedResidual) -> None:
+    def __init__(self, block: InvertedResidual, dtype: torch.dtype) -> None:
         super().__init__()
+        self.dtype = dtype
         self.adds_input = block.adds_input
         self.expand = _ready(block._expand_conv, rectified=True) if block.expands else None
         self.filter = _ready(block._depthwise_conv, rectified=True)
         self.project = _ready(block._project_conv, rectified=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        x = x.to(self.dtype)
         inner = x if self.expand is None else self.expand(x)
         output: Tensor = self.project(self.filter(inner), x if self.adds_input else None)
         return output

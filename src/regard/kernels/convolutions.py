@@ -7,12 +7,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from regard.kernels import use_reference
 
-def can_fuse(convolution: nn.Conv2d) -> bool:
-    """Whether PyTorch can do this together with what follows it. The operation is not public, so it may go."""
-    weight = convolution.weight
+
+def can_fuse(weight: Tensor) -> bool:
+    """Whether a convolution with such a weight can be a :class:`FusedConvolution`.
+
+    The operation is not one of PyTorch's public ones, so it may go.
+    """
     return (
-        weight.device.type == "cpu"
+        not use_reference()
+        and weight.device.type == "cpu"
         and weight.dtype in (torch.float32, torch.bfloat16)
         and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
     )

@@ -26,10 +26,10 @@ class Engine:
     """Reads inputs and steps a decoder.
 
     Args:
-        bundle: a model, which goes to ``device``; later changes to it are not seen.
+        bundle: a model, which goes to ``device`` and is not to change any more.
         device: where it computes.
-        precision: in which numbers products are taken. ``int8`` is for the decoder; convolutions, which need more,
-            are then taken in bfloat16.
+        precision: in which numbers the decoder's products are taken. In all but ``float32`` all stages of an
+            EfficientNet-Lite but the first calculate in bfloat16; other encoders stay as they are.
 
     Attributes:
         device: where it computes.
@@ -65,4 +65,4 @@ def _ready_encoder(model: EncoderDecoder, precision: InferencePrecision) -> Imag
         return None
     if use_reference() and precision == "float32":
         return None
-    return encoder.ready(dtype=torch.float32 if precision == "float32" else torch.bfloat16)
+    return encoder.ready(rounded=precision != "float32")

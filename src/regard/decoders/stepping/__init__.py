@@ -1,6 +1,6 @@
 """Decoders made ready for search: the same steps with fewer and faster products.
 
-A stepper is made from a decoder once and copies what it needs of its parameters, so it serves until these change.
+A stepper is made from a decoder once, and serves until the decoder's parameters change.
 ``REGARD_REFERENCE=1`` leaves every decoder to step by itself.
 """
 

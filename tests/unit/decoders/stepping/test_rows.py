@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import torch
+
+from regard.attention import Memory
+from regard.decoders.stepping.rows import FamilyState
+
+
+def state(batch: int, rows: int) -> FamilyState:
+    values = torch.arange(batch).view(-1, 1, 1).expand(-1, 2, 3).float()
+    numbered = torch.arange(batch * rows).view(batch, rows, 1).float()
+    return FamilyState(Memory(values, values), {"h": numbered})
+
+
+def test_every_row_that_is_continued_looks_once() -> None:
+    looking = state(2, 3).reorder(torch.tensor([[2, 2, 0, 2], [1, 1, 1, 1]])).looking()
+    assert looking.rows.tolist() == [0, 2, 4]
+    assert looking.sees.tolist() == [1, 1, 0, 1, 2, 2, 2, 2]
+    assert looking.parents.tolist() == [2, 2, 0, 2, 4, 4, 4, 4]
+    assert looking.num_rows == 6
+
+
+def test_before_the_first_reordering_every_row_looks() -> None:
+    looking = state(2, 2).looking()
+    assert looking.rows.tolist() == looking.sees.tolist() == looking.parents.tolist() == [0, 1, 2, 3]
+
+
+def test_reordering_twice_and_leaving_are_those_of_rows() -> None:
+    first, second, kept = torch.tensor([[2, 0], [1, 1], [0, 2]]), torch.tensor([[1, 1], [0, 1], [1, 0]]), [0, 2]
+    moved = state(3, 3).reorder(first).reorder(second).select(torch.tensor(kept))
+    looking = moved.looking()
+    expected = state(3, 3).rows["h"].gather(1, first.gather(1, second).unsqueeze(-1))[kept]
+    assert torch.equal(moved.rows["h"].flatten(0, 1)[looking.parents].view(2, 2, 1), expected)
+    assert moved.memory.values[:, 0, 0].tolist() == [0, 2]

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from regard.kernels import looking
+from regard.kernels.additive import additive_scores_reference
+from regard.kernels.looking import additive_looks, key_powers, powers_fit
+
+
+@pytest.mark.parametrize("block", [1, 25, 10**6])
+@pytest.mark.parametrize(
+    ("batch", "rows", "positions", "dim"), [(3, 2, 5, 7), (1, 1, 1, 1), (5, 4, 1, 3), (2, 1, 9, 4)]
+)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)], ids=str)
+def test_looks_equal_the_formula_up_to_a_number_a_row(
+    batch: int, rows: int, positions: int, dim: int, block: int, dtype: torch.dtype, tolerance: float, monkeypatch
+) -> None:
+    monkeypatch.setattr(looking, "BLOCK_NUMBERS", block)
+    generator = torch.Generator().manual_seed(batch)
+    query = torch.randn(batch, rows, dim, generator=generator, dtype=dtype) * 3
+    keys = torch.randn(batch, positions, dim, generator=generator, dtype=dtype) * 3
+    v = torch.randn(dim, generator=generator, dtype=dtype)
+    assert float(query.abs().amax()) < powers_fit(keys)
+    found = additive_looks(query, key_powers(keys), v) - v.sum()
+    torch.testing.assert_close(found, additive_scores_reference(query, keys, v), atol=tolerance, rtol=tolerance)
+
+
+def test_powers_at_the_edge_of_what_fits_are_finite() -> None:
+    keys = torch.full((1, 1, 2), 30.0)
+    edge = powers_fit(keys)
+    for sign in (1, -1):
+        query = torch.full((1, 1, 2), sign * edge)
+        for key in (keys, -keys):
+            scores = additive_looks(query, key_powers(key), torch.ones(2)) - 2
+            torch.testing.assert_close(scores, additive_scores_reference(query, key, torch.ones(2)))
+    assert powers_fit(torch.full((1, 1, 1), 45.0)) < 0

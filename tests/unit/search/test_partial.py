@@ -1,0 +1,44 @@
+"""The best continuations, found without looking at every word twice, are those of a full sort."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from regard.search import partial
+from regard.search.partial import best_continuations
+
+
+@pytest.mark.parametrize("block", [1, 3, 64])
+@pytest.mark.parametrize(
+    ("batch", "rows", "size", "count"), [(3, 5, 1003, 5), (1, 1, 200, 4), (4, 2, 7, 6), (2, 3, 2, 9)]
+)
+def test_they_are_the_first_of_a_full_sort(batch, rows, size, count, block, monkeypatch):
+    monkeypatch.setattr(partial, "BLOCK", block)
+    generator = torch.Generator().manual_seed(size)
+    scores = torch.randn(batch, rows, size, generator=generator)
+    scores[0, 0, : size // 2] = float("-inf")
+    totals = torch.randn(batch, rows, generator=generator)
+    sums = (scores + totals.unsqueeze(-1)).flatten(1)
+    expected, places = sums.sort(dim=1, descending=True)
+    best, row, word = best_continuations(scores, totals, count)
+    width = min(count, rows * size)
+    assert torch.equal(best, expected[:, :width])
+    assert torch.equal(row, places[:, :width] // size)
+    assert torch.equal(word, places[:, :width] % size)
+
+
+def test_where_nothing_is_left_indices_are_still_words():
+    scores = torch.full((2, 3, 130), float("-inf"))
+    scores[0, 1, 129] = -1.0
+    best, row, word = best_continuations(scores, torch.tensor([[0.0, -2.0, 0.0], [float("-inf")] * 3]), 4)
+    assert best[0].tolist() == [-3.0, *[float("-inf")] * 3]
+    assert (int(row[0, 0]), int(word[0, 0])) == (1, 129)
+    assert int(word.max()) < 130
+    assert int(row.max()) < 3
+
+
+def test_of_equal_continuations_as_many_are_found_as_are_asked_for():
+    best, row, word = best_continuations(torch.zeros(1, 4, 500), torch.zeros(1, 4), 5)
+    assert best.tolist() == [[0.0] * 5]
+    assert len(set(zip(row[0].tolist(), word[0].tolist(), strict=True))) == 5

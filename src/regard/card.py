@@ -71,9 +71,18 @@ def _weights_note(recipe: Recipe) -> str:
 
 def _recipe_text(recipe: Recipe) -> str:
     """What the recipe says besides its defaults; where the data lay on the machine of the run is nobody's business."""
-    values = recipe.model_dump(mode="json", exclude_defaults=True)
+    brief = recipe.model_dump(mode="json", exclude_defaults=True)
+    values = _named(brief, recipe.model_dump(mode="json"))
     values["data"]["folder"] = Path(recipe.data.folder).name
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True).strip()
+
+
+def _named(brief: dict[str, Any], full: dict[str, Any]) -> dict[str, Any]:
+    """``brief`` with what decides of which kind each part is, though that may be a default too."""
+    return {
+        **{key: full[key] for key in ("name", "format") if key in full},
+        **{key: _named(value, full[key]) if isinstance(value, dict) else value for key, value in brief.items()},
+    }
 
 
 def _table(metrics: dict[str, Any]) -> str:

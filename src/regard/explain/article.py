@@ -52,6 +52,7 @@ class Lane:
         score: what the search gave it; None for a sentence that was given.
         alternatives: other sentences in its place.
         finished: False where the search ended before the sentence did.
+        note: what a reader has to know of its links; empty where there is nothing to say.
     """
 
     title: str
@@ -61,6 +62,7 @@ class Lane:
     score: float | None = None
     alternatives: tuple[Alternative, ...] = ()
     finished: bool = True
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,15 @@ def _target_lane(result: Translation) -> Lane:
         LaneWord(word.text, span, word.probability, (f"{percent(word.probability)} sure",))
         for word, span in zip(result.words, spans, strict=True)
     )
-    return Lane("Translation", result.text, words, (), result.score, result.alternatives, result.finished)
+    score, others, note = result.score, result.alternatives, alignment_note(result)
+    return Lane("Translation", result.text, words, (), score, others, result.finished, note)
+
+
+def alignment_note(translation: Translation) -> str:
+    """What a reader has to know of the alignment; empty where there is nothing to say."""
+    if translation.attends or not translation.words:
+        return ""
+    return "This model takes the whole sentence at once: no word came from any other in particular."
 
 
 def _looked_at(words: Words, looks: Sequence[Floats], regions: Regions) -> Words:

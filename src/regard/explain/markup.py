@@ -118,11 +118,12 @@ def _lane(lane: Lane, index: int) -> str:
     score = "" if lane.score is None else f'<span class="score">score {_number(lane.score)}</span>'
     play = '<button type="button" class="play" aria-pressed="false">Play</button>' if len(lane.words) > 1 else ""
     blind = bool(lane.looks) and all(float(np.ptp(look)) < 1e-6 for look in lane.looks)
+    note = f'<p class="note">{text_html(lane.note)}</p>' if lane.note else ""
     name = f"{text_html(lane.title)}, {len(lane.words)} words"
     return f"""<section class="lane" data-lane="{index}">
 <div class="lane-head"><h3>{text_html(lane.title)}</h3>{score}{play}</div>
 <div class="sentence" role="group" dir="auto" aria-label="{name}">{_sentence(lane)}</div>
-{"" if lane.finished else _CUT}{_BLIND if blind else ""}</section>"""
+{"" if lane.finished else _CUT}{_BLIND if blind else ""}{note}</section>"""
 
 
 def _sentence(lane: Lane) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
+from regard.explain.article import alignment_note
 from regard.explain.colour import Colour, colour_at
 from regard.explain.lettering import draw_text, fit, text_mask, text_width, wrap
 
@@ -54,9 +55,9 @@ def _head(translation: Translation, width: int) -> list[tuple[str, int, Colour]]
     lines += [(line, _TITLE, _INK) for line in wrap(translation.text, width, _TITLE, lines=3)]
     lines += [(line, _SMALL, _SOFT) for line in wrap(translation.source, width, _SMALL, lines=3)]
     longest = max(translation.alignment.shape)
-    if longest > _MOST_WORDS:
-        note = f"The first {_MOST_WORDS} of {longest} words are drawn."
-        lines += [(line, _SMALL, _SOFT) for line in wrap(note, width, _SMALL, lines=2)]
+    notes = [f"The first {_MOST_WORDS} of {longest} words are drawn."] if longest > _MOST_WORDS else []
+    notes.append(alignment_note(translation))
+    lines += [(line, _SMALL, _SOFT) for note in notes for line in wrap(note, width, _SMALL, lines=2)]
     return lines
 
 

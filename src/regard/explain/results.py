@@ -188,6 +188,7 @@ class Translation(Result):
         alignment: float [target words, source words]; each row sums to 1 (where there are source words at all).
         alternatives: other translations, best first.
         finished: False where the search ended before the sentence did.
+        attends: False where the model has no attention, so that its alignment says nothing.
     """
 
     source: str
@@ -198,6 +199,7 @@ class Translation(Result):
     alignment: Floats
     alternatives: tuple[Alternative, ...]
     finished: bool
+    attends: bool = True
 
     def __post_init__(self) -> None:
         shape = (len(self.words), len(self.source_words))

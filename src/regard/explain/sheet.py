@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from regard.explain.article import alignment_note
 from regard.explain.colour import ramp
 from regard.explain.lettering import draw_text, fit, text_width, wrap
 from regard.explain.overlay import Photo, overlay, shrink
@@ -47,6 +48,7 @@ def translated_sheet(result: TranslatedCaption) -> Image.Image:
     """The translated caption as a picture, RGB: the photo beside one overlay a translated word."""
     caption = result.caption
     lines = [(result.text, _TITLE, _INK), (caption.text, _SMALL + 3, _SOFT), (caption.path, _SMALL, _SOFT)]
+    lines.append((alignment_note(result.translation), _SMALL, _SOFT))
     return _draw(lines, result.words, caption.photo, caption.regions)
 
 

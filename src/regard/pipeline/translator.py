@@ -162,7 +162,7 @@ class Translator:
         prefix = self.bundle.codec.encode(translation.text[: place[0]]).ids
         annotations = self._annotate([source.parts[0].ids])
         speeches = branch(self._engine, annotations, options, prefix=prefix, count=BRANCHES * count)
-        found = [_joined(source, [speech], options) for speech in speeches]
+        found = [self._joined(source, [speech], options) for speech in speeches]
         found.sort(key=lambda each: -each.words[word].probability if word < len(each.words) else 0.0)
         others: dict[str, Translation] = {}
         for each in found:
@@ -217,7 +217,7 @@ class Translator:
                 yield each
                 continue
             speech = next(speeches)
-            yield speech if isinstance(speech, TextError) else _joined(each[0], [speech], self.bundle.search)
+            yield speech if isinstance(speech, TextError) else self._joined(each[0], [speech], self.bundle.search)
 
     def _read_pair(self, source: str, target: str) -> _Pair | TextError:
         try:
@@ -274,12 +274,15 @@ class Translator:
             if isinstance(source, TextError):
                 yield source
             else:
-                yield _joined(source, list(islice(speeches, len(source.parts))), options)
+                yield self._joined(source, list(islice(speeches, len(source.parts))), options)
 
     def _speak(self, jobs: Sequence[_Job], options: SearchOptions) -> list[Speech]:
         annotations = self._annotate([job.part.ids for job in jobs])
         prefixes, numbers = [job.prefix for job in jobs], [job.number for job in jobs]
         return speak(self._engine, annotations, options, prefixes=prefixes, numbers=numbers)
+
+    def _joined(self, source: Source, speeches: Sequence[Speech], options: SearchOptions) -> Translation:
+        return _joined(source, speeches, options, attends=self.bundle.model.decoder.attends)
 
     def _annotate(self, ids: Sequence[Ids]) -> Annotations:
         return self._engine.annotate(*pad_sources(ids))
@@ -291,7 +294,7 @@ def _lengths(pair: _Pair) -> tuple[int, int]:
     return source, target
 
 
-def _joined(source: Source, speeches: Sequence[Speech], options: SearchOptions) -> Translation:
+def _joined(source: Source, speeches: Sequence[Speech], options: SearchOptions, *, attends: bool) -> Translation:
     """The translations of the parts of a text as one; its parts are aligned with nothing but themselves."""
     alpha = options.length_normalisation
     best = _join([speech.best for speech in speeches])
@@ -308,6 +311,7 @@ def _joined(source: Source, speeches: Sequence[Speech], options: SearchOptions) 
         alignment=_alignment(source, speeches),
         alternatives=tuple(Alternative(said.text, said.score(alpha)) for said in joined),
         finished=all(speech.finished for speech in speeches),
+        attends=attends,
     )
 
 

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -179,6 +180,18 @@ def test_a_model_that_does_not_look_says_so(caption, tmp_path) -> None:
     note = "no word looks anywhere in particular"
     assert note in _page(blind, tmp_path)
     assert note not in _page(caption, tmp_path)
+
+
+def test_a_translator_that_does_not_look_says_so(translation, translated, tmp_path) -> None:
+    note = "This model takes the whole sentence at once"
+    assert note not in _page(translation, tmp_path) + _page(translated, tmp_path)
+    blind = replace(translation, attends=False)
+    through = replace(translated, translation=replace(translated.translation, attends=False))
+    assert _page(blind, tmp_path).count(note) == _page(through, tmp_path).count(note) == 1
+    for seeing, other in ((translation, blind), (translated, through)):
+        assert other.to_image().height > seeing.to_image().height, "the picture has a line more"
+    empty = replace(blind, text="", words=(), alignment=np.zeros((0, len(blind.source_words))))
+    assert note not in _page(empty, tmp_path)
 
 
 def test_a_page_of_a_large_noisy_photo_stays_under_300_kilobytes(make_caption, tmp_path) -> None:

@@ -183,6 +183,16 @@ def test_pairs_with_many_weights_are_not_kept_together(translator: Translator, m
         assert len(asked) <= number + 3
 
 
+def test_a_translation_knows_whether_its_model_looks(tiny_translator: Bundle) -> None:
+    sizes = {"name": "rnnencdec", "embedding": 4, "hidden": 5, "readout": 4}
+    settings = {"encoder": {"name": "recurrent", "embedding": 4, "hidden": 3}, "decoder": sizes}
+    size = tiny_translator.codec.size
+    parsed = parse(ModelSettings, settings, origin="the test")
+    model = EncoderDecoder(parsed, vocabulary_size=size, source_vocabulary_size=size)
+    assert not Translator(replace(tiny_translator, model=model)).translate("A dog.").attends
+    assert Translator(tiny_translator).translate("A dog.").attends
+
+
 def test_a_pair_that_is_too_long_for_learned_positions_stands_in_its_place(tiny_translator: Bundle) -> None:
     sizes = {"name": "transformer", "dim": 8, "layers": 1, "heads": 2, "feed_forward": 8}
     settings = {"encoder": {**sizes, "positions": "learned", "max_positions": 9}, "decoder": sizes}

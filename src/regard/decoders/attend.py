@@ -31,7 +31,7 @@ from regard.decoders.walking import multiply_first, query_operands, score_scale
 from regard.kernels import use_reference
 from regard.kernels.attend import Operands, Walk, attend
 from regard.kernels.dropout import Dropout
-from regard.kernels.packing import Packing, pack_targets
+from regard.kernels.packing import Packing, pack_targets, share_prefixes
 
 
 class AttendSettings(Settings):
@@ -94,8 +94,8 @@ class AttendDecoder(Decoder):
     def step(self, state: State, tokens: Tensor) -> Step:
         embedded = self.E(tokens)
         hidden, attended = self._advance(state.memory, state.rows, self.cell.project(0, embedded))
-        looked = None if self.L_z is None else self.L_z(attended.context)
-        readout = self._readout(embedded, hidden["h"], looked)
+        beside = None if self.L_z is None else embedded + self.L_z(attended.context)
+        readout = self._readout(hidden["h"], beside)
         following = State(state.memory, hidden, state.length + 1)
         return Step(self.logits(readout), following, attended.weights)
 
@@ -103,18 +103,30 @@ class AttendDecoder(Decoder):
         batch, rows, time = tokens.shape
         packing = pack_targets(lengths, batch=batch, rows=rows, time=time, device=tokens.device)
         of_words, of_context = self.cell.matrices()
-        embedded, gates = self._read(packing.pack(tokens), of_words)
         if use_reference() or isinstance(self.attention, HardAttention):
+            embedded, gates = self._read(packing.pack(tokens), of_words)
             h, looked, weights, log_choices = self._step_through(annotations, gates, packing)
-        else:
-            h, looked, weights = self._walk(annotations, gates, of_context, packing)
-            log_choices = None
-        readouts = packing.unpack(self._readout(embedded, h, looked))
-        return Trace(readouts, weights, log_choices)
+            beside = None if looked is None else embedded + looked
+            return Trace(packing.unpack(self._readout(h, beside)), weights, log_choices)
+        walked, places = packing, None
+        if rows > 1 and not self._drops_words:
+            walked, places = share_prefixes(packing, packing.pack(tokens))
+        embedded, gates = self._read(walked.pack(tokens), of_words)
+        h, looked, weights = self._walk(annotations, gates, of_context, walked)
+        beside = None if looked is None else embedded + looked
+        if places is not None:
+            h, weights = h.index_select(0, places), weights.index_select(0, places)
+            beside = None if beside is None else beside.index_select(0, places)
+        return Trace(packing.unpack(self._readout(h, beside)), packing.unpack(weights))
+
+    @property
+    def _drops_words(self) -> bool:
+        """Whether a word is not the same everywhere, because a part of its embedding is dropped."""
+        return self.training and self.embedding_dropout.p > 0
 
     def _read(self, tokens: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
         """E y and its share in the gates of tokens [tokens]; each word is multiplied once if dropout allows."""
-        if self.training and self.embedding_dropout.p:
+        if self._drops_words:
             embedded: Tensor = self.embedding_dropout(self.E(tokens))
             return embedded, linear(embedded, matrix, self.cell.bias_ih)
         words, places = torch.unique(tokens, return_inverse=True)
@@ -125,7 +137,7 @@ class AttendDecoder(Decoder):
     def _walk(
         self, annotations: Annotations, gates: Tensor, matrix: Tensor, packing: Packing
     ) -> tuple[Tensor, Tensor | None, Tensor]:
-        """h and L_z z of all tokens, packed, and α [batch, rows, time, position]."""
+        """h, L_z z and α of all tokens, packed."""
         memory, hidden = self.attention.remember(annotations), self.first_states(annotations)
         shared = multiply_first(memory.values, len(matrix), packing)
         values = linear(memory.values, matrix) if shared else memory.values
@@ -145,11 +157,7 @@ class AttendDecoder(Decoder):
         )
         walk = Walk(packing, self.settings.cell, mask=memory.mask, scale=score_scale(self.attention.score))
         h, weights, beta = attend(walk, operands)
-        return (
-            h,
-            self._looked(memory.values, weights if beta is None else weights * beta, packing),
-            packing.unpack(weights),
-        )
+        return h, self._looked(memory.values, weights if beta is None else weights * beta, packing), weights
 
     def _looked(self, values: Tensor, paid: Tensor, packing: Packing) -> Tensor | None:
         """L_z z [tokens, embedding], of the weights times the gate [tokens, position]."""
@@ -208,10 +216,10 @@ class AttendDecoder(Decoder):
         hidden = self.cell.update(gates + self.cell.project(1, context), hidden)
         return hidden, Attended(context, look.weights, look.log_choice)
 
-    def _readout(self, embedded: Tensor, h: Tensor, looked: Tensor | None) -> Tensor:
-        """E y_{t-1} + L_h h_t + L_z z_t, or L_h h_t alone without the deep output."""
+    def _readout(self, h: Tensor, beside: Tensor | None) -> Tensor:
+        """L_h h_t and, with the deep output, E y_{t-1} + L_z z_t beside it."""
         readout = self.L_h(self.dropout(h))
-        if looked is not None:
-            readout = readout + embedded + looked
+        if beside is not None:
+            readout = readout + beside
         dropped: Tensor = self.dropout(readout)
         return dropped

@@ -3,11 +3,14 @@
 Captions of one batch differ in length. A pass walks over time; at each step the rows that still have a token to read
 stand together, input by input, so that every product is taken for real tokens alone. Attention, which all rows of an
 input share, sees the same rows as a block [inputs, columns]: the smallest leading block that holds them.
+
+Captions of one image often begin alike ("a dog …"), and a network that starts from the image alone is then in one
+state. :func:`share_prefixes` makes one row of such rows until they part.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,7 +22,8 @@ class WalkStep:
 
     Attributes:
         tokens: which of the packed tokens are read in this step.
-        kept: int64 [rows], where the rows of this step stood among those of the step before; None when all are left.
+        kept: int64 [rows], where the rows of this step stood among those of the step before, a row that parts more than
+            once; None when they are the same.
         inputs, columns: the smallest leading block of rows that holds those of this step.
         places: int64 [rows], where each row stands in that block, flattened; None when they fill it in order.
     """
@@ -47,10 +51,10 @@ class WalkStep:
         return before if self.kept is None else before.index_select(0, self.kept)
 
     def give_back(self, after: Tensor, rows_before: int) -> Tensor:
-        """The opposite of :meth:`keep`, for gradients: zeros for the rows that have ended."""
+        """The opposite of :meth:`keep`, for gradients: zeros for the rows that have ended, sums for those that part."""
         if self.kept is None:
             return after
-        return after.new_zeros(rows_before, after.shape[-1]).index_copy_(0, self.kept, after)
+        return after.new_zeros(rows_before, after.shape[-1]).index_add_(0, self.kept, after)
 
 
 @dataclass(frozen=True)
@@ -140,23 +144,59 @@ def pack_targets(lengths: Tensor | None, *, batch: int, rows: int, time: int, de
     for t in range(int(ends.max())):
         active = torch.nonzero(ends > t).squeeze(1)
         kept = torch.searchsorted(before, active).to(device) if t and len(active) < len(before) else None
-        steps.append(_step(active, kept, first=first, rows=rows, device=device))
+        steps.append(_step(active // rows, active % rows, kept, first=first))
         index.append(active * time + t)
         before, first = active, first + len(active)
     tokens = torch.cat(index)
-    inputs = tokens // (rows * time)
-    most, slots = _slots(inputs, batch)
-    shape = (batch, rows, time)
-    return Packing(shape, tokens.to(device), inputs.to(device), slots.to(device), most, tuple(steps))
+    return _pack(tokens, tokens // (rows * time), steps, shape=(batch, rows, time), device=device)
 
 
-def _step(active: Tensor, kept: Tensor | None, *, first: int, rows: int, device: torch.device) -> WalkStep:
-    """The step that reads the rows ``active``, int64, numbered input by input."""
-    inputs, columns = active // rows, active % rows
+def share_prefixes(packing: Packing, tokens: Tensor) -> tuple[Packing, Tensor]:
+    """Read once what the rows of an input have in common.
+
+    Args:
+        packing: of all rows.
+        tokens: int64 [tokens], what is read, packed.
+
+    Returns:
+        A packing whose rows are the different beginnings, and int64 [tokens]: for each token of the first packing the
+        one that stands for it in the second.
+    """
+    device = tokens.device
+    words, index, of_row = tokens.cpu(), packing.index.cpu(), packing.first_inputs.cpu()
+    size, first = int(words.max()) + 1, 0
+    inputs = torch.arange(packing.shape[0])
+    steps, found, chosen, owners = [], [], [], []
+    for number, step in enumerate(packing.steps):
+        of_row = of_row if step.kept is None else of_row[step.kept.cpu()]
+        beginnings, of_row = torch.unique(of_row * size + words[step.tokens], return_inverse=True)
+        parents = beginnings // size
+        same = number == 0 or torch.equal(parents, torch.arange(len(inputs)))
+        inputs = inputs[parents]
+        columns = torch.arange(len(inputs)) - torch.searchsorted(inputs, inputs)
+        steps.append(_step(inputs, columns, None if same else parents.to(device), first=first))
+        found.append(of_row + first)
+        chosen.append(torch.empty_like(inputs).scatter_(0, of_row, index[step.tokens]))
+        owners.append(inputs)
+        first += len(inputs)
+    shared = _pack(torch.cat(chosen), torch.cat(owners), steps, shape=packing.shape, device=device)
+    return shared, torch.cat(found).to(device)
+
+
+def _pack(
+    index: Tensor, inputs: Tensor, steps: list[WalkStep], *, shape: tuple[int, int, int], device: torch.device
+) -> Packing:
+    most, slots = _slots(inputs, shape[0])
+    placed = tuple(step if step.places is None else replace(step, places=step.places.to(device)) for step in steps)
+    return Packing(shape, index.to(device), inputs.to(device), slots.to(device), most, placed)
+
+
+def _step(inputs: Tensor, columns: Tensor, kept: Tensor | None, *, first: int) -> WalkStep:
+    """The step that reads the rows ``columns`` of ``inputs``, both int64 [rows], ordered by input."""
     num_inputs, num_columns = int(inputs[-1]) + 1, int(columns.max()) + 1
-    full = len(active) == num_inputs * num_columns
-    places = None if full else (inputs * num_columns + columns).to(device)
-    return WalkStep(slice(first, first + len(active)), kept, num_inputs, num_columns, places)
+    full = len(inputs) == num_inputs * num_columns
+    places = None if full else inputs * num_columns + columns
+    return WalkStep(slice(first, first + len(inputs)), kept, num_inputs, num_columns, places)
 
 
 def _slots(inputs: Tensor, batch: int) -> tuple[int, Tensor]:

@@ -54,10 +54,10 @@ def annotations(dtype: torch.dtype, *, positions: int, masked: bool) -> Annotati
 
 
 def everything(
-    decoder: Decoder, seen: Annotations, lengths: Tensor | None, *, autocast: bool = False
+    decoder: Decoder, seen: Annotations, lengths: Tensor | None, *, autocast: bool = False, words: int = VOCABULARY
 ) -> dict[str, Tensor]:
     """Readouts and weights of real tokens, and the gradient of all that a loss of both depends on."""
-    tokens = torch.randint(0, VOCABULARY, (BATCH, ROWS, TIME), generator=torch.Generator().manual_seed(2))
+    tokens = torch.randint(0, words, (BATCH, ROWS, TIME), generator=torch.Generator().manual_seed(2))
     decoder.zero_grad()
     seen.values.grad = None
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
@@ -77,12 +77,17 @@ def everything(
 
 
 def assert_equal_paths(
-    decoder: Decoder, seen: Annotations, lengths: Tensor | None, monkeypatch: pytest.MonkeyPatch
+    decoder: Decoder,
+    seen: Annotations,
+    lengths: Tensor | None,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    words: int = VOCABULARY,
 ) -> None:
     monkeypatch.setenv("REGARD_REFERENCE", "1")
-    expected = everything(decoder, seen, lengths)
+    expected = everything(decoder, seen, lengths, words=words)
     monkeypatch.setenv("REGARD_REFERENCE", "0")
-    found = everything(decoder, seen, lengths)
+    found = everything(decoder, seen, lengths, words=words)
     for name, tensor in expected.items():
         tolerance = TOLERANCE[tensor.dtype]
         scale = max(1.0, float(tensor.abs().max()))
@@ -118,6 +123,14 @@ def test_full_short_and_single_targets(lengths, monkeypatch):
     assert_equal_paths(
         decoder, annotations(torch.float64, positions=5, masked=True), torch.tensor(lengths), monkeypatch
     )
+
+
+@pytest.mark.parametrize("words", [1, 2])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_captions_that_begin_alike_are_read_once(cell, words, monkeypatch):
+    for lengths in (None, torch.tensor(RAGGED)):
+        decoder, seen = build(torch.float64, cell=cell), annotations(torch.float64, positions=5, masked=True)
+        assert_equal_paths(decoder, seen, lengths, monkeypatch, words=words)
 
 
 @pytest.mark.parametrize("block", [1, 40, 100, 10**6])

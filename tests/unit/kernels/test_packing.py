@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from regard.kernels.packing import Packing, pack_targets
+from regard.kernels.packing import Packing, pack_targets, share_prefixes
 
 CPU = torch.device("cpu")
 
@@ -75,3 +75,39 @@ def test_full_targets_need_no_indices():
     assert all(step.kept is None for step in packing.steps)
     assert all(step.places is None for step in packing.steps)
     assert len(packing) == 24
+
+
+@settings(max_examples=80, deadline=None)
+@given(lengths(), st.data())
+def test_rows_of_an_input_share_what_they_begin_with(case, data):
+    found, time = case
+    packing = packed(found, time)
+    batch, rows = found.shape
+    read = torch.tensor(
+        data.draw(st.lists(st.integers(0, 2), min_size=batch * rows * time, max_size=batch * rows * time))
+    )
+    read = read.view(batch, rows, time)
+    shared, places = share_prefixes(packing, packing.pack(read.unsqueeze(-1)).squeeze(-1))
+
+    def beginning(token: int) -> tuple[int, ...]:
+        row, t = divmod(token, time)
+        return (row // rows, *read.flatten(0, 1)[row, : t + 1].tolist())
+
+    of_tokens = [beginning(token) for token in packing.index.tolist()]
+    of_places = [beginning(token) for token in shared.index.tolist()]
+    assert sorted(set(of_tokens)) == sorted(of_places)
+    assert [of_places[place] for place in places.tolist()] == of_tokens
+    assert shared.inputs.tolist() == [each[0] for each in of_places]
+    numbers = torch.rand(len(shared), 2)
+    assert torch.equal(shared.from_inputs(shared.to_inputs(numbers)), numbers)
+    before = [(each[0],) for each in of_places[: shared.steps[0].tokens.stop]]
+    assert [(before + of_places)[place] for place in shared.before().tolist()] == [each[:-1] for each in of_places]
+    state = torch.rand(shared.steps[0].tokens.stop, 2)
+    for step in shared.steps:
+        pushed, number = torch.rand(step.tokens.stop - step.tokens.start, 2), len(state)
+        state = state.requires_grad_()
+        kept = step.keep(state)
+        assert torch.equal(step.from_block(step.to_block(kept)), kept)
+        (expected,) = torch.autograd.grad((kept * pushed).sum(), state)
+        torch.testing.assert_close(step.give_back(pushed, number), expected)
+        state = kept.detach()

@@ -37,21 +37,32 @@ def test_they_fit_in_the_package(name: str) -> None:
     assert sum(file.stat().st_size for file in (SHIPPED / name).iterdir()) <= 20_000_000
 
 
-def test_words_come_from_the_words_they_translate() -> None:
-    there = translator("multi30k-en-de").translate("A dog is running on the beach.")
-    back = translator("multi30k-de-en").translate("Ein Hund läuft am Strand.")
-    for translation, pairs in (
-        (there, {"Hund": "dog", "Strand": "beach"}),
-        (back, {"dog": "Hund", "beach": "Strand"}),
-    ):
-        assert translation.finished
-        sources = [word.text for word in translation.source_words]
-        looked = {
-            word.text: sources[int(row.argmax())]
-            for word, row in zip(translation.words, translation.alignment, strict=True)
-        }
-        assert {word: looked[word] for word in pairs} == pairs
-        assert np.allclose(translation.alignment.sum(axis=1), 1)
+@pytest.mark.parametrize(
+    ("name", "source", "pairs"),
+    [
+        (
+            "multi30k-en-de",
+            "Two women in red coats are talking in front of a small house.",
+            {"Frauen": "women", "roten": "red", "Mänteln": "coats", "kleinen": "small", "Haus": "house"},
+        ),
+        (
+            "multi30k-de-en",
+            "Zwei Frauen in roten Mänteln unterhalten sich vor einem kleinen Haus.",
+            {"women": "Frauen", "red": "roten", "coats": "Mänteln", "small": "kleinen", "house": "Haus"},
+        ),
+    ],
+)
+def test_words_come_from_the_words_they_translate(name: str, source: str, pairs: dict[str, str]) -> None:
+    translation = translator(name).translate(source)
+    assert translation.finished
+    assert np.allclose(translation.alignment.sum(axis=1), 1)
+    sources = [word.text for word in translation.source_words]
+    looked = {
+        word.text: sources[int(row.argmax())]
+        for word, row in zip(translation.words, translation.alignment, strict=True)
+    }
+    assert looked.keys() >= pairs.keys()
+    assert sum(looked[word] == origin for word, origin in pairs.items()) >= 4
 
 
 def test_a_german_word_leads_back_to_the_photo() -> None:
@@ -59,7 +70,7 @@ def test_a_german_word_leads_back_to_the_photo() -> None:
     captioner = regard.load("flickr8k")
     assert isinstance(captioner, Captioner)
     said = translate_caption(captioner.caption(photo), translator("multi30k-en-de"))
-    assert " ".join(word.text for word in said.words) == said.text
+    assert "".join(word.text for word in said.words) == said.text.replace(" ", "")
     for word in said.words:
         assert word.weights.shape == (7, 7)
         assert word.weights.sum() == pytest.approx(1, abs=1e-6)

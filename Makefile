@@ -12,7 +12,7 @@ PEERS_INSTALLED := $(PEERS)/.installed
 .PHONY: help demo test check docs bench clean
 
 help:
-	@echo 'make demo    caption sample photos, or your own: make demo IMAGE=photo.jpg'
+	@echo 'make demo    caption photos, or your own (make demo IMAGE=photo.jpg), and translate sentences'
 	@echo 'make test    run all tests'
 	@echo 'make check   check format, lint and types'
 	@echo 'make docs    write docs/cli.md anew from the commands'

@@ -19,14 +19,15 @@ READING = """\
 Every row is measured in one run, on the same machine and with the same threads for both sides, which do the same work
 with models of the same sizes; where a condition below says otherwise, it is so. *ratio*: how many times better ours is.
 *of the product rate*: the share of the rate that the machine reaches in float32 matrix products, measured beside that
-row, that our own matrix products and convolutions make up. Tokens are real tokens, ends included and padding left out. A figure that is missing says why.
+row, that our own matrix products and convolutions make up. Tokens are real tokens, ends included and padding left out.
+A figure that is missing says why.
 
 The peers: *textbook* is the decoder of tutorials, written here: a copy of the image for each caption, keys projected
 again before every word, beam search for one image at a time. *Plain PyTorch* is a compact `attend` without our kernels,
 written here: keys projected once, images shared by their captions, batched beam search; with the same weights it gives
 the same numbers. `REGARD_REFERENCE=1` switches every fused path of ours off. JoeyNMT and `transformers` come from the
 package index and run in an environment of their own, in processes that take turns with ours. BLIP-base and ViT-GPT2 are
-other models than ours and have random weights: they stand here for the time that a caption takes, and for nothing else."""
+other models than ours, with random weights: they stand here for the time that a caption takes, and for nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import typer
 
 from regard.cli.bars import Bars
 from regard.cli.languages import To, find_translator
-from regard.cli.options import Alternatives, AsJson, Beam, Changes, Prefix, Save, Threads, search_changes
+from regard.cli.options import Alternatives, AsJson, Beam, Changes, Precision, Prefix, Save, Threads, search_changes
 from regard.cli.photos import Photos, find_photos
 from regard.cli.report import say, say_error, say_json
 from regard.cli.runtimes import Runtime, announce_export
@@ -39,6 +39,7 @@ def caption(
     to: To = None,
     threads: Threads = None,
     runtime: Runtime = None,
+    precision: Precision = "float32",
     save: Save = None,
     as_json: AsJson = False,
 ) -> None:
@@ -49,9 +50,11 @@ def caption(
     found = list(find_photos(photos))
     saver = None if save is None else Saver(save, count=len(found))
     paths = [each for each in found if isinstance(each, str)]
-    translator = None if to is None else load_translator(find_translator(SPOKEN, to), runtime=runtime)
+    translator = (
+        None if to is None else load_translator(find_translator(SPOKEN, to), runtime=runtime, precision=precision)
+    )
     announce_export(model, runtime)
-    captioner = load_captioner(model, threads=threads, runtime=runtime)
+    captioner = load_captioner(model, threads=threads, runtime=runtime, precision=precision)
     results = captioner.caption_many(paths, prefix=prefix, alternatives=alternatives, **search)
     shown = translated(in_place(found, results), translator)
     all_read = show_captions(shown, count=len(found), saver=saver, as_json=as_json)

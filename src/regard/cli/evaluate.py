@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from regard.cli.bars import Bars
-from regard.cli.options import AsJson, Beam, Changes, Threads, search_changes
+from regard.cli.options import AsJson, Beam, Changes, Precision, Threads, search_changes
 from regard.cli.report import say, say_json, table
 from regard.cli.runtimes import Runtime, announce_export
 
@@ -29,6 +29,7 @@ def evaluate(
     meteor: Meteor = False,
     threads: Threads = None,
     runtime: Runtime = None,
+    precision: Precision = "float32",
     as_json: AsJson = False,
 ) -> None:
     """Score a model on a split by real search on real inputs; scores are × 100 and come with their signature."""
@@ -37,7 +38,7 @@ def evaluate(
 
     search = search_changes(beam, changes)
     announce_export(model, runtime)
-    loaded = load(model, threads=threads, runtime=runtime)
+    loaded = load(model, threads=threads, runtime=runtime, precision=precision)
     with Bars() as bars:
         scores = score(loaded, data, split, meteor=meteor, progress=bars, **search)
     if as_json:

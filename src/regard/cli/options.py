@@ -30,6 +30,13 @@ Changes = Annotated[
     ),
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads to use; all cores unless given.")]
+Precision = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="In which numbers the model computes: float32, or faster and nearly the same bfloat16 or int8.",
+    ),
+]
 Save = Annotated[
     Path | None,
     typer.Option(

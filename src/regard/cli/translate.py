@@ -15,7 +15,7 @@ import typer
 from regard.cli.bars import Bars
 from regard.cli.languages import To, find_translator
 from regard.cli.linefile import LineFile
-from regard.cli.options import Alternatives, AsJson, Beam, Changes, Prefix, Save, Threads, search_changes
+from regard.cli.options import Alternatives, AsJson, Beam, Changes, Precision, Prefix, Save, Threads, search_changes
 from regard.cli.report import say, say_error, say_json, say_note
 from regard.cli.runtimes import Runtime, announce_export
 from regard.cli.saving import Saver
@@ -66,6 +66,7 @@ def translate(
     output: Output = None,
     threads: Threads = None,
     runtime: Runtime = None,
+    precision: Precision = "float32",
     save: Save = None,
     as_json: AsJson = False,
 ) -> None:
@@ -84,7 +85,7 @@ def translate(
     saver = None if save is None else Saver(save, count=count)
     name = model or find_translator(source, to)
     announce_export(name, runtime)
-    translator = load_translator(name, threads=threads, runtime=runtime)
+    translator = load_translator(name, threads=threads, runtime=runtime, precision=precision)
     shower = _Shower(saver, as_json=as_json, longest=search.get("max_length", translator.bundle.search.max_length))
     speak = partial(translator.translate_many, prefix=prefix, alternatives=alternatives, **search)
     if instead is not None and texts:
@@ -97,7 +98,7 @@ def translate(
             bars.start("lines", count)
             shower.show(_counted(speak(iterate_lines(file)), bars))
     else:
-        settings = repr((prefix, alternatives, search, as_json, runtime)).encode()
+        settings = repr((prefix, alternatives, search, as_json, runtime, precision)).encode()
         with LineFile(output, made_from=[settings, file, *_files(name)]) as lines, Bars() as bars:
             bars.start("lines", count, done=lines.num_done)
             rest = islice(iterate_lines(file), lines.num_done, None)

@@ -1,8 +1,8 @@
 """Networks made ready for inference: batch norms folded, and in EfficientNet-Lite every convolution one operation with
 the rectifier or the addition that follows it. The numbers are the same up to rounding.
 
-Where bfloat16 is asked for, EfficientNet-Lite calculates in it from its second stage on. What lies before is little work,
-but its rounding errors grow on the way: with it in bfloat16 too, captions lose three times as much.
+Where bfloat16 is asked for, EfficientNet-Lite calculates in it from its second stage on. What lies before is little
+work, but its rounding errors grow on the way: with it in bfloat16 too, captions lose three times as much.
 """
 
 from __future__ import annotations

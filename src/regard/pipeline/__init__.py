@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import get_args
 
 import torch
 
 from regard.bundle import find_bundle, load_bundle
 from regard.encoders.network import unknown_name
 from regard.errors import ConfigError, ModelError
+from regard.kernels.products import InferencePrecision
 from regard.onnx import is_exported, load_onnx
 from regard.pipeline.captioner import Captioner
 from regard.pipeline.options import SearchChanges, search_changes
@@ -38,6 +40,7 @@ def load(
     threads: int | None = None,
     device: str = "cpu",
     runtime: str | None = None,
+    precision: str = "float32",
 ) -> Captioner | Translator:
     """Load a model.
 
@@ -48,10 +51,12 @@ def load(
         device: where the model computes, such as ``cuda``.
         runtime: what computes it, ``torch`` or ``onnx``; None for torch, or for onnx where the model is an exported
             one. A model that is not exported yet is exported once, to the cache, when ``onnx`` is asked for.
+        precision: in which numbers products are taken: ``float32``, or with less time and nearly the same results
+            ``bfloat16`` or ``int8``, see :class:`regard.pipeline.engine.Engine`.
 
     Raises:
         ModelError: there is no such model, it is damaged, or it cannot be exported.
-        ConfigError: ``threads``, ``device`` or ``runtime`` cannot be used.
+        ConfigError: ``threads``, ``device``, ``runtime`` or ``precision`` cannot be used.
         DependencyError: the packages of the extra ``onnx`` are not installed.
     """
     if threads is not None:
@@ -61,7 +66,10 @@ def load(
     _check_device(device)
     folder = find_bundle(name_or_path)
     bundle = load_onnx(folder) if _runs_graphs(folder, runtime, device) else load_bundle(folder)
-    return Captioner(bundle, device=device) if bundle.kind == "captioner" else Translator(bundle, device=device)
+    numbers = _known_precision(precision)
+    if bundle.kind == "captioner":
+        return Captioner(bundle, device=device, precision=numbers)
+    return Translator(bundle, device=device, precision=numbers)
 
 
 def load_captioner(
@@ -70,13 +78,14 @@ def load_captioner(
     threads: int | None = None,
     device: str = "cpu",
     runtime: str | None = None,
+    precision: str = "float32",
 ) -> Captioner:
     """:func:`load` where only a captioner will do.
 
     Raises:
         ModelError: also where the model is a translator.
     """
-    model = load(name_or_path, threads=threads, device=device, runtime=runtime)
+    model = load(name_or_path, threads=threads, device=device, runtime=runtime, precision=precision)
     if not isinstance(model, Captioner):
         raise ModelError(f"{os.fspath(name_or_path)}: is a translator", allowed="a model that describes pictures")
     return model
@@ -88,16 +97,25 @@ def load_translator(
     threads: int | None = None,
     device: str = "cpu",
     runtime: str | None = None,
+    precision: str = "float32",
 ) -> Translator:
     """:func:`load` where only a translator will do.
 
     Raises:
         ModelError: also where the model is a captioner.
     """
-    model = load(name_or_path, threads=threads, device=device, runtime=runtime)
+    model = load(name_or_path, threads=threads, device=device, runtime=runtime, precision=precision)
     if not isinstance(model, Translator):
         raise ModelError(f"{os.fspath(name_or_path)}: is a captioner", allowed="a model that translates sentences")
     return model
+
+
+def _known_precision(name: str) -> InferencePrecision:
+    for each in get_args(InferencePrecision):
+        if each == name:
+            known: InferencePrecision = each
+            return known
+    raise unknown_name("precision", name, get_args(InferencePrecision))
 
 
 def _runs_graphs(folder: Path, runtime: str | None, device: str) -> bool:

@@ -99,10 +99,26 @@ def test_attention_equals_joeynmt(kind: str) -> None:
     torch.testing.assert_close(look.weights, weights, atol=1e-12, rtol=0)
 
 
+def _written_out(kind: str, query: Tensor, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Context and weights by the equations: qᵀ W k (Luong 2015 §3.1), vᵀ tanh(W q + U k) (Bahdanau 2015 A.1.2)."""
+    weights = _weights(kind)
+    keys = values @ weights["key_layer"].T
+    if kind == "LuongAttention":
+        scores = query @ keys.transpose(1, 2)
+    else:
+        inner = torch.tanh((query @ weights["query_layer"].T).unsqueeze(2) + keys.unsqueeze(1))
+        scores = inner @ weights["energy_layer"][0]
+    look = scores.masked_fill(~mask.unsqueeze(1), float("-inf")).softmax(dim=-1)
+    return look @ values, look
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
-def test_the_luong_decoder_looks_with_the_same_module(kind: str) -> None:
-    """What a step returns is made of the same look, with the same weights, from its own h."""
+def test_the_luong_decoder_looks_as_joeynmt_does(kind: str) -> None:
+    """What a step returns is made of that look, from its own h; it is checked without any code of the decoder."""
+    frozen = json.loads(FROZEN.read_text(encoding="utf-8"))[kind]
+    expected = torch.tensor(frozen["weights"], dtype=torch.float64)
+    torch.testing.assert_close(_written_out(kind, *_inputs())[1], expected, atol=1e-10, rtol=0)
     name = "general" if kind == "LuongAttention" else "additive"
     settings = LuongSettings(hidden=QUERY, embedding=3, attention=INNER, score=name, input_feeding=False)
     decoder = LuongDecoder(settings, dim=DIM, vocabulary_size=11).double()
@@ -112,10 +128,11 @@ def test_the_luong_decoder_looks_with_the_same_module(kind: str) -> None:
     state = decoder.start(annotations)
     following = decoder.step(state, torch.full((BATCH, 1), 4))
     h = following.state.rows["h"][:, :, -1]
-    look: Attended = decoder.attention(h, state.memory)
-    read = torch.tanh(decoder.W_c(torch.cat([look.context, h], dim=-1)))
-    torch.testing.assert_close(following.logits, decoder.W_s(read))
-    torch.testing.assert_close(following.weights, look.weights)
+    context, weights = _written_out(kind, h, values, mask)
+    parameters = dict(decoder.named_parameters())
+    read = torch.tanh(torch.cat([context, h], dim=-1) @ parameters["W_c.weight"].T)
+    torch.testing.assert_close(following.logits, read @ parameters["W_s.weight"].T)
+    torch.testing.assert_close(following.weights, weights)
 
 
 if __name__ == "__main__":

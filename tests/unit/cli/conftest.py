@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -36,6 +40,17 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     translator = EncoderDecoder(sentence, vocabulary_size=codec.size, source_vocabulary_size=codec.size).eval()
     save_bundle(Bundle(translator, codec, search, languages=("en", "de")), folder / "speaker")
     return folder
+
+
+@pytest.fixture
+def page_data() -> Callable[[Path], list[dict[str, Any]]]:
+    """Reads what a page's script draws from: of each result the words, looks and links."""
+
+    def read(path: Path) -> list[dict[str, Any]]:
+        found = re.findall(r'<script type="application/json">(.*?)</script>', path.read_text(encoding="utf-8"))
+        return [json.loads(each) for each in found]
+
+    return read
 
 
 @pytest.fixture

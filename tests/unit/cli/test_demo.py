@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -15,7 +18,9 @@ from regard.cli.demo import SAMPLES, SENTENCES
 pytestmark = pytest.mark.usefixtures("only_shipped")
 
 
-def test_own_photos_come_before_the_samples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_own_photos_come_before_the_samples(
+    tmp_path: Path, page_data: Callable[[Path], list[dict[str, Any]]], capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("skimage", reason="needs regard[demo]")
     own, page = tmp_path / "it's mine.png", tmp_path / "page.html"
     Image.new("RGB", (30, 20), "blue").save(own)
@@ -26,7 +31,16 @@ def test_own_photos_come_before_the_samples(tmp_path: Path, capsys: pytest.Captu
     assert [line.partition(" = ")[0] for line in lines[-4:-1]] == list(SENTENCES)
     assert lines[-1].startswith(lines[1])
     assert err == f"saved in {page}\n"
-    assert page.stat().st_size > 0
+    *captions, first, second, third, last = page_data(page)
+    assert [len(each["lanes"]) for each in captions] == [1] * (1 + len(SAMPLES))
+    for sentence, data in zip(SENTENCES, (first, second, third), strict=True):
+        source, target = data["lanes"]
+        assert source["words"] == re.findall(r"\w+", sentence)
+        assert [len(target["words"]), len(source["words"])] == [len(each) for each in reversed(data["links"])]
+        assert not target["looks"]
+    caption, translated = last["lanes"]
+    assert caption["looks"] == captions[1]["lanes"][0]["looks"]
+    assert len(translated["words"]) == len(translated["looks"]) == len(last["links"][1])
 
 
 def test_without_a_translator_there_are_captions_alone(

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -241,7 +242,7 @@ def test_a_translation_is_saved_as_page_picture_and_data(tmp_path: Path) -> None
 
 
 def test_a_caption_is_translated_and_leads_back_to_the_photo(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, page_data: Callable[[Path], list[dict[str, Any]]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     photo = tmp_path / "photo.png"
     Image.new("RGB", (50, 40), "green").save(photo)
@@ -250,6 +251,12 @@ def test_a_caption_is_translated_and_leads_back_to_the_photo(
     result = json.loads(capsys.readouterr().out)
     assert main(words) == 0
     assert result["text"] == json.loads(capsys.readouterr().out)["text"]
-    for word in result["translation"]["words"]:
+    (data,) = page_data(tmp_path / "page.html")
+    _, german = data["lanes"]
+    words = result["translation"]["words"]
+    assert german["words"] == [word["word"] for word in words]
+    assert len(words) == len(german["looks"]) == len(data["links"][1]) > 1
+    for word, look, partners in zip(words, german["looks"], data["links"][1], strict=True):
         assert sum(map(sum, word["weights"])) == pytest.approx(1, abs=1e-6)
-    assert (tmp_path / "page.html").stat().st_size > 0
+        assert look == [[pytest.approx(10_000 * weight, abs=1) for weight in row] for row in word["weights"]]
+        assert sum(weight for _, weight in partners) == pytest.approx(1, abs=0.05)

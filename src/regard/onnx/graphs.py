@@ -33,7 +33,7 @@ from regard.onnx.recurrence import OnnxRecurrence
 
 PURPOSE = "writing ONNX"
 BATCH, ROWS, SOURCE, PAST = (2, 3), (3, 4), (5, 7), (2, 4)
-"""The sizes of two examples, no pair like another: where two tensors differ tells which of their sizes is free. None is
+"""The sizes of two examples, no pair like another: how two tensors differ tells which of their sizes are free. None is
 1, which the exporter would take for fixed."""
 
 
@@ -46,21 +46,22 @@ class Inputs:
 
 
 class _Encoder(nn.Module):
-    """What is computed once for each input."""
+    """What is computed once for each input: of the memory what is in ``given``, and the state."""
 
-    def __init__(self, model: EncoderDecoder, names: Sequence[str], state: Sequence[str]) -> None:
+    def __init__(self, model: EncoderDecoder, memory: MemoryNames, given: Sequence[str], state: Sequence[str]) -> None:
         super().__init__()
         self.model = model
-        self.names, self.state = names, state
+        self.memory, self.given, self.state = memory, given, state
         self.recurrence = OnnxRecurrence(model.encoder) if isinstance(model.encoder, RecurrentEncoder) else None
 
     def forward(self, inputs: list[Tensor]) -> tuple[Tensor, ...]:
         model = self.model
         annotations = model.annotate(*inputs) if self.recurrence is None else model.bridged(self.recurrence(*inputs))
         start = model.decoder.start(annotations)
-        shared = MemoryNames(start.memory).take(start.memory)
+        shared = self.memory.take(start.memory)
+        tensors = [*(shared[name] for name in self.given), *(start.rows[name] for name in self.state)]
         # two entries may be one tensor, which cannot have two names
-        return tuple(each.clone() for each in (*(shared[n] for n in self.names), *(start.rows[n] for n in self.state)))
+        return tuple(each.clone() for each in tensors)
 
 
 class _Step(nn.Module):
@@ -99,7 +100,7 @@ def export_graphs(model: EncoderDecoder) -> tuple[Any, Any]:
         taken = {each.name for each in step.model.graph.inputs}
         given = [name for name in names if name != MASK and (name in taken or name == "values")]
         encoder = _export(
-            _Encoder(model, given, rows),
+            _Encoder(model, names, given, rows),
             (list(inputs[0].tensors.values()),),
             free=(list(inputs[0].free.values()),),
             inputs=list(inputs[0].tensors),

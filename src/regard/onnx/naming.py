@@ -9,7 +9,7 @@ Whatever else a memory carries, such as stacked matrices, is the same for every 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -40,7 +40,7 @@ class MemoryNames:
         first: dict[int, str] = {}
         self._homes = {name: first.setdefault(id(tensor), name) for name, tensor in _named("", example)}
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys(self._homes.values()))
 
     def take(self, memory: Memory) -> dict[str, Tensor]:

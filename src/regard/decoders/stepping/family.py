@@ -35,13 +35,12 @@ class FamilyStepper(ABC):
     def __init__(self, looks: Looks, logits: Product, *, vocabulary_size: int) -> None:
         self.vocabulary_size = vocabulary_size
         self._looks, self._logits = looks, logits
+        self._words = WordTable(self._of_words, vocabulary_size=vocabulary_size, device=torch.device("cpu"))
 
     def start(self, annotations: Annotations, *, rows: int = 1) -> State:
         """See :meth:`Decoder.start`."""
-        device = annotations.values.device
-        words = WordTable(self._of_words, vocabulary_size=self.vocabulary_size, device=device)
         keys, values = self._remember(annotations)
-        memory = self._looks.remember(keys, values, annotations.mask, words)
+        memory = self._looks.remember(keys, values, annotations.mask)
         first = {name: value.unsqueeze(1).expand(-1, rows, -1) for name, value in self._first(annotations).items()}
         return FamilyState(memory, first)
 
@@ -53,7 +52,7 @@ class FamilyStepper(ABC):
         looking = state.looking()
         before = {name: value.flatten(0, 1) for name, value in state.rows.items()}
         seen, weights = self._see(memory, before, looking)
-        told = memory.words(tokens.flatten()).add_(seen.index_select(0, looking.sees))
+        told = self._words(tokens.flatten()).add_(seen.index_select(0, looking.sees))
         after, readout = self._read(told, before, looking.parents)
         following = {name: value.view(*tokens.shape, -1) for name, value in after.items()}
         return Step(

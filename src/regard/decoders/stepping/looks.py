@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from regard.attention import Additive, Attention, Concat, General, Memory, Score, masked_softmax
-from regard.decoders.stepping.words import WordTable
 from regard.decoders.walking import query_operands, score_scale
 from regard.kernels.additive import additive_scores_reference
 from regard.kernels.looking import additive_looks, key_powers, powers_fit
@@ -22,11 +21,9 @@ class StepMemory(Memory):
 
     Attributes:
         room: how large a number of a query may be for the powers to be used.
-        words: what words add to a step.
     """
 
     room: float
-    words: WordTable
 
 
 class Looks:
@@ -47,10 +44,10 @@ class Looks:
         self._scale = score_scale(attention.score)
         self.W_k = _key_matrix(attention.score)
 
-    def remember(self, keys: Tensor, values: Tensor, mask: Tensor | None, words: WordTable) -> StepMemory:
+    def remember(self, keys: Tensor, values: Tensor, mask: Tensor | None) -> StepMemory:
         """What is kept of keys [batch, position, key_dim] and of values [batch, position, dim] that are to be mixed."""
         room = 0.0 if self._v is None else powers_fit(keys)
-        return StepMemory(values, key_powers(keys) if room > 0 else keys, mask, room=room, words=words)
+        return StepMemory(values, key_powers(keys) if room > 0 else keys, mask, room=room)
 
     def weights(self, query: Tensor, memory: StepMemory) -> Tensor:
         """α [batch, rows, position], of projected queries [batch, rows, key_dim]."""

@@ -33,7 +33,7 @@ class RnnSearchStepper(FamilyStepper):
         super().__init__(looks, logits, vocabulary_size=decoder.vocabulary_size)
         self._decoder, self._hidden = decoder, decoder.hidden
         joined = decoder.joined()
-        self._E, self._words = decoder.E.weight.detach(), torch.cat([joined.words, _halves(decoder.V_o)]).detach()
+        self._E, self._W_words = decoder.E.weight.detach(), torch.cat([joined.words, _halves(decoder.V_o)]).detach()
         self._bias = _bias(decoder)
         of_annotations = [joined.context, _halves(decoder.C_o)]
         self._pairs, self._mixed = len(decoder.C_o), sum(map(len, of_annotations))
@@ -47,7 +47,7 @@ class RnnSearchStepper(FamilyStepper):
         self._U = ready_product(decoder.U, None, precision=precision)
 
     def _of_words(self, words: Tensor) -> Tensor:
-        return linear(self._E[words], self._words, self._bias)
+        return linear(self._E[words], self._W_words, self._bias)
 
     def _remember(self, annotations: Annotations) -> tuple[Tensor, Tensor]:
         values = annotations.values

@@ -38,7 +38,7 @@ class Report:
         command: the line that was run.
         commit: of this package.
         machine, versions: what it ran on.
-        threads, repetitions, seconds: of this run; seconds are those of the whole.
+        repetitions, seconds: of this run; seconds are those of the whole.
         quick: whether the figures say little.
         outcomes: of each benchmark, by its name.
     """

@@ -154,7 +154,6 @@ def contestant(way: Way, setup: Setup, captions: Captions) -> Contestant:
             return loss_of(values, batch)
 
     model = nn.ModuleList([decoder, bridge]).to(setup.device)
-    # a loss reads lengths on the processor and the rest where the model is
     losses = [partial(loss, batch.to(setup.device)) for batch in batches]
     return Contestant(model, losses, sum(batch.num_tokens for batch in batches))
 

@@ -20,15 +20,20 @@ BLOCK_NUMBERS = 1 << 18
 
 
 def key_powers(keys: Tensor) -> Tensor:
-    """e^{−2 k}, of keys of any shape."""
-    return torch.exp(keys * -2)
+    """e^{−2 k}, of keys of any shape, in single precision at least."""
+    return torch.exp(_precise(keys) * -2)
 
 
 def powers_fit(keys: Tensor) -> float:
     """How large a number of a query may be for :func:`additive_looks`; 0 or less where no query would do."""
     if not keys.numel():
         return math.inf
-    return 0.95 * math.log(torch.finfo(keys.dtype).max) / 2 - float(keys.abs().amax())
+    return 0.95 * math.log(torch.finfo(_precise(keys).dtype).max) / 2 - float(keys.abs().amax())
+
+
+def _precise(numbers: Tensor) -> Tensor:
+    """What a mixed precision gives in half of it, in single precision."""
+    return numbers.float() if numbers.element_size() < 4 else numbers
 
 
 def additive_looks(query: Tensor, powers: Tensor, v: Tensor) -> Tensor:
@@ -42,6 +47,11 @@ def additive_looks(query: Tensor, powers: Tensor, v: Tensor) -> Tensor:
     Returns:
         [batch, rows, position].
     """
+    with torch.autocast(query.device.type, enabled=False):
+        return _additive_looks(query.to(powers.dtype), powers, v.to(powers.dtype))
+
+
+def _additive_looks(query: Tensor, powers: Tensor, v: Tensor) -> Tensor:
     (batch, rows, dim), positions = query.shape, powers.shape[1]
     left, one, twice_v = torch.exp(query * -2), query.new_ones(1, 1, 1, 1), v * 2
     scores = query.new_empty(batch, rows, positions)

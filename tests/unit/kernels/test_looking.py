@@ -35,3 +35,14 @@ def test_powers_at_the_edge_of_what_fits_are_finite() -> None:
             scores = additive_looks(query, key_powers(key), torch.ones(2)) - 2
             torch.testing.assert_close(scores, additive_scores_reference(query, key, torch.ones(2)))
     assert powers_fit(torch.full((1, 1, 1), 45.0)) < 0
+
+
+def test_under_autocast_looks_are_taken_in_single_precision() -> None:
+    generator = torch.Generator().manual_seed(1)
+    query, keys = (torch.randn(2, 3, 4, generator=generator).bfloat16() for _ in range(2))
+    v = torch.randn(4, generator=generator)
+    assert powers_fit(keys) == powers_fit(keys.float())
+    with torch.autocast("cpu", torch.bfloat16):
+        found = additive_looks(query, key_powers(keys), v) - v.sum()
+    expected = additive_scores_reference(query.float(), keys.float(), v)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)

@@ -91,8 +91,8 @@ def test_they_are_as_good_as_their_cards_say(name: str) -> None:
 
 @needs_data
 def test_the_two_directions_agree_on_many_links() -> None:
-    """No gold alignments come with the data, so one direction is measured by the other, which learned by itself: 0.49."""
+    """No gold alignments come with the data, so one direction is measured by the other, which learned by itself."""
     there, back = (align(name, DATA, "val").links for name in ("multi30k-en-de", "multi30k-de-en"))
     turned = [{(target, source) for source, target in links} for links in back]
     shared = sum(len(a & b) for a, b in zip(there, turned, strict=True))
-    assert shared / max(1, sum(map(len, there))) > 0.4
+    assert shared / max(1, sum(map(len, there))) > 0.4, "0.49 when they were shipped"

@@ -25,8 +25,8 @@ from regard.training.progress import Progress, Silent
 
 BINS = (10, 20, 30, 40, 50, 60)
 """The most words of a source in each bin but the last."""
-CHART = Path("images", "bleu-by-length.svg")
-"""Where the chart lies, seen from the page."""
+IMAGES = "images"
+"""The folder beside a page that its chart lies in, under the name of the page."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,7 @@ def write_lengths(curves: Sequence[Curve], page: Path, *, command: str, data: Pa
         "as they are" if joined == 1 else f"as they are, and joined with their neighbours up to {joined} in one"
     )
     width = Bootstrap().confidence
+    chart = Path(IMAGES, page.stem + ".svg")
     text = f"""# BLEU by length
 
 <!-- Written by `regard lengths`; run it again instead of changing this page. -->
@@ -129,14 +130,14 @@ def write_lengths(curves: Sequence[Curve], page: Path, *, command: str, data: Pa
   {Bootstrap().num_draws:,} bootstrap draws.
 - Versions: {describe_versions()}.
 
-![BLEU by the number of words of the source]({CHART.as_posix()})
+![BLEU by the number of words of the source]({chart.as_posix()})
 
 {grid(*lengths_table(curves, code="`"), left=1)}
 """
     values = {"command": command, "models": [{"name": each.name, "bins": plain_bins(each)} for each in curves]}
     write_whole(page, text.encode())
     write_whole(page.with_suffix(".json"), (json.dumps(values, ensure_ascii=False, indent=1) + "\n").encode())
-    write_whole(page.parent / CHART, _chart(curves).encode())
+    write_whole(page.parent / chart, _chart(curves).encode())
 
 
 def plain_bins(curve: Curve) -> list[dict[str, Any]]:

@@ -51,3 +51,15 @@ def test_a_page_that_is_no_markdown_is_refused_before_any_model_is_loaded(
 ) -> None:
     assert main(["lengths", "gone", "--data", str(runs), "--split", "val", "--markdown", "page.txt"]) == 1
     assert ".md" in capsys.readouterr().err
+
+
+def test_rows_may_be_cut_elsewhere(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command(runs, "--bins", "4,9")) == 0
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert [row.split()[:2] for row in rows] == [["1–4", "1"], ["5–9", "1"]]
+
+
+@pytest.mark.parametrize("bins", ["", "9,4", "4,4", "0,4", "four", "4,"])
+def test_bins_that_are_none_are_refused(runs: Path, bins: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command(runs, "--bins", bins)) == 1
+    assert "growing numbers of words" in capsys.readouterr().err

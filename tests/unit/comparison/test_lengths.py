@@ -124,7 +124,7 @@ def test_the_page_shows_the_bins_that_hold_sentences(parrot: Any, data: Path, tm
     assert rows[2][2].startswith("100.0 (100.0–100.0)")
     models = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))["models"]
     assert [part["count"] for part in models[0]["bins"]] == [2, 1, 1]
-    chart = ElementTree.parse(page.parent / "images" / "bleu-by-length.svg").getroot()
+    chart = ElementTree.parse(page.parent / "images" / f"{page.stem}.svg").getroot()
     spoken = chart.findtext("{http://www.w3.org/2000/svg}desc") or ""
     assert spoken.startswith("first: 100.0 at 4–10, ")
     assert lengths_table(curves)[0] == ["words", "sentences", "first", "second"]

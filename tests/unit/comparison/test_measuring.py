@@ -90,7 +90,13 @@ def test_translators_are_compared_by_their_own_scores(make_recipe: Any, tmp_path
         for split, copies in (("train", 6), ("val", 2)):
             lines = [f"{words} {number}" for number in range(copies)]
             (tmp_path / f"{split}.{language}").write_text("\n".join(lines) + "\n")
-    data = {"format": "parallel", "folder": str(tmp_path), "source": "en", "target": "de", "codec": {"name": "subwords", "size": 300}}
+    data = {
+        "format": "parallel",
+        "folder": str(tmp_path),
+        "source": "en",
+        "target": "de",
+        "codec": {"name": "subwords", "size": 300},
+    }
     encoder = {"name": "recurrent", "hidden": 4, "embedding": 4}
     paths = [
         make_recipe(name, {}, data=data, model={"encoder": encoder, "decoder": {"name": name, **sizes}})

@@ -11,8 +11,8 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -66,17 +66,25 @@ class LineFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._opened.close()
+        # what could not be written is tried once more when a file is closed, and has been told already
+        with suppress(OSError) if error is not None else nullcontext():
+            self._opened.close()
 
     def note_failure(self) -> None:
         """The next line stands for something that failed, and a command that goes on behind it is to know."""
-        self._notes.write(f"{self._num_lines}\n".encode())
-        self._notes.flush()
+        with self._writing():
+            self._notes.write(f"{self._num_lines}\n".encode())
+            self._notes.flush()
 
     def write(self, line: str) -> None:
-        """One more line; ends of lines in it become spaces, and a lone surrogate is escaped."""
-        self._file.write(f"{one_line(line)}\n".encode("utf-8", "backslashreplace"))
-        self._file.flush()
+        """One more line; ends of lines in it become spaces, and a lone surrogate is escaped.
+
+        Raises:
+            DataError: the disk is full; the lines before are kept.
+        """
+        with self._writing():
+            self._file.write(f"{one_line(line)}\n".encode("utf-8", "backslashreplace"))
+            self._file.flush()
         self._num_lines += 1
 
     def write_json(self, value: Any) -> None:
@@ -85,10 +93,21 @@ class LineFile:
 
     def finish(self) -> None:
         """All lines are there: give the file its name."""
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._part.replace(self._path)
-        self._key.unlink(missing_ok=True)
+        with self._writing():
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._part.replace(self._path)
+            self._key.unlink(missing_ok=True)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise DataError(
+                f"{self._part}: cannot be written ({error.strerror})",
+                remedy="make room; the same command goes on behind the last whole line",
+            ) from None
 
     def _notes_so_far(self) -> list[bytes]:
         """The key, empty where there is none, and the numbers of the lines that failed, counted from 0."""

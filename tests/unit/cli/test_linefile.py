@@ -72,3 +72,14 @@ def test_what_cannot_be_written_is_told(path: Path) -> None:
     (path.parent / "lines.txt.part").mkdir(parents=True)
     with pytest.raises(DataError, match=r"lines.txt: cannot be written \(Is a directory\)"):
         LineFile(path, made_from=[b"this"])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_a_full_disk_is_told_and_named(path: Path) -> None:
+    path.parent.mkdir()
+    path.with_name("lines.txt.part").symlink_to("/dev/full")
+    with (
+        pytest.raises(DataError, match=r"lines\.txt\.part: cannot be written .*make room; the same command goes on"),
+        LineFile(path, made_from=[b"this"]) as lines,
+    ):
+        lines.write("one")

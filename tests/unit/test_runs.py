@@ -15,6 +15,7 @@ from regard.bundle import find_bundle, load_bundle
 from regard.config import parse
 from regard.errors import ConfigError, DataError, Interrupted, ModelError
 from regard.evaluation import evaluate
+from regard.kernels.loops import NotCompiled, compile_loops
 from regard.pipeline import Translator
 from regard.runs import train
 from regard.training import loop
@@ -72,6 +73,40 @@ def test_an_interrupted_run_ends_like_one_that_was_not(
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
     best = [(folder / "best" / "weights.safetensors").read_bytes() for folder in (parts, whole)]
     assert best[0] == best[1]
+
+
+def test_a_run_without_a_compiler_goes_on_and_says_so(
+    tiny_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise NotCompiled("no C++ compiler is found")
+
+    monkeypatch.setattr(loop, "compile_loops", fail)
+    monkeypatch.setenv("REGARD_REFERENCE", "0")
+    watch, cache = Watch(), tmp_path / "cache"
+    plain = train(tiny_recipe, tmp_path / "plain", cache=cache)
+    compiled = train(tiny_recipe, tmp_path / "compiled", ["compile=true"], cache=cache, progress=watch)
+    assert "training goes on without compiled loops: no C++ compiler is found" in watch.lines
+    assert compiled.best == plain.best
+    ours, theirs = (load_file(outcome.folder / loop.CHECKPOINT) for outcome in (compiled, plain))
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
+
+
+def test_a_run_left_off_and_continued_with_compiled_loops_is_the_same(
+    tiny_translation_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        compile_loops()
+    except NotCompiled as error:
+        pytest.skip(f"nothing can be compiled here: {error}")
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    whole, parts = (tmp_path / name for name in ("whole", "parts"))
+    train(tiny_translation_recipe, whole, ["compile=true"])
+    with pytest.raises(Interrupted):
+        train(tiny_translation_recipe, parts, ["compile=true"], progress=Watch(3))
+    train(tiny_translation_recipe, parts, ["compile=true"])
+    ours, theirs = (load_file(folder / loop.CHECKPOINT) for folder in (parts, whole))
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
 
 
 def test_a_run_leaves_a_model_that_can_be_used_and_judged(

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from regard.kernels import use_reference
+from regard.kernels.loops import current_loops
 
 BLOCK_NUMBERS = 1 << 19
 """How many numbers of the tanh are alive at once: 2 MiB in float32, in the cache, and few calls."""
@@ -61,23 +62,29 @@ class AdditiveScorer:
     tanh(q + k) = 2 σ(2q + 2k) − 1, and σ(2q + 2k) = 1 / (1 + e^{−2q} e^{−2k}). The powers of the keys are taken once
     and those of a query once for all positions; what is left to do for every number is a product and a division, which
     cost a third of σ and a twelfth of tanh. Where the powers could leave the range of the numbers σ itself is taken.
+    Compiled loops (:mod:`regard.kernels.loops`) sum such terms without writing them anywhere.
 
     Args:
         keys: [batch, position, dim].
         v: [dim].
-        once: only one call is to come, for which the powers of the keys do not pay.
+        once: only one call is to come, for which the powers of the keys pay in compiled loops alone.
     """
 
     def __init__(self, keys: Tensor, v: Tensor, *, once: bool = False) -> None:
         self._v = v
-        self._twice_keys = keys * 2
-        self._room = -math.inf if once or not keys.numel() else _room(self._twice_keys)
+        self._twice_keys = (keys * 2).contiguous()
+        self._loops = current_loops(keys)
+        no_powers = not keys.numel() or (once and self._loops is None)
+        self._room = -math.inf if no_powers else _room(self._twice_keys)
         self._powers = torch.exp(-self._twice_keys) if self._room > 0 else self._twice_keys
         self._one = keys.new_ones(1, 1, 1, 1)
         self._sums: tuple[Tensor, Tensor] | None = None
 
     def scores(self, query: Tensor) -> Tensor:
         """[inputs, rows, position], of queries [inputs, rows, dim] to the first inputs."""
+        query = (query * 2).contiguous()
+        if self._loops is not None and self._has_room(query):
+            return self._loops.additive_scores(torch.exp(-query), self._powers, self._v * 2).sub_(self._v.sum())
         scores = query.new_empty(*query.shape[:2], self._twice_keys.shape[1])
         for block, sigmoid in self._sigmoids(query):
             torch.matmul(sigmoid, self._v, out=scores[block])
@@ -88,29 +95,42 @@ class AdditiveScorer:
         if self._sums is None:
             self._sums = (torch.zeros_like(self._twice_keys), torch.zeros_like(self._v))
         to_keys, to_v = self._sums
+        query = (query * 2).contiguous()
+        if self._loops is not None and self._has_room(query):
+            left, right = torch.exp(-query), self._powers
+            to_query, paid = self._loops.additive_gradients(left, right, gradient.contiguous(), to_right=to_keys)
+        else:
+            to_query, paid = self._block_gradients(query, gradient, to_keys)
+        # d tanh = 4 σ (1 − σ); v and the 4 are constant over positions and rows and are applied after the sums
+        to_v.add_(paid.sum(dim=(0, 1)), alpha=2).sub_(gradient.sum())
+        return to_query.mul_(self._v * 4)
+
+    def _block_gradients(self, query: Tensor, gradient: Tensor, to_keys: Tensor) -> tuple[Tensor, Tensor]:
+        """Σ_n g σ (1 − σ) and Σ_n g σ, of twice the queries; Σ_r g σ (1 − σ) is added to ``to_keys``."""
         to_query, paid = torch.empty_like(query), torch.empty_like(query)
         for (inputs, rows), sigmoid in self._sigmoids(query):
             share, flat = gradient[inputs, rows], sigmoid.flatten(0, 1)
             each_row = share.reshape(len(flat), 1, -1)
             torch.bmm(each_row, flat, out=paid[inputs, rows].view(len(flat), 1, -1))
-            # d tanh = 4 σ (1 − σ); v and the 4 are constant over positions and rows and are applied after the sums
             slope = torch.addcmul(sigmoid, sigmoid, sigmoid, value=-1, out=sigmoid)
             torch.bmm(each_row, flat, out=to_query[inputs, rows].view(len(flat), 1, -1))
             own = to_keys[inputs]
             for row in range(slope.shape[1]):
                 own.addcmul_(slope[:, row], share[:, row].unsqueeze(-1))
-        to_v.add_(paid.sum(dim=(0, 1)), alpha=2).sub_(gradient.sum())
-        return to_query.mul_(self._v * 4)
+        return to_query, paid
 
     def gradients(self) -> tuple[Tensor, Tensor]:
         """Those of keys and v, of all calls of :meth:`backward` together."""
         assert self._sums is not None, "backward comes first"
         return self._sums[0] * (self._v * 4), self._sums[1]
 
+    def _has_room(self, query: Tensor) -> bool:
+        """Whether the powers of twice the queries may be taken."""
+        return query.numel() > 0 and float(query.abs().amax()) < self._room
+
     def _sigmoids(self, query: Tensor) -> Iterator[tuple[Block, Tensor]]:
-        """σ(2q + 2k), [inputs, rows, position, dim], block by block, each overwriting the last."""
-        query = query * 2
-        small = query.numel() > 0 and float(query.abs().amax()) < self._room
+        """σ(2q + 2k), [inputs, rows, position, dim], of twice the queries; each block overwrites the last."""
+        small = self._has_room(query)
         left, right = (torch.exp(-query), self._powers) if small else (query, self._twice_keys)
         buffer: Tensor | None = None
         for inputs, rows in _blocks(query, positions=right.shape[1]):

@@ -10,6 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from torch import Tensor, nn
 
 from regard.encoders.image import ImageEncoder
 from regard.errors import ModelError
+from regard.kernels import use_reference
+from regard.kernels.loops import NotCompiled, compile_loops, compiled_loops
 from regard.model import EncoderDecoder
 from regard.training.checkpoint import (
     Position,
@@ -92,14 +95,26 @@ class Trainer:
         restored = self._restore()
         self.task.prepare(self.model, self._progress)
         try:
-            while self._position.phase < len(self.recipe.phases):
-                self._run_phase(self.recipe.phases[self._position.phase], restored)
-                restored = {}
+            with self._loops():
+                while self._position.phase < len(self.recipe.phases):
+                    self._run_phase(self.recipe.phases[self._position.phase], restored)
+                    restored = {}
         finally:
             self._log.close()
         position = self._position
         assert position.best is not None, "every phase ends with a validation"
         return Outcome(self.folder, self.recipe.judged_by, position.best, position.best_epoch, position.seconds)
+
+    def _loops(self) -> AbstractContextManager[None]:
+        """Compiled loops where they are asked for and can be had."""
+        if not self.recipe.compile or use_reference():
+            return nullcontext()
+        try:
+            compile_loops()
+        except NotCompiled as error:
+            self._progress.say(f"training goes on without compiled loops: {error}")
+            return nullcontext()
+        return compiled_loops()
 
     def _run_phase(self, phase: Phase, restored: dict[str, Tensor]) -> None:
         for parameter in self._encoder_parameters:

@@ -121,6 +121,10 @@ class Recipe(Settings):
     """The validation score that chooses the best epoch; empty for ``cider`` (captions) or ``bleu`` (translations)."""
     search: SearchOptions = SearchOptions()
     """How captions are searched in validation, and afterwards by default."""
+    compile: bool = False
+    """Train with loops that are compiled for this processor, which takes a second and a C++ compiler; without one
+    training says so and goes on. Off unless asked for, so that what a run computes does not depend on what else is
+    installed: the last digits are not the same with and without."""
 
     @property
     def judged_by(self) -> str:

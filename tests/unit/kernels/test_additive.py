@@ -10,6 +10,8 @@ from regard.kernels import additive
 from regard.kernels.additive import AdditiveScorer, additive_scores, additive_scores_reference
 from regard.kernels.scores import DotScorer
 
+pytestmark = pytest.mark.usefixtures("arithmetic")
+
 SIZES = [(3, 2, 5, 7), (1, 1, 1, 1), (4, 3, 1, 9), (1, 6, 11, 2), (5, 1, 3, 4)]
 
 

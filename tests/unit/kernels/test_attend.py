@@ -16,6 +16,8 @@ from regard.decoders.attend import AttendDecoder, AttendSettings
 from regard.decoders.rnnsearch import RnnSearchDecoder, RnnSearchSettings
 from regard.kernels import additive
 
+pytestmark = pytest.mark.usefixtures("arithmetic")
+
 D = TypeVar("D", bound=Decoder)
 
 BATCH, ROWS, TIME, DIM, VOCABULARY = 4, 3, 6, 9, 11

@@ -1,0 +1,141 @@
+"""Loops in C++ for what PyTorch does as a row of operations, compiled for this processor where that is asked for.
+
+    with compiled_loops():
+        ...                     training takes the loops of ``loops.cpp``
+
+A row of operations writes a block of numbers to the cache and reads it back between any two of them; a loop keeps them
+in registers. Compiling takes about a second, once per process, and needs a C++ compiler with OpenMP (``$CXX``, ``c++``,
+``g++`` or ``clang++``). Nothing is kept on the disk, since what is compiled for one processor need not run on another.
+Without a compiler the same numbers are computed by PyTorch, to the precision that all fused paths keep.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from regard.kernels import use_reference
+
+SOURCE = Path(__file__).with_name("loops.cpp")
+COMPILERS = ("c++", "g++", "clang++")
+OPTIONS = ("-std=c++14", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
+ARITHMETIC = ("-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math", "-fno-math-errno")
+"""Sums may be taken in parts side by side; infinities and what is no number stay what they are."""
+COMPILING_SECONDS = 120
+
+
+class NotCompiled(Exception):
+    """The loops cannot be compiled here; the message says why, in one line."""
+
+
+class Loops:
+    """The loops of ``loops.cpp``, on contiguous tensors of the processor, all float32 or all float64."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._library = library
+
+    def additive_scores(self, left: Tensor, right: Tensor, v: Tensor) -> Tensor:
+        """Σ_a v_a / (1 + left_ra right_na), [inputs, rows, position].
+
+        Args:
+            left: [inputs, rows, dim].
+            right: [inputs or more, position, dim].
+            v: [dim].
+        """
+        scores = left.new_empty(*left.shape[:2], right.shape[1])
+        self._call("additive_scores", (left, right, v, scores), _sizes(left, right))
+        return scores
+
+    def additive_gradients(
+        self, left: Tensor, right: Tensor, gradient: Tensor, *, to_right: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Of the gradient g [inputs, rows, position] of such scores, with σ = 1 / (1 + left_ra right_na).
+
+        Σ_r g σ (1 − σ) is added to ``to_right``, of the shape of ``right``.
+
+        Returns:
+            Σ_n g σ (1 − σ) and Σ_n g σ, both of the shape of ``left``.
+        """
+        to_left, paid = torch.empty_like(left), torch.empty_like(left)
+        self._call("additive_gradients", (left, right, gradient, to_left, paid, to_right), _sizes(left, right))
+        return to_left, paid
+
+    def _call(self, name: str, tensors: tuple[Tensor, ...], sizes: tuple[int, ...]) -> None:
+        dtype = tensors[0].dtype
+        for tensor in tensors:
+            assert tensor.is_contiguous(), "loops step from one number to the next"
+            assert tensor.dtype == dtype, "a loop has one type of number"
+        function = getattr(self._library, f"{name}_{'double' if dtype == torch.float64 else 'float'}")
+        places = [ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors]
+        function(*places, *(ctypes.c_int64(size) for size in sizes), ctypes.c_int(torch.get_num_threads()))
+
+
+def _sizes(left: Tensor, right: Tensor) -> tuple[int, ...]:
+    assert len(left) <= len(right), "every row has positions to be compared with"
+    return len(left), left.shape[1], right.shape[1], left.shape[2]
+
+
+_LOOPS: ContextVar[Loops | None] = ContextVar("_LOOPS", default=None)
+
+
+def current_loops(like: Tensor) -> Loops | None:
+    """The loops, inside :func:`compiled_loops` and for tensors such as ``like``; else None."""
+    loops = _LOOPS.get()
+    fit = loops is not None and like.device.type == "cpu" and like.dtype in (torch.float32, torch.float64)
+    return loops if fit and not use_reference() else None
+
+
+@contextmanager
+def compiled_loops() -> Iterator[None]:
+    """Inside, in this thread, passes take compiled loops.
+
+    Raises:
+        NotCompiled: on entering.
+    """
+    token = _LOOPS.set(compile_loops())
+    try:
+        yield
+    finally:
+        _LOOPS.reset(token)
+
+
+@cache
+def compile_loops() -> Loops:
+    """Compile and load ``loops.cpp``.
+
+    Raises:
+        NotCompiled: there is no compiler, or it has failed.
+    """
+    compiler = next(filter(None, map(shutil.which, [os.environ.get("CXX", ""), *COMPILERS])), None)
+    if compiler is None:
+        raise NotCompiled("no C++ compiler is found")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        library = Path(folder) / "loops.so"
+        try:
+            subprocess.run(
+                [compiler, *OPTIONS, *ARITHMETIC, str(SOURCE), "-o", str(library)],
+                check=True,
+                capture_output=True,
+                timeout=COMPILING_SECONDS,
+            )
+            return Loops(ctypes.CDLL(str(library)))
+        except (OSError, subprocess.SubprocessError) as error:
+            raise NotCompiled(_reason(compiler, error)) from None
+
+
+def _reason(compiler: str, error: Exception) -> str:
+    if not isinstance(error, subprocess.CalledProcessError):
+        return f"{compiler}: {error}"
+    said = [line for line in error.stderr.decode(errors="replace").splitlines() if "error" in line]
+    return " ".join(f"{compiler} has failed: {said[0] if said else f'it left with {error.returncode}'}".split())

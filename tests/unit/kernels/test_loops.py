@@ -1,0 +1,97 @@
+"""Compiled loops: taken where they are asked for, and nothing is lost where they cannot be had."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from regard.kernels.additive import AdditiveScorer
+from regard.kernels.loops import Loops, NotCompiled, compile_loops, compiled_loops, current_loops
+
+
+@pytest.fixture
+def loops() -> Loops:
+    try:
+        return compile_loops()
+    except NotCompiled as error:
+        pytest.skip(f"nothing can be compiled here: {error}")
+
+
+def script(folder: Path, text: str) -> str:
+    path = folder / "compiler"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_they_are_compiled_once(loops):
+    assert compile_loops() is loops
+
+
+def test_they_are_taken_inside_alone(loops, monkeypatch):
+    number = torch.zeros(1)
+    assert current_loops(number) is None
+    with compiled_loops():
+        assert current_loops(number) is loops
+        assert current_loops(number.double()) is loops
+        assert current_loops(number.bfloat16()) is None
+        monkeypatch.setenv("REGARD_REFERENCE", "1")
+        assert current_loops(number) is None
+    monkeypatch.setenv("REGARD_REFERENCE", "0")
+    assert current_loops(number) is None
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_change_nothing(threads, loops):
+    generator = torch.Generator().manual_seed(0)
+    left, right = torch.rand(5, 3, 37, generator=generator), torch.rand(7, 11, 37, generator=generator)
+    gradient, found = torch.randn(5, 3, 11, generator=generator), []
+    before = torch.get_num_threads()
+    for count in (1, threads):
+        torch.set_num_threads(count)
+        to_right = torch.zeros_like(right)
+        gradients = loops.additive_gradients(left, right, gradient, to_right=to_right)
+        found.append((loops.additive_scores(left, right, left[0, 0].clone()), *gradients, to_right))
+    torch.set_num_threads(before)
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
+def test_tensors_that_are_not_laid_out_side_by_side(loops):
+    generator = torch.Generator().manual_seed(0)
+    query, keys = (torch.randn(3, 6, 5, generator=generator).transpose(1, 2) for _ in range(2))
+    v, push = torch.randn(12, generator=generator)[::2], torch.randn(5, 5, 3, generator=generator).permute(2, 0, 1)
+    plain = AdditiveScorer(keys, v)
+    with compiled_loops():
+        compiled = AdditiveScorer(keys, v)
+    for scorer in (plain, compiled):
+        assert scorer.scores(query).shape == (3, 5, 5)
+    torch.testing.assert_close(compiled.scores(query), plain.scores(query), atol=1e-5, rtol=0)
+    torch.testing.assert_close(compiled.backward(query, push), plain.backward(query, push), atol=1e-5, rtol=0)
+    for one, other in zip(compiled.gradients(), plain.gradients(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("echo 'loops.cpp:1:1: error: no  such thing' >&2; exit 1", "has failed: loops.cpp:1:1: error: no such thing"),
+        ("exit 3", "has failed: it left with 3"),
+        ("exit 0", "loops.so"),
+    ],
+    ids=["an error", "no word", "no file"],
+)
+def test_a_compiler_that_fails_is_told_in_one_line(text, reason, tmp_path, monkeypatch):
+    monkeypatch.setenv("CXX", script(tmp_path, text))
+    with pytest.raises(NotCompiled) as caught:
+        compile_loops.__wrapped__()
+    assert reason in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_compiler_is_told(tmp_path, monkeypatch):
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NotCompiled, match=r"no C\+\+ compiler is found"):
+        compile_loops.__wrapped__()

@@ -4,6 +4,7 @@
     weights.safetensors   the numbers, in one of the forms of :mod:`regard.precision`
     vocabulary.json       or tokenizer.json: the codec of what the model writes; a translator reads with it too, unless
                           the folder source/ holds a codec of its own for that
+    lexicon.safetensors   of a translator that has one: which pieces may become which (see :mod:`regard.text.lexicon`)
     README.md             the model card
     metrics.json          scores on validation data, with their signature
 
@@ -35,7 +36,7 @@ from regard.errors import ConfigError, ModelError
 from regard.model import EncoderDecoder, ModelSettings
 from regard.precision import Precision, pack, unpack
 from regard.search import SearchOptions
-from regard.text import TextCodec, load_codec
+from regard.text import Lexicon, TextCodec, load_codec
 from regard.text.vocabulary import read_json_file, write_json_file
 from regard.training.parameters import load_tensors, named_tensors
 
@@ -82,6 +83,7 @@ class Bundle:
         source_codec: of what a translator reads; None where it is ``codec``.
         languages: of a translator, source and target.
         longest_source: of a translator, how many pieces it reads at once; None for no limit.
+        lexicon: of a translator, what its pieces may become, to choose a shortlist from; None where it has none.
         card: the model card, Markdown.
         metrics: scores by name, with their signature.
     """
@@ -92,6 +94,7 @@ class Bundle:
     source_codec: TextCodec | None = None
     languages: tuple[str, str] | None = None
     longest_source: int | None = None
+    lexicon: Lexicon | None = None
     card: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
 
@@ -187,6 +190,7 @@ def read_texts(folder: Path, build: Callable[[ModelSettings, int, int], EncoderD
         source_codec=source_codec,
         languages=None if config.languages is None else (config.languages[0], config.languages[1]),
         longest_source=config.longest_source,
+        lexicon=Lexicon.load(folder, reads=reads, writes=codec.size) if config.kind == "translator" else None,
         card=card.read_text(encoding="utf-8", errors="replace") if card.is_file() else "",
         metrics=read_metrics(folder),
     )
@@ -290,6 +294,8 @@ def write_texts(bundle: Bundle, folder: Path, *, precision: Precision) -> None:
     if bundle.source_codec is not None:
         (folder / SOURCE).mkdir()
         bundle.source_codec.save(folder / SOURCE)
+    if bundle.lexicon is not None:
+        bundle.lexicon.save(folder)
 
 
 def _sync(folder: Path) -> None:

@@ -19,6 +19,7 @@ from regard.cli.export import export
 from regard.cli.lengths import lengths
 from regard.cli.models import models
 from regard.cli.report import say
+from regard.cli.shortlist import shortlist
 from regard.cli.train import train
 from regard.cli.translate import translate
 
@@ -54,5 +55,6 @@ app.command()(evaluate)
 app.command()(export)
 app.command()(lengths)
 app.command()(models)
+app.command()(shortlist)
 app.command()(train)
 app.command()(translate)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from regard.cli.bars import Bars
-from regard.cli.options import AsJson, Beam, Changes, Precision, Threads, search_changes
+from regard.cli.options import AsJson, Beam, Changes, Precision, Shortlist, Threads, search_changes
 from regard.cli.report import say, say_json, table
 from regard.cli.runtimes import Runtime, announce_export
 
@@ -30,6 +30,7 @@ def evaluate(
     threads: Threads = None,
     runtime: Runtime = None,
     precision: Precision = "float32",
+    shortlist: Shortlist = False,
     as_json: AsJson = False,
 ) -> None:
     """Score a model on a split by real search on real inputs; scores are × 100 and come with their signature."""
@@ -38,7 +39,7 @@ def evaluate(
 
     search = search_changes(beam, changes)
     announce_export(model, runtime)
-    loaded = load(model, threads=threads, runtime=runtime, precision=precision)
+    loaded = load(model, threads=threads, runtime=runtime, precision=precision, shortlist=shortlist)
     with Bars() as bars:
         scores = score(loaded, data, split, meteor=meteor, progress=bars, **search)
     if as_json:

@@ -37,6 +37,13 @@ Precision = Annotated[
         help="In which numbers the model computes: float32, or faster and nearly the same bfloat16 or int8.",
     ),
 ]
+Shortlist = Annotated[
+    bool,
+    typer.Option(
+        "--shortlist",
+        help="Write each sentence in the pieces that its own most often become: faster, and nearly the same.",
+    ),
+]
 Save = Annotated[
     Path | None,
     typer.Option(

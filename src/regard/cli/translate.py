@@ -15,7 +15,18 @@ import typer
 from regard.cli.bars import Bars
 from regard.cli.languages import To, find_translator
 from regard.cli.linefile import LineFile
-from regard.cli.options import Alternatives, AsJson, Beam, Changes, Precision, Prefix, Save, Threads, search_changes
+from regard.cli.options import (
+    Alternatives,
+    AsJson,
+    Beam,
+    Changes,
+    Precision,
+    Prefix,
+    Save,
+    Shortlist,
+    Threads,
+    search_changes,
+)
 from regard.cli.report import say, say_error, say_json, say_note
 from regard.cli.runtimes import Runtime, announce_export
 from regard.cli.saving import Saver
@@ -67,6 +78,7 @@ def translate(
     threads: Threads = None,
     runtime: Runtime = None,
     precision: Precision = "float32",
+    shortlist: Shortlist = False,
     save: Save = None,
     as_json: AsJson = False,
 ) -> None:
@@ -85,7 +97,7 @@ def translate(
     saver = None if save is None else Saver(save, count=count)
     name = model or find_translator(source, to)
     announce_export(name, runtime)
-    translator = load_translator(name, threads=threads, runtime=runtime, precision=precision)
+    translator = load_translator(name, threads=threads, runtime=runtime, precision=precision, shortlist=shortlist)
     shower = _Shower(saver, as_json=as_json, longest=search.get("max_length", translator.bundle.search.max_length))
     speak = partial(translator.translate_many, prefix=prefix, alternatives=alternatives, **search)
     if instead is not None and texts:
@@ -98,7 +110,7 @@ def translate(
             bars.start("lines", count)
             shower.show(_counted(speak(iterate_lines(file)), bars))
     else:
-        settings = repr((prefix, alternatives, search, as_json, runtime, precision)).encode()
+        settings = repr((prefix, alternatives, search, as_json, runtime, precision, shortlist)).encode()
         with LineFile(output, made_from=[settings, file, *_files(name)]) as lines, Bars() as bars:
             bars.start("lines", count, done=lines.num_done)
             rest = islice(iterate_lines(file), lines.num_done, None)

@@ -41,6 +41,7 @@ def load(
     device: str = "cpu",
     runtime: str | None = None,
     precision: str = "float32",
+    shortlist: bool = False,
 ) -> Captioner | Translator:
     """Load a model.
 
@@ -53,9 +54,11 @@ def load(
             one. A model that is not exported yet is exported once, to the cache, when ``onnx`` is asked for.
         precision: in which numbers products are taken: ``float32``, or with less time and nearly the same results
             ``bfloat16`` or ``int8``, see :class:`regard.pipeline.engine.Engine`.
+        shortlist: of a translator, whether it writes in likely pieces alone, see
+            :class:`regard.pipeline.translator.Translator`.
 
     Raises:
-        ModelError: there is no such model, it is damaged, or it cannot be exported.
+        ModelError: there is no such model, it is damaged, it cannot be exported, or it has no shortlists.
         ConfigError: ``threads``, ``device``, ``runtime`` or ``precision`` cannot be used.
         DependencyError: the packages of the extra ``onnx`` are not installed.
     """
@@ -68,8 +71,10 @@ def load(
     bundle = load_onnx(folder) if _runs_graphs(folder, runtime, device) else load_bundle(folder)
     numbers = _known_precision(precision)
     if bundle.kind == "captioner":
+        if shortlist:
+            raise ModelError(f"{os.fspath(name_or_path)}: is a captioner, and shortlists are for translators")
         return Captioner(bundle, device=device, precision=numbers)
-    return Translator(bundle, device=device, precision=numbers)
+    return Translator(bundle, device=device, precision=numbers, shortlist=shortlist)
 
 
 def load_captioner(
@@ -98,13 +103,16 @@ def load_translator(
     device: str = "cpu",
     runtime: str | None = None,
     precision: str = "float32",
+    shortlist: bool = False,
 ) -> Translator:
     """:func:`load` where only a translator will do.
 
     Raises:
         ModelError: also where the model is a captioner.
     """
-    model = load(name_or_path, threads=threads, device=device, runtime=runtime, precision=precision)
+    model = load(
+        name_or_path, threads=threads, device=device, runtime=runtime, precision=precision, shortlist=shortlist
+    )
     if not isinstance(model, Translator):
         raise ModelError(f"{os.fspath(name_or_path)}: is a captioner", allowed="a model that translates sentences")
     return model

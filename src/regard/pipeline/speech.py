@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 from regard.annotations import Annotations
 from regard.bundle import Bundle
 from regard.decoders import Decoder
+from regard.decoders.stepping.restricted import RestrictedStepper
 from regard.errors import TextError
 from regard.explain.results import Alternative
 from regard.pipeline.engine import Engine
@@ -79,6 +80,7 @@ def speak(
     *,
     prefixes: Sequence[Ids],
     numbers: Sequence[int],
+    allowed: Tensor | None = None,
 ) -> list[Speech]:
     """Search for each input of a batch.
 
@@ -88,13 +90,35 @@ def speak(
         options: how to search.
         prefixes: the ids with which the text of each input must begin, empty for none.
         numbers: the number of each input among all inputs of the call, for sampling.
+        allowed: bool [batch, vocabulary], the pieces that each text may be made of besides those of its prefix; None
+            for all. The specials are among them.
 
     Raises:
         ConfigError: a prefix leaves no room for a word.
     """
     specials = _specials(engine.codec)
-    found = search(engine.stepper, annotations, options, tokens=specials, prefixes=prefixes, numbers=numbers)
+    if allowed is None:
+        found = search(engine.stepper, annotations, options, tokens=specials, prefixes=prefixes, numbers=numbers)
+    else:
+        stepper = RestrictedStepper(engine.stepper, _with_prefixes(allowed, prefixes))
+        begun = [stepper.numbers(prefix) for prefix in prefixes]
+        own = _numbered(specials, stepper)
+        found = search(stepper, annotations, options, tokens=own, prefixes=begun, numbers=numbers)
+        found = [[replace(each, tokens=stepper.named(each.tokens)) for each in hypotheses] for hypotheses in found]
     return [_speech(engine.codec, hypotheses) for hypotheses in found]
+
+
+def _with_prefixes(allowed: Tensor, prefixes: Sequence[Ids]) -> Tensor:
+    allowed = allowed.clone()
+    for row, prefix in zip(allowed, prefixes, strict=True):
+        row[list(prefix)] = True
+    return allowed
+
+
+def _numbered(specials: SpecialTokens, stepper: RestrictedStepper) -> SpecialTokens:
+    """The special tokens by their numbers among candidates."""
+    bos, eos, *forbidden = stepper.numbers([specials.bos, specials.eos, *specials.forbidden])
+    return SpecialTokens(bos=bos, eos=eos, forbidden=tuple(forbidden))
 
 
 def force(bundle: Bundle, annotations: Annotations, targets: Sequence[Source]) -> list[Speech]:
@@ -160,7 +184,13 @@ def prefix_ids(codec: TextCodec, prefix: str) -> Ids:
 
 
 def branch(
-    engine: Engine, annotations: Annotations, options: SearchOptions, *, prefix: Ids, count: int
+    engine: Engine,
+    annotations: Annotations,
+    options: SearchOptions,
+    *,
+    prefix: Ids,
+    count: int,
+    allowed: Tensor | None = None,
 ) -> list[Speech]:
     """Say the same beginning and then go different ways: one text for each of the likeliest next pieces.
 
@@ -169,7 +199,8 @@ def branch(
         annotations: of one input.
         options: how to search after the next piece.
         prefix: the ids of the beginning.
-        count: how many pieces to try.
+        count: how many pieces to try, of all that there are.
+        allowed: bool [1, vocabulary], as for :func:`speak`, of what follows.
 
     Returns:
         The texts, the one with the likeliest next piece first.
@@ -185,7 +216,8 @@ def branch(
         pieces = logits.topk(min(count, len(logits) - len(specials.forbidden) - 1)).indices.tolist()
         copies = annotations.select(torch.zeros(len(pieces), dtype=torch.long, device=annotations.values.device))
     prefixes = [(*prefix, piece) for piece in pieces]
-    return speak(engine, copies, options, prefixes=prefixes, numbers=range(len(pieces)))
+    rows = None if allowed is None else allowed.expand(len(pieces), -1)
+    return speak(engine, copies, options, prefixes=prefixes, numbers=range(len(pieces)), allowed=rows)
 
 
 def _specials(codec: TextCodec) -> SpecialTokens:

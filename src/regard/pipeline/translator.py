@@ -10,12 +10,14 @@ from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from regard.annotations import Annotations
 from regard.bundle import Bundle
 from regard.data.batching import cut, pad_sources
 from regard.encoders.text import TextEncoder
-from regard.errors import ConfigError, TextError
+from regard.errors import ConfigError, ModelError, TextError
 from regard.explain.chain import locate
 from regard.explain.results import Alternative, SourceWord, TargetWord, Translation
 from regard.kernels.products import InferencePrecision
@@ -60,20 +62,35 @@ class Translator:
         whole: read every text as one sentence, however long. Otherwise a text is cut into sentences, and these into
             parts where they are longer than the model is used to.
         precision: in which numbers, see :class:`regard.pipeline.engine.Engine`.
+        shortlist: write each sentence in pieces of its shortlist alone, which the model's lexicon gives. Probabilities
+            are then those among these pieces.
 
     Raises:
         ConfigError: a precision that the model cannot be had in.
+        ModelError: a shortlist from a model that has no lexicon.
 
     Attributes:
         languages: what it reads and what it writes, such as ``("en", "de")``.
     """
 
     def __init__(
-        self, bundle: Bundle, *, device: str = "cpu", whole: bool = False, precision: InferencePrecision = "float32"
+        self,
+        bundle: Bundle,
+        *,
+        device: str = "cpu",
+        whole: bool = False,
+        precision: InferencePrecision = "float32",
+        shortlist: bool = False,
     ) -> None:
         assert isinstance(bundle.model.encoder, TextEncoder), "a translator reads sentences"
         assert bundle.languages is not None, "a translator knows its languages"
+        if shortlist and bundle.lexicon is None:
+            raise ModelError(
+                "the model has no lexicon to choose a shortlist from",
+                remedy="make one from its training pairs with regard shortlist, or go without",
+            )
         self.bundle = bundle
+        self._lexicon = bundle.lexicon if shortlist else None
         self.languages = bundle.languages
         self._codec = bundle.source_codec or bundle.codec
         self._longest = None if whole else bundle.longest_source or LONGEST
@@ -160,8 +177,15 @@ class Translator:
         place = locate(said, translation.text)[word]
         assert place is not None, "a translation spells its words"
         prefix = self.bundle.codec.encode(translation.text[: place[0]]).ids
-        annotations = self._annotate([source.parts[0].ids])
-        speeches = branch(self._engine, annotations, options, prefix=prefix, count=BRANCHES * count)
+        ids = [source.parts[0].ids]
+        speeches = branch(
+            self._engine,
+            self._annotate(ids),
+            options,
+            prefix=prefix,
+            count=BRANCHES * count,
+            allowed=self._allowed(ids),
+        )
         found = [self._joined(source, [speech], options) for speech in speeches]
         found.sort(key=lambda each: -each.words[word].probability if word < len(each.words) else 0.0)
         others: dict[str, Translation] = {}
@@ -277,9 +301,19 @@ class Translator:
                 yield self._joined(source, list(islice(speeches, len(source.parts))), options)
 
     def _speak(self, jobs: Sequence[_Job], options: SearchOptions) -> list[Speech]:
-        annotations = self._annotate([job.part.ids for job in jobs])
-        prefixes, numbers = [job.prefix for job in jobs], [job.number for job in jobs]
-        return speak(self._engine, annotations, options, prefixes=prefixes, numbers=numbers)
+        ids = [job.part.ids for job in jobs]
+        return speak(
+            self._engine,
+            self._annotate(ids),
+            options,
+            prefixes=[job.prefix for job in jobs],
+            numbers=[job.number for job in jobs],
+            allowed=self._allowed(ids),
+        )
+
+    def _allowed(self, ids: Sequence[Ids]) -> Tensor | None:
+        """The pieces of which the translation of each sentence is made, bool [sentence, piece]; None for all."""
+        return None if self._lexicon is None else torch.from_numpy(self._lexicon.allowed(ids)).to(self.device)
 
     def _joined(self, source: Source, speeches: Sequence[Speech], options: SearchOptions) -> Translation:
         return _joined(source, speeches, options, attends=self.bundle.model.decoder.attends)

@@ -11,6 +11,7 @@ from pydantic import Field
 from regard.errors import ModelError
 from regard.text.captions import caption_tokens
 from regard.text.codec import Encoded, TextCodec, WordPieces, group_pieces, merge_weights
+from regard.text.lexicon import Lexicon
 from regard.text.listed import CharacterCodec, CharacterSettings, WordCodec, WordSettings
 from regard.text.subwords import SubwordCodec, SubwordSettings
 from regard.text.vocabulary import Vocabulary, read_json_file
@@ -52,6 +53,7 @@ __all__ = [
     "CharacterSettings",
     "CodecSettings",
     "Encoded",
+    "Lexicon",
     "SubwordCodec",
     "SubwordSettings",
     "TextCodec",

@@ -9,6 +9,8 @@ with c. The two numbers of a maxout pair stand in two halves here, not side by s
 
 from __future__ import annotations
 
+from copy import copy
+
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
@@ -31,7 +33,7 @@ class RnnSearchStepper(FamilyStepper):
         looks = Looks(decoder.attention)
         logits = ready_product(decoder.W_o, decoder.b_o, precision=precision)
         super().__init__(looks, logits, vocabulary_size=decoder.vocabulary_size)
-        self._decoder, self._hidden = decoder, decoder.hidden
+        self._decoder, self._hidden, self._precision = decoder, decoder.hidden, precision
         joined = decoder.joined()
         self._E, self._W_words = decoder.E.weight.detach(), torch.cat([joined.words, _halves(decoder.V_o)]).detach()
         self._bias = _bias(decoder)
@@ -45,6 +47,13 @@ class RnnSearchStepper(FamilyStepper):
             parts.append(looks.W_q)
         self._of_state = ready_product(torch.cat(parts), None, precision=precision)
         self._U = ready_product(decoder.U, None, precision=precision)
+
+    def narrowed(self, words: Tensor) -> RnnSearchStepper:
+        """See :meth:`regard.decoders.stepping.restricted.Narrowing.narrowed`; all else is shared with this stepper."""
+        decoder, narrow = self._decoder, copy(self)
+        bias = None if decoder.b_o is None else decoder.b_o[words]
+        narrow._logits = ready_product(decoder.W_o[words], bias, precision=self._precision)
+        return narrow
 
     def _of_words(self, words: Tensor) -> Tensor:
         return linear(self._E[words], self._W_words, self._bias)

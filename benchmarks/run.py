@@ -78,7 +78,10 @@ def _benchmarks() -> dict[str, Benchmark]:
             },
         ),
         "photos": Benchmark(caption_photos.measure, pictures),
-        "translate": Benchmark(translate.measure, {translate.WORK: [PEER]}),
+        "translate": Benchmark(
+            translate.measure,
+            {work: [PEER] for work in translate.WORKS} | {work: [translate.PLAIN] for work in translate.SHIPPED_WORKS},
+        ),
         "gpu": Benchmark(gpu.measure, gpu.ROWS),
         "scaling": Benchmark(scaling.measure, {}),
     }

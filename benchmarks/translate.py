@@ -2,64 +2,167 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from inputs import Sentences, sentence_batches
-from measure import count_operations, interleaved, matrix_product
+import torch
+from torch import Tensor
+
+import regard
+from inputs import Sentences, data_folder, sentence_batches
+from measure import Work, count_operations, interleaved, matrix_product
 from peer import Guest
 from regard.annotations import Annotations
+from regard.data.batching import SentenceBatch
+from regard.data.parallel import read_parallel
 from regard.decoders.base import Stepper
 from regard.decoders.stepping import build_stepper
+from regard.decoders.stepping.restricted import RestrictedStepper
+from regard.kernels.products import InferencePrecision
+from regard.model import EncoderDecoder
+from regard.pipeline import Translator
 from regard.search import Hypothesis, SearchOptions, SpecialTokens, search
-from rows import Conditions, Outcome, Row
+from regard.text import Lexicon
+from regard.text.lexicon import learn_translations
+from rows import Conditions, Outcome, Row, unmeasured
 from translation import BEAM, EMBEDDING, HIDDEN, PEER, build, encode, joeynmt, steps_of
 
 WORK = "translate Multi30k val, beam 5"
+SHIPPED = "translate Multi30k val, beam 5, model that ships"
+PLAIN = "ours in float32"
+MODEL = "multi30k-en-de"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of ours to translate.
+
+    Attributes:
+        precision: of the products.
+        shortlist: whether sentences are written in their shortlists.
+    """
+
+    precision: InferencePrecision = "float32"
+    shortlist: bool = False
+
+    @property
+    def name(self) -> str:
+        """What a row adds to its work; nothing for the plain way."""
+        parts = [f"in {self.precision}"] * (self.precision != "float32") + ["with a shortlist"] * self.shortlist
+        return f", ours {' '.join(parts)}" if parts else ""
+
+
+PRECISIONS: tuple[InferencePrecision, ...] = ("float32", "bfloat16", "int8")
+WAYS = tuple(Way(precision, shortlist) for shortlist in (False, True) for precision in PRECISIONS)
+WORKS = {f"{WORK}{way.name}": way for way in WAYS}
+SHIPPED_WORKS = {f"{SHIPPED}{way.name}": way for way in WAYS if way != Way()}
 
 
 def measure(conditions: Conditions) -> Outcome:
-    """Sentences a second, of the model of :mod:`train_rnnsearch` with random weights."""
-    sentences, batches = (8, 2) if conditions.quick else (64, 8)
-    return measure_on(sentence_batches("val", sentences=sentences, batches=batches), conditions)
+    """Sentences a second: the model of :mod:`train_rnnsearch` with random weights, and the model that ships."""
+    sentences, batches, learned = (8, 2, 4) if conditions.quick else (64, 8, 450)
+    read = sentence_batches("val", sentences=sentences, batches=batches)
+    random = measure_on(read, conditions, lexicon=learn(sentence_batches("train", sentences=64, batches=learned)))
+    shipped = shipped_model(16 if conditions.quick else 256, conditions)
+    return Outcome([*random.rows, *shipped.rows], [], [*random.facts, *shipped.facts], random.rate)
 
 
 def measure_on(
-    sentences: Sentences, conditions: Conditions, *, hidden: int = HIDDEN, embedding: int = EMBEDDING
+    sentences: Sentences,
+    conditions: Conditions,
+    *,
+    lexicon: Lexicon,
+    hidden: int = HIDDEN,
+    embedding: int = EMBEDDING,
 ) -> Outcome:
-    """The same on these sentences and with these sizes."""
+    """Random weights of these sizes on these sentences."""
     torch.set_num_threads(conditions.threads)
     sizes = {"hidden": hidden, "embedding": embedding}
-    model, batches, steps = build(sentences.vocabulary, **sizes).eval(), sentences.assembled(), steps_of(sentences)
-    stepper = build_stepper(model.decoder)
-
-    def ours() -> None:
-        for batch, length in zip(batches, steps, strict=True):
-            translate(stepper, encode(model, batch), steps=length)
-
+    model, steps = build(sentences.vocabulary, **sizes).eval(), steps_of(sentences)
+    lists = [allowed(lexicon, batch) for batch in sentences.assembled()]
+    works = {work: translating(model, sentences, way, lexicon) for work, way in WORKS.items()}
     product, product_operations = matrix_product(torch.float32)
     with Guest(lambda: joeynmt(sentences, threads=conditions.threads, **sizes)) as guest:
-        turns = {"ours": ours, PEER: guest.work("translate"), "product": product}
+        turns = {**works, PEER: guest.work("translate"), "product": product}
         seconds = interleaved(turns, repetitions=conditions.repetitions)
     if not guest.reason:
         assert guest.answers["translate"]["steps"] == steps, "both take the same steps"
     count = sum(map(len, sentences.batches))
     rate = product_operations / seconds["product"]
-    row = Row(
-        work=WORK,
-        peer=PEER,
-        unit="sentences/s",
-        ours=count / seconds["ours"],
-        theirs=guest.value(count / seconds[PEER]),
-        share=count_operations(ours) / seconds["ours"] / rate,
-        missing=guest.reason,
+    rows = [
+        Row(
+            work=name,
+            peer=PEER,
+            unit="sentences/s",
+            ours=count / seconds[name],
+            theirs=guest.value(count / seconds[PEER]),
+            share=count_operations(work) / seconds[name] / rate,
+            missing=guest.reason,
+        )
+        for name, work in works.items()
+    ]
+    return Outcome(rows, [], [_fact(sentences, steps), _lists_fact(lists)], rate)
+
+
+def shipped_model(count: int, conditions: Conditions) -> Outcome:
+    """The first sentences of the split, from text to text; translations end where they end."""
+    folder = data_folder("multi30k")
+    if folder is None:
+        reason = "the sentences of Multi30k are not here"
+        return Outcome([row for work in SHIPPED_WORKS for row in unmeasured(work, [PLAIN], reason)])
+    torch.set_num_threads(conditions.threads)
+    texts = read_parallel(folder, "val", source="en", target="de").sources[:count]
+    turns = {name: _reading(texts, way) for name, way in {PLAIN: Way(), **SHIPPED_WORKS}.items()}
+    seconds = interleaved(turns, repetitions=conditions.repetitions)
+    speeds = {name: len(texts) / taken for name, taken in seconds.items()}
+    rows = [
+        Row(work=work, peer=PLAIN, unit="sentences/s", ours=speeds[work], theirs=speeds[PLAIN])
+        for work in SHIPPED_WORKS
+    ]
+    fact = (
+        f"Translator that ships: {MODEL} on the first {len(texts)} sentences of Multi30k val, as they come, from text "
+        "to text; what the shortlist and the precisions cost in BLEU is in docs/results.md"
     )
-    return Outcome([row], [], [_fact(sentences, steps)], rate)
+    return Outcome(rows, [], [fact])
+
+
+def _reading(texts: Sequence[str], way: Way) -> Work:
+    translator = regard.load(MODEL, precision=way.precision, shortlist=way.shortlist)
+    assert isinstance(translator, Translator), "the model that ships translates"
+    return lambda: list(translator.translate_many(texts, alternatives=0))
+
+
+def learn(sentences: Sentences) -> Lexicon:
+    """The lexicon of these pairs."""
+    pairs = [pair for batch in sentences.batches for pair in batch]
+    sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
+    size = sentences.vocabulary
+    return Lexicon.choose(learn_translations(sources, targets), targets, reads=size, writes=size)
+
+
+def translating(model: EncoderDecoder, sentences: Sentences, way: Way, lexicon: Lexicon) -> Work:
+    """All batches, each sentence with as many words as was said; shortlists are made anew each time."""
+    stepper = build_stepper(model.decoder, precision=way.precision)
+    batches, steps = sentences.assembled(), steps_of(sentences)
+
+    def run() -> None:
+        for batch, length in zip(batches, steps, strict=True):
+            own = RestrictedStepper(stepper, allowed(lexicon, batch)) if way.shortlist else stepper
+            translate(own, encode(model, batch), steps=length)
+
+    return run
 
 
 def translate(stepper: Stepper, annotations: Annotations, *, steps: int) -> list[list[Hypothesis]]:
-    """Beam search of exactly ``steps`` words for each sentence."""
+    """Beam search of exactly ``steps`` words for each sentence. Special tokens keep their numbers in shortlists."""
     options = SearchOptions(beam=BEAM, min_length=steps, max_length=steps, length_normalisation=0.0)
     return search(stepper, annotations, options, tokens=SpecialTokens())
+
+
+def allowed(lexicon: Lexicon, batch: SentenceBatch) -> Tensor:
+    """What each sentence may be written in, bool [sentence, vocabulary]."""
+    ids = [row[real].tolist() for row, real in zip(batch.sources, batch.source_mask, strict=True)]
+    return torch.from_numpy(lexicon.allowed(ids))
 
 
 def _fact(sentences: Sentences, steps: list[int]) -> str:
@@ -67,5 +170,14 @@ def _fact(sentences: Sentences, steps: list[int]) -> str:
         f"Translate: {sum(map(len, sentences.batches))} sentences of {sentences.origin}, in batches of "
         f"{len(sentences.batches[0])} of like length; weights are random, so the end is forbidden and every sentence "
         f"of a batch gets as many words as its references have in the mean ({min(steps)} to {max(steps)}), on both "
-        "sides"
+        "sides; the peer computes in float32 over the whole vocabulary"
+    )
+
+
+def _lists_fact(lists: Sequence[Tensor]) -> str:
+    own = sum(int(each.sum()) for each in lists) / sum(map(len, lists))
+    together = sum(int(each.any(dim=0).sum()) for each in lists) / len(lists)
+    return (
+        f"Shortlists: a lexicon learned from the same data's training pairs gives a sentence {own:,.0f} of "
+        f"{lists[0].shape[1]:,} subwords and a batch {together:,.0f}; they are chosen anew for every batch"
     )

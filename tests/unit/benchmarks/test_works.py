@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -76,12 +77,36 @@ def test_a_step_of_ours_keeps_less_than_plain_pytorch(captions: Captions) -> Non
 
 def test_translation_is_measured_without_the_peer(sentences: Sentences) -> None:
     trained = train_rnnsearch.measure_on(sentences, ONCE, hidden=8, embedding=6)
-    translated = translate.measure_on(sentences, ONCE, hidden=8, embedding=6)
+    translated = translate.measure_on(sentences, ONCE, lexicon=translate.learn(sentences), hidden=8, embedding=6)
+    assert [row.work for row in translated.rows] == list(translate.WORKS)
     for row in (*trained.rows[:2], *translated.rows):
         assert row.ours
         assert (row.peer, row.theirs, row.ratio) == ("JoeyNMT", None, None)
         assert "make bench" in row.missing
     assert whole(trained.rows[2:])
+
+
+def test_the_translator_that_ships_is_measured_where_the_sentences_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = translate.shipped_model(2, ONCE).rows
+    assert [row.work for row in absent] == list(translate.SHIPPED_WORKS)
+    assert all("not here" in row.missing and row.ours is None for row in absent)
+    (tmp_path / "multi30k").mkdir()
+    for language, text in (("en", "A dog runs.\nTwo girls.\n"), ("de", "Ein Hund rennt.\nZwei Mädchen.\n")):
+        (tmp_path / "multi30k" / f"val.{language}").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("REGARD_DATA", str(tmp_path))
+    rows = translate.shipped_model(2, ONCE).rows
+    assert [row.work for row in rows] == [row.work for row in absent]
+    assert all(row.ours and row.theirs and row.peer == translate.PLAIN for row in rows)
+
+
+def test_shortlists_are_shorter_and_hold_what_is_read_there(sentences: Sentences) -> None:
+    lexicon = replace(translate.learn(sentences), frequent=np.empty(0, dtype=np.int64))
+    for batch in sentences.assembled():
+        lists = translate.allowed(lexicon, batch)
+        assert lists.any(dim=0).sum() < sentences.vocabulary / 4
+        assert lists[:, :4].all()
 
 
 def test_each_sentence_gets_as_many_words_as_was_said(sentences: Sentences) -> None:

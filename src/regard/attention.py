@@ -25,6 +25,7 @@ from regard.annotations import Annotations
 from regard.errors import ConfigError
 from regard.kernels import use_reference
 from regard.kernels.additive import additive_scores, triton_takes
+from regard.kernels.linear import Linear, linear
 
 ScoreName = Literal["dot", "scaled_dot", "general", "concat", "additive"]
 
@@ -47,7 +48,7 @@ class Memory:
 
     def select(self, index: Tensor) -> Self:
         """The inputs at ``index`` (int64 [kept]), in that order."""
-        return self._changed(lambda tensor: tensor[index])
+        return self._changed(lambda tensor: tensor.index_select(0, index))
 
     def first(self, count: int) -> Self:
         """The first ``count`` inputs, as views."""
@@ -177,7 +178,7 @@ class Additive(_OneLayer):
     def __init__(self, query_dim: int, dim: int, *, attention_dim: int) -> None:
         super().__init__(attention_dim)
         self.W = nn.Linear(query_dim, attention_dim, bias=False)
-        self.U = nn.Linear(dim, attention_dim, bias=False)
+        self.U = Linear(dim, attention_dim, bias=False)
 
     def keys(self, values: Tensor) -> Tensor:
         keys: Tensor = self.U(values)
@@ -200,7 +201,7 @@ class Concat(_OneLayer):
         self.W = nn.Linear(query_dim + dim, attention_dim, bias=False)
 
     def keys(self, values: Tensor) -> Tensor:
-        return nn.functional.linear(values, self.W.weight[:, self.query_dim :])
+        return linear(values, self.W.weight[:, self.query_dim :])
 
     def query(self, query: Tensor) -> Tensor:
         return nn.functional.linear(query, self.W.weight[:, : self.query_dim])

@@ -19,7 +19,6 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from regard.annotations import Annotations
 from regard.attention import Attended, Attention, HardAttention, Memory, ScoreName
@@ -31,6 +30,7 @@ from regard.decoders.walking import multiply_first, query_operands, score_scale
 from regard.kernels import use_reference
 from regard.kernels.attend import Operands, Walk, attend
 from regard.kernels.dropout import Dropout
+from regard.kernels.linear import Linear, linear
 from regard.kernels.packing import Packing, pack_targets, share_prefixes
 
 
@@ -78,8 +78,8 @@ class AttendDecoder(Decoder):
         self.cell.expect_small(0, embedding**-0.5)
         self.start_states = nn.ModuleDict({name: nn.Linear(dim, hidden) for name in hidden_names(settings.cell)})
         self.w_beta = nn.Linear(hidden, 1) if settings.gate else None
-        self.L_h = nn.Linear(hidden, embedding)
-        self.L_z = nn.Linear(dim, embedding, bias=False) if settings.deep_output else None
+        self.L_h = Linear(hidden, embedding)
+        self.L_z = Linear(dim, embedding, bias=False) if settings.deep_output else None
         self.L_o = nn.Linear(embedding, vocabulary_size)
         if settings.tied:
             self.L_o.weight = self.E.weight

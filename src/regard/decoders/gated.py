@@ -21,12 +21,12 @@ from dataclasses import dataclass
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from regard.config import Settings
 from regard.decoders.base import Decoder
 from regard.errors import ConfigError
 from regard.kernels.dropout import Dropout
+from regard.kernels.linear import linear
 
 
 class GatedSettings(Settings):

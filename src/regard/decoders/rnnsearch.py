@@ -19,7 +19,6 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn.functional import linear
 
 from regard.annotations import Annotations
 from regard.attention import Additive, Attended, Attention, Memory, ScoreName
@@ -29,6 +28,7 @@ from regard.decoders.unroll import active_blocks, stack_steps
 from regard.decoders.walking import multiply_first, query_operands, score_scale
 from regard.kernels import use_reference
 from regard.kernels.attend import Operands, Walk, attend
+from regard.kernels.linear import linear
 from regard.kernels.packing import pack_targets
 
 

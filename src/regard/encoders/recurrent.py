@@ -22,6 +22,7 @@ from regard.config import Settings
 from regard.encoders.text import TextEncoder
 from regard.kernels import use_reference
 from regard.kernels.dropout import Dropout
+from regard.kernels.linear import linear
 from regard.kernels.packing import Packing, pack_targets
 from regard.kernels.reading import ReadOperands, read
 
@@ -119,5 +120,5 @@ class RecurrentEncoder(TextEncoder):
         )
         zeros = x.new_zeros(packing.shape[0], self.settings.hidden)
         c = zeros if self.settings.cell == "lstm" else None
-        words = nn.functional.linear(x, of_input, bias)
+        words = linear(x, of_input, bias)
         return read(packing, self.settings.cell, ReadOperands(words, zeros, c, of_state, state_bias))

@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from regard.kernels.linear import multiply
 from regard.kernels.precision import Precision, current_precision
 from regard.kernels.products import multiplier
 
-TOKENS_AT_ONCE = 256
+TOKENS_AT_ONCE = 512
 WIDTH = 16
 """A product of a multiple of so many numbers is up to half as fast again as one of some more."""
 
@@ -92,23 +93,22 @@ class _Blocks:
         missing = -self.vocabulary % WIDTH
         self.weight = (torch.nn.functional.pad(weight, (0, 0, 0, missing)) if missing else weight).to(products)
         self.of_readouts = multiplier(self.weight, products)  # there are too few blocks to lay out its transpose too
-        self.bias = None if bias is None else bias.to(sums)
+        self.bias = weight.new_full((len(self.weight),), float("-inf"), dtype=sums)
+        self.bias[: self.vocabulary] = 0 if bias is None else bias
         self.smoothing = call.smoothing / self.vocabulary
         self.smoothed = self.weight.to(sums).sum(dim=0) * self.smoothing
+        self.smoothed_bias = self.bias[: self.vocabulary].sum() * self.smoothing
         self.loss = weight.new_zeros((), dtype=sums)
         self.log_probabilities = weight.new_empty(len(readouts), dtype=sums)
         self.to_readouts = weight.new_empty(readouts.shape if call.differentiate else 0, dtype=sums)
-        self.to_weight = weight.new_zeros(self.weight.shape, dtype=sums)
+        self.to_weight = weight.new_empty(self.weight.shape if call.differentiate else 0, dtype=sums)
         self.to_bias = weight.new_zeros(len(self.weight), dtype=sums)
 
     def run(self) -> None:
         """Go through all tokens."""
         for first in range(0, len(self.readouts), TOKENS_AT_ONCE):
             tokens = slice(first, first + TOKENS_AT_ONCE)
-            logits = self.of_readouts(self.readouts[tokens]).to(self.call.precision.sums)
-            if self.bias is not None:
-                logits[:, : self.vocabulary] += self.bias
-            logits[:, self.vocabulary :] = float("-inf")
+            logits = self.of_readouts(self.readouts[tokens]).to(self.call.precision.sums).add_(self.bias)
             probabilities = self._score(tokens, logits)
             if self.call.differentiate:
                 self._differentiate(tokens, probabilities)
@@ -117,9 +117,8 @@ class _Blocks:
         """Those of the matrix and of the bias, the even share of smoothing taken away."""
         shares = self.call.shares
         even = self.smoothing * (shares @ self.readouts.to(shares.dtype))
-        return (self.to_weight - even)[: self.vocabulary], (self.to_bias - self.smoothing * shares.sum())[
-            : self.vocabulary
-        ]
+        to_weight, to_bias = self.to_weight[: self.vocabulary], self.to_bias[: self.vocabulary]
+        return to_weight.sub_(even), to_bias.sub_(self.smoothing * shares.sum())
 
     def _score(self, tokens: slice, logits: Tensor) -> Tensor:
         """Add the losses of some tokens; returns their probabilities [tokens, vocabulary, padded]."""
@@ -130,7 +129,8 @@ class _Blocks:
         self.log_probabilities[tokens] = chosen - normaliser
         losses = (self.call.smoothing - 1) * self.log_probabilities[tokens]
         if self.smoothing:
-            losses += self.call.smoothing * normaliser - self.smoothing * logits[:, : self.vocabulary].sum(dim=-1)
+            all_logits = self.readouts[tokens].to(self.smoothed.dtype) @ self.smoothed + self.smoothed_bias
+            losses += self.call.smoothing * normaliser - all_logits
         self.loss += self.call.shares[tokens] @ losses
         return probabilities
 
@@ -141,9 +141,13 @@ class _Blocks:
         targets = self.call.targets[tokens].unsqueeze(1)
         probabilities.scatter_add_(1, targets, torch.full_like(share, self.call.smoothing - 1))
         rounded = probabilities.to(products)
-        self.to_readouts[tokens] = (torch.mm(rounded, self.weight).to(sums) - self.smoothed).mul_(share)
+        self.to_readouts[tokens] = (multiply(rounded, self.weight.t()).to(sums) - self.smoothed).mul_(share)
         pushed = (self.readouts[tokens] * share).to(products)
-        if products == sums:
+        if tokens.start == 0 and products == sums:
+            torch.mm(rounded.t(), pushed, out=self.to_weight)
+        elif tokens.start == 0:
+            self.to_weight.copy_(torch.mm(rounded.t(), pushed))
+        elif products == sums:
             self.to_weight.addmm_(rounded.t(), pushed)
         else:
             self.to_weight += torch.mm(rounded.t(), pushed)

@@ -11,24 +11,26 @@ is left out.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-BLOCK_NUMBERS = 1 << 18
-"""How many terms of the sums are alive at once: 1 MiB in float32, which a core's own cache holds."""
+BLOCK_NUMBERS = 1 << 17
+"""How many terms of the sums are alive at once: 512 KiB in float32, which a core's own cache holds with the keys."""
 
 
 def key_powers(keys: Tensor) -> Tensor:
     """e^{−2 k}, of keys of any shape, in single precision at least."""
-    return torch.exp(_precise(keys) * -2)
+    return (_precise(keys) * -2).exp_()
 
 
 def powers_fit(keys: Tensor) -> float:
     """How large a number of a query may be for :func:`additive_looks`; 0 or less where no query would do."""
     if not keys.numel():
         return math.inf
-    return 0.95 * math.log(torch.finfo(_precise(keys).dtype).max) / 2 - float(keys.abs().amax())
+    least, most = keys.aminmax()
+    return 0.95 * math.log(torch.finfo(_precise(keys).dtype).max) / 2 - max(float(most), -float(least))
 
 
 def _precise(numbers: Tensor) -> Tensor:
@@ -36,30 +38,32 @@ def _precise(numbers: Tensor) -> Tensor:
     return numbers.float() if numbers.element_size() < 4 else numbers
 
 
-def additive_looks(query: Tensor, powers: Tensor, v: Tensor) -> Tensor:
+def additive_looks(query: Tensor, powers: Tensor, v: Tensor, *, counts: Sequence[int]) -> Tensor:
     """Scores up to a number that all positions of a row share.
 
     Args:
         query: [batch, rows, dim], its numbers smaller than :func:`powers_fit` of the keys.
         powers: [batch, position, dim], see :func:`key_powers`.
         v: [dim].
+        counts: how many rows of each input look, the first ones.
 
     Returns:
-        [batch, rows, position].
+        [batch, rows, position]; rows that do not look have numbers that mean nothing.
     """
     with torch.autocast(query.device.type, enabled=False):
-        return _additive_looks(query.to(powers.dtype), powers, v.to(powers.dtype))
+        return _additive_looks(query.to(powers.dtype), powers, v.to(powers.dtype), counts)
 
 
-def _additive_looks(query: Tensor, powers: Tensor, v: Tensor) -> Tensor:
+def _additive_looks(query: Tensor, powers: Tensor, v: Tensor, counts: Sequence[int]) -> Tensor:
     (batch, rows, dim), positions = query.shape, powers.shape[1]
     left, one, twice_v = torch.exp(query * -2), query.new_ones(1, 1, 1, 1), v * 2
-    scores = query.new_empty(batch, rows, positions)
+    scores = query.new_zeros(batch, rows, positions)
     block = max(1, BLOCK_NUMBERS // max(1, rows * positions * dim))
     buffer = query.new_empty(min(block, batch) * rows * positions * dim)
     for first in range(0, batch, block):
         inputs = slice(first, min(first + block, batch))
-        terms = buffer[: (inputs.stop - first) * rows * positions * dim].view(-1, rows, positions, dim)
-        torch.addcmul(one, left[inputs].unsqueeze(2), powers[inputs].unsqueeze(1), out=terms).reciprocal_()
-        torch.matmul(terms, twice_v, out=scores[inputs])
+        shape = (inputs.stop - first, most := max(counts[inputs]), positions, dim)
+        terms = buffer[: math.prod(shape)].view(shape)
+        torch.addcmul(one, left[inputs, :most].unsqueeze(2), powers[inputs].unsqueeze(1), out=terms).reciprocal_()
+        scores[inputs, :most] = torch.matmul(terms, twice_v)
     return scores

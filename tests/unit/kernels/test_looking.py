@@ -22,8 +22,14 @@ def test_looks_equal_the_formula_up_to_a_number_a_row(
     keys = torch.randn(batch, positions, dim, generator=generator, dtype=dtype) * 3
     v = torch.randn(dim, generator=generator, dtype=dtype)
     assert float(query.abs().amax()) < powers_fit(keys)
-    found = additive_looks(query, key_powers(keys), v) - v.sum()
-    torch.testing.assert_close(found, additive_scores_reference(query, keys, v), atol=tolerance, rtol=tolerance)
+    expected = additive_scores_reference(query, keys, v)
+    found = additive_looks(query, key_powers(keys), v, counts=[rows] * batch) - v.sum()
+    torch.testing.assert_close(found, expected, atol=tolerance, rtol=tolerance)
+    counts = [number % (rows + 1) for number in range(batch)]
+    some = additive_looks(query, key_powers(keys), v, counts=counts) - v.sum()
+    asked = torch.arange(rows) < torch.tensor(counts).unsqueeze(1)
+    torch.testing.assert_close(some[asked], expected[asked], atol=tolerance, rtol=tolerance)
+    assert bool(some.isfinite().all())
 
 
 def test_powers_at_the_edge_of_what_fits_are_finite() -> None:
@@ -32,7 +38,7 @@ def test_powers_at_the_edge_of_what_fits_are_finite() -> None:
     for sign in (1, -1):
         query = torch.full((1, 1, 2), sign * edge)
         for key in (keys, -keys):
-            scores = additive_looks(query, key_powers(key), torch.ones(2)) - 2
+            scores = additive_looks(query, key_powers(key), torch.ones(2), counts=[1]) - 2
             torch.testing.assert_close(scores, additive_scores_reference(query, key, torch.ones(2)))
     assert powers_fit(torch.full((1, 1, 1), 45.0)) < 0
 
@@ -43,6 +49,6 @@ def test_under_autocast_looks_are_taken_in_single_precision() -> None:
     v = torch.randn(4, generator=generator)
     assert powers_fit(keys) == powers_fit(keys.float())
     with torch.autocast("cpu", torch.bfloat16):
-        found = additive_looks(query, key_powers(keys), v) - v.sum()
+        found = additive_looks(query, key_powers(keys), v, counts=[3, 3]) - v.sum()
     expected = additive_scores_reference(query.float(), keys.float(), v)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)

@@ -3,8 +3,8 @@
     sees    W_hh h + W_c β Σ_i α_i a_i and L_z β Σ_i α_i a_i, from h_{t−1} alone
     reads   W_e E y and E y, then the gates, the cell, L_h h_t and the vocabulary product
 
-The parts of the gates stand in another order here, those under one activation side by side: i, f, o, g of an LSTM; and
-r, z, W n, U n of a GRU, whose reset gate acts on the last alone.
+The parts of the gates stand in another order here: i, f, o, g of an LSTM; and r, z, W n, U n of a GRU, whose reset gate
+acts on the last alone. Since tanh x = 2 σ(2x) − 1, and σ takes a sixth of the time, what stands under tanh comes doubled.
 """
 
 from __future__ import annotations
@@ -56,12 +56,13 @@ class AttendStepper(FamilyStepper):
         self._L_h = ready_product(decoder.L_h.weight, decoder.L_h.bias, precision=precision)
 
     def _arranged(self, rows: Tensor, *, inner: bool) -> Tensor:
-        """A matrix or a bias of all gates in the order that is used here; ``inner`` ones belong to the state."""
+        """A matrix or a bias of all gates as it is used here; ``inner`` ones belong to the state."""
         first, second, third, *fourth = torch.split(rows.detach(), self._hidden)
+        doubled = third * 2
         if fourth:
-            return torch.cat([first, second, fourth[0], third])
+            return torch.cat([first, second, fourth[0], doubled])
         nothing = torch.zeros_like(third)
-        return torch.cat([first, second, *((nothing, third) if inner else (third, nothing))])
+        return torch.cat([first, second, *((nothing, doubled) if inner else (doubled, nothing))])
 
     def _of_words(self, words: Tensor) -> Tensor:
         embedded = self._E[words]
@@ -89,19 +90,20 @@ class AttendStepper(FamilyStepper):
     def _read(self, told: Tensor, before: Rows, parents: Tensor) -> tuple[Rows, Tensor]:
         gates = told[:, : self._gates]
         after = (
-            self._lstm_cell(gates, before["c"][parents]) if self._lstm else self._gru_cell(gates, before["h"][parents])
+            self._lstm_cell(gates, before["c"].index_select(0, parents))
+            if self._lstm
+            else self._gru_cell(gates, before["h"].index_select(0, parents))
         )
         readout = self._L_h(after["h"])
         return after, readout.add_(told[:, self._gates :]) if self._deep else readout
 
     def _lstm_cell(self, gates: Tensor, c: Tensor) -> Rows:
-        i, f, o = gates[:, : 3 * self._hidden].sigmoid_().chunk(3, dim=1)
-        g = gates[:, 3 * self._hidden :].tanh_()
-        c = torch.mul(f, c).addcmul_(i, g)
-        return {"h": torch.tanh(c).mul_(o), "c": c}
+        i, f, o, g = gates.sigmoid_().chunk(4, dim=1)
+        c = c.mul_(f).addcmul_(i, g, value=2).sub_(i)
+        return {"h": (c * 2).sigmoid_().sub_(0.5).mul_(o).mul_(2), "c": c}
 
     def _gru_cell(self, gates: Tensor, h: Tensor) -> Rows:
         r, z = gates[:, : 2 * self._hidden].sigmoid_().chunk(2, dim=1)
         outer, inner = gates[:, 2 * self._hidden :].chunk(2, dim=1)
-        n = torch.addcmul(outer, r, inner).tanh_()
+        n = torch.addcmul(outer, r, inner).sigmoid_().mul_(2).sub_(1)
         return {"h": torch.lerp(n, h, z)}

@@ -58,22 +58,14 @@ class FamilyStepper(ABC):
         return Step(
             self._logits(readout).view(*tokens.shape, -1),
             FamilyState(memory, following, state.length + 1),
-            weights.flatten(0, 1).index_select(0, looking.parents).view(*tokens.shape, -1),
+            weights.index_select(0, looking.sees).view(*tokens.shape, -1),
         )
 
     def _mix(self, memory: StepMemory, query: Tensor, looking: Looking) -> tuple[Tensor, Tensor]:
-        """What queries [looks, key_dim] find [looks, dim], and the weights of all rows [batch, rows, position]."""
-        batch = len(memory.values)
-        block = self._block(query, looking, batch)
-        weights = self._looks.weights(block, memory)
-        return torch.bmm(weights, memory.values).flatten(0, 1).index_select(0, looking.rows), weights
-
-    def _block(self, query: Tensor, looking: Looking, batch: int) -> Tensor:
-        """[looks, key_dim] in their places among all rows, zeros elsewhere: [batch, rows, key_dim]."""
-        if len(query) == looking.num_rows:
-            return query.view(batch, -1, query.shape[-1])
-        block = query.new_zeros(looking.num_rows, query.shape[-1]).index_copy_(0, looking.rows, query)
-        return block.view(batch, -1, query.shape[-1])
+        """What queries [looks, key_dim] find [looks, dim], and their weights [looks, position]."""
+        weights = self._looks.weights(looking.to_block(query), memory, counts=looking.counts)
+        mixed = torch.bmm(weights, memory.values)
+        return looking.from_block(mixed), looking.from_block(weights)
 
     @abstractmethod
     def _of_words(self, words: Tensor) -> Tensor:
@@ -89,7 +81,7 @@ class FamilyStepper(ABC):
 
     @abstractmethod
     def _see(self, memory: StepMemory, before: Rows, looking: Looking) -> tuple[Tensor, Tensor]:
-        """What is seen [looks, width], and the weights of all rows [batch, rows, position]."""
+        """What is seen [looks, width], and the weights [looks, position]."""
 
     @abstractmethod
     def _read(self, told: Tensor, before: Rows, parents: Tensor) -> tuple[Rows, Tensor]:

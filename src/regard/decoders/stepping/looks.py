@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -49,17 +50,20 @@ class Looks:
         room = 0.0 if self._v is None else powers_fit(keys)
         return StepMemory(values, key_powers(keys) if room > 0 else keys, mask, room=room)
 
-    def weights(self, query: Tensor, memory: StepMemory) -> Tensor:
-        """α [batch, rows, position], of projected queries [batch, rows, key_dim]."""
-        return masked_softmax(self._scores(query, memory), memory.mask)
+    def weights(self, query: Tensor, memory: StepMemory, *, counts: Sequence[int]) -> Tensor:
+        """α [batch, rows, position], of projected queries [batch, rows, key_dim].
 
-    def _scores(self, query: Tensor, memory: StepMemory) -> Tensor:
+        Only the first ``counts[b]`` rows of input b need to look; what the others get is nobody's.
+        """
+        return masked_softmax(self._scores(query, memory, counts), memory.mask)
+
+    def _scores(self, query: Tensor, memory: StepMemory, counts: Sequence[int]) -> Tensor:
         if self._v is None:
             return torch.bmm(query, memory.keys.transpose(1, 2)).mul_(self._scale)
         if memory.room <= 0:
             return additive_scores_reference(query, memory.keys, self._v)
         if float(query.abs().amax()) < memory.room:
-            return additive_looks(query, memory.keys, self._v)
+            return additive_looks(query, memory.keys, self._v, counts=counts)
         return additive_scores_reference(query, memory.keys.log() / -2, self._v)
 
 

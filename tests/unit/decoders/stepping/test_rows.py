@@ -17,12 +17,24 @@ def test_every_row_that_is_continued_looks_once() -> None:
     assert looking.rows.tolist() == [0, 2, 4]
     assert looking.sees.tolist() == [1, 1, 0, 1, 2, 2, 2, 2]
     assert looking.parents.tolist() == [2, 2, 0, 2, 4, 4, 4, 4]
-    assert looking.num_rows == 6
+    assert looking.counts == [2, 1]
 
 
 def test_before_the_first_reordering_every_row_looks() -> None:
     looking = state(2, 2).looking()
     assert looking.rows.tolist() == looking.sees.tolist() == looking.parents.tolist() == [0, 1, 2, 3]
+    looks = torch.arange(4.0).view(4, 1)
+    assert torch.equal(looking.to_block(looks), looks.view(2, 2, 1))
+    assert torch.equal(looking.from_block(looks.view(2, 2, 1)), looks)
+
+
+def test_looks_come_first_in_the_block_of_their_input() -> None:
+    looking = state(3, 4).reorder(torch.tensor([[3, 3, 1], [2, 2, 2], [0, 1, 3]])).looking()
+    looks = torch.tensor([[1.0, 1.5], [3, 3.5], [6, 6.5], [8, 8.5], [9, 9.5], [11, 11.5]])
+    assert looking.counts == [2, 1, 3]
+    block = looking.to_block(looks)
+    assert block[..., 0].tolist() == [[1, 3, 0], [6, 0, 0], [8, 9, 11]]
+    assert torch.equal(looking.from_block(block), looks)
 
 
 def test_reordering_twice_and_leaving_are_those_of_rows() -> None:

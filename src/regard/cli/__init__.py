@@ -27,6 +27,9 @@ INTERNAL_ERROR = 70
 """EX_SOFTWARE of BSD's sysexits.h."""
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
+KEPT_PRIMITIVES = {"LRU_CACHE_CAPACITY": "64", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256"}
+"""How many ready-made products PyTorch and oneDNN keep; each is for one number of rows, and rows become fewer with every
+word, so that with the usual 1,024 each a training comes to hold a gigabyte of them, and is no faster for it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _let_every_name_print()
         _stop_when_asked()
+        _keep_few_primitives()
         status = _run(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
     except BrokenPipeError:
@@ -78,6 +82,12 @@ def _stop_when_asked() -> None:
     """Take SIGTERM, which schedulers and shutdowns send, for Ctrl-C: what is under way is kept, and told."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def _keep_few_primitives() -> None:
+    """Read by PyTorch when it first multiplies; what the user has set stays."""
+    for name, capacity in KEPT_PRIMITIVES.items():
+        os.environ.setdefault(name, capacity)
 
 
 def _explain(error: BaseException) -> tuple[str, int]:

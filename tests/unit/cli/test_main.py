@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from regard.cli import main
+from regard.cli import KEPT_PRIMITIVES, main
 from regard.cli.app import app
 from regard.cli.report import say, say_json, table
 from regard.errors import ImageError, Interrupted, RegardError
@@ -170,3 +170,14 @@ def test_the_module_runs_like_the_command(tmp_path: Path) -> None:
         [sys.executable, "-m", "regard", "--version"], cwd=tmp_path, capture_output=True, check=True, timeout=60
     )
     assert result.stdout.decode().strip()
+
+
+def test_few_primitives_are_kept_unless_the_user_says_otherwise(command: Add, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[dict[str, str | None]] = []
+    command(lambda: seen.append({name: os.environ.get(name) for name in KEPT_PRIMITIVES}))
+    for name in KEPT_PRIMITIVES:
+        monkeypatch.delenv(name, raising=False)
+    assert main(["probe"]) == 0
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
+    assert main(["probe"]) == 0
+    assert seen == [KEPT_PRIMITIVES, KEPT_PRIMITIVES | {"LRU_CACHE_CAPACITY": "7"}]

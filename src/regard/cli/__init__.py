@@ -28,8 +28,8 @@ INTERNAL_ERROR = 70
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
 KEPT_PRIMITIVES = {"LRU_CACHE_CAPACITY": "64", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256"}
-"""How many ready-made products PyTorch and oneDNN keep; each is for one number of rows, and rows become fewer with every
-word, so that with the usual 1,024 each a training comes to hold a gigabyte of them, and is no faster for it."""
+"""How many ready-made products PyTorch and oneDNN keep. Each is for one number of rows, and rows become fewer with
+every word: with the usual 1,024 a training comes to hold a gigabyte of them, and is no faster for it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,6 +13,7 @@ from regard.annotations import Annotations
 from regard.bundle import Bundle
 from regard.decoders.stepping import Stepper, build_stepper
 from regard.encoders.image import ImageEncoder
+from regard.encoders.ready_text import ReadyGru
 from regard.kernels import use_reference
 from regard.kernels.products import InferencePrecision
 from regard.model import EncoderDecoder
@@ -29,7 +30,8 @@ class Engine:
         bundle: a model, which goes to ``device`` and is not to change any more.
         device: where it computes.
         precision: in which numbers the decoder's products are taken. In all but ``float32`` all stages of an
-            EfficientNet-Lite but the first calculate in bfloat16; other encoders stay as they are.
+            EfficientNet-Lite but the first, and the products of a GRU of one layer, calculate in bfloat16; other
+            encoders stay as they are.
 
     Attributes:
         device: where it computes.
@@ -45,24 +47,33 @@ class Engine:
         self.codec: TextCodec = bundle.codec
         self._model = bundle.model.to(self.device).eval()
         self.stepper: Stepper = build_stepper(self._model.decoder, precision=precision)
-        self._pictures = _ready_encoder(self._model, precision)
+        self._pictures, self._sentences = None, None
+        if not use_reference() or precision != "float32":
+            self._pictures = _ready_pictures(self._model, rounded=precision != "float32")
+            self._sentences = _ready_sentences(self._model, rounded=precision != "float32")
 
     def annotate(self, *inputs: Tensor) -> Annotations:
         """What the decoder looks at, from what the encoder reads (pixels, or tokens and their mask)."""
         with torch.inference_mode():
-            if self._pictures is None:
-                return self._model.annotate(*(each.to(self.device) for each in inputs))
-            (pixels,) = inputs
-            values = torch.cat([self._pictures(part).values for part in torch.split(pixels, PASS)])
-            return self._model.bridged(Annotations(values))
+            if self._pictures is not None:
+                (pixels,) = inputs
+                values = torch.cat([self._pictures(part).values for part in torch.split(pixels, PASS)])
+                return self._model.bridged(Annotations(values))
+            if self._sentences is not None:
+                return self._model.bridged(self._sentences(*inputs))
+            return self._model.annotate(*(each.to(self.device) for each in inputs))
 
 
-def _ready_encoder(model: EncoderDecoder, precision: InferencePrecision) -> ImageEncoder | None:
+def _ready_pictures(model: EncoderDecoder, *, rounded: bool) -> ImageEncoder | None:
     """The encoder of pictures for the processor; None where the model reads inputs itself."""
     encoder = model.encoder
     # an encoder of another kind, such as one that runs a graph, is left as it is
     if type(encoder) is not ImageEncoder or next(encoder.parameters()).device.type != "cpu":
         return None
-    if use_reference() and precision == "float32":
-        return None
-    return encoder.ready(rounded=precision != "float32")
+    return encoder.ready(rounded=rounded)
+
+
+def _ready_sentences(model: EncoderDecoder, *, rounded: bool) -> ReadyGru | None:
+    """The encoder of sentences likewise."""
+    encoder = model.encoder
+    return ReadyGru(encoder, rounded=rounded) if ReadyGru.takes(encoder) else None

@@ -30,7 +30,7 @@ from regard.text import merge_weights
 
 BATCH = 64
 """Sentences that are translated together."""
-WINDOW = 8
+WINDOW = 16
 """How many batches are read before the first is translated, so that sentences of like length go together."""
 LONGEST = 100
 """How many pieces are read at once by a model that does not say so itself."""
@@ -133,7 +133,7 @@ class Translator:
         Args:
             texts: as for :meth:`translate`; they may be made as they are asked for. One that could not be read may be
                 given as its error.
-            batch: how many are translated together; eight times as many are read at a time.
+            batch: how many are translated together; sixteen times as many are read at a time.
             first: which text the first one is, of a longer row of which it continues the translation: what is drawn at
                 random for a text is a function of the seed and of its number.
             prefix, alternatives, changes: as for :meth:`translate`.
@@ -263,13 +263,14 @@ class Translator:
         self, texts: Iterable[str | TextError], batch: int, options: SearchOptions, prefix: Ids, number: int
     ) -> Iterator[Translation | TextError]:
         window: list[Source | TextError] = []
+        num_parts = 0
         for text in texts:
             window.append(self._read(text))
-            num_parts = sum(len(each.parts) for each in window if isinstance(each, Source))
+            num_parts += len(window[-1].parts) if isinstance(window[-1], Source) else 0
             if max(num_parts, len(window)) >= WINDOW * batch:
                 yield from self._window(window, batch, options, prefix, number)
                 number += len(window)
-                window = []
+                window, num_parts = [], 0
         yield from self._window(window, batch, options, prefix, number)
 
     def _read(self, text: str | TextError) -> Source | TextError:

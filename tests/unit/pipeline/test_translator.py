@@ -82,7 +82,7 @@ def test_texts_are_asked_for_as_they_are_needed(translator: Translator) -> None:
     for text in ("Dog", "", "a " * 99_999):
         asked.clear()
         next(translator.translate_many(endless(text), batch=2))
-        assert len(asked) <= 16
+        assert len(asked) <= 32
 
 
 def test_a_long_text_is_translated_in_parts_that_are_aligned_with_themselves(translator: Translator) -> None:

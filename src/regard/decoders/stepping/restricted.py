@@ -88,4 +88,5 @@ class RestrictedStepper:
         assert isinstance(state, RestrictedState), "a state of this stepper's own start"
         step = self._stepper.step(state.inner, self.words[tokens])
         logits = step.logits if self._narrow else step.logits.index_select(-1, self.words)
-        return replace(step, logits=logits + state.forbidden, state=RestrictedState.around(step.state, state.forbidden))
+        logits.add_(state.forbidden)  # they are nobody else's
+        return replace(step, logits=logits, state=RestrictedState.around(step.state, state.forbidden))

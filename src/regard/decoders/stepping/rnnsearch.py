@@ -4,7 +4,8 @@
     reads   [W_z; W_r; W] E y and V_o E y, then the unit, the maxout and the vocabulary product
 
 The products of every matrix C with the annotations are taken once per input; mixed by the weights they are the products
-with c. The two numbers of a maxout pair stand in two halves here, not side by side.
+with c. The two numbers of a maxout pair stand in two halves here, not side by side. Since tanh x = 2 σ(2x) − 1, and σ
+takes a sixth of the time, what stands under tanh comes doubled.
 """
 
 from __future__ import annotations
@@ -35,9 +36,10 @@ class RnnSearchStepper(FamilyStepper):
         super().__init__(looks, logits, vocabulary_size=decoder.vocabulary_size)
         self._decoder, self._hidden, self._precision = decoder, decoder.hidden, precision
         joined = decoder.joined()
-        self._E, self._W_words = decoder.E.weight.detach(), torch.cat([joined.words, _halves(decoder.V_o)]).detach()
-        self._bias = _bias(decoder)
-        of_annotations = [joined.context, _halves(decoder.C_o)]
+        words, context = (self._arranged(each) for each in (joined.words, joined.context))
+        self._E, self._W_words = decoder.E.weight.detach(), torch.cat([words, _halves(decoder.V_o)])
+        self._bias = self._bias_of_words()
+        of_annotations = [context, _halves(decoder.C_o)]
         self._pairs, self._mixed = len(decoder.C_o), sum(map(len, of_annotations))
         if looks.W_k is not None:
             of_annotations.append(looks.W_k)
@@ -46,7 +48,20 @@ class RnnSearchStepper(FamilyStepper):
         if looks.W_q is not None:
             parts.append(looks.W_q)
         self._of_state = ready_product(torch.cat(parts), None, precision=precision)
-        self._U = ready_product(decoder.U, None, precision=precision)
+        self._U = ready_product(decoder.U * 2, None, precision=precision)
+
+    def _arranged(self, rows: Tensor) -> Tensor:
+        """A matrix or a bias of z, r and s̃ as it is used here."""
+        gates, candidate = torch.split(rows.detach(), [2 * self._hidden, self._hidden])
+        return torch.cat([gates, candidate * 2])
+
+    def _bias_of_words(self) -> Tensor | None:
+        """What is added whatever the word: b_z, b_r, b and b_t."""
+        decoder = self._decoder
+        if decoder.b_z is None or decoder.b_r is None or decoder.b is None or decoder.b_t is None:
+            return None
+        gates = self._arranged(torch.cat([decoder.b_z, decoder.b_r, decoder.b]))
+        return torch.cat([gates, _halves(decoder.b_t)])
 
     def narrowed(self, words: Tensor) -> RnnSearchStepper:
         """See :meth:`regard.decoders.stepping.restricted.Narrowing.narrowed`; all else is shared with this stepper."""
@@ -79,7 +94,7 @@ class RnnSearchStepper(FamilyStepper):
         n = self._hidden
         s = before["s"].index_select(0, parents)
         z, r = told[:, : 2 * n].sigmoid_().chunk(2, dim=1)
-        candidate = self._U(r * s).add_(told[:, 2 * n : 3 * n]).tanh_()
+        candidate = self._U(r * s).add_(told[:, 2 * n : 3 * n]).sigmoid_().mul_(2).sub_(1)
         one, other = told[:, 3 * n :].chunk(2, dim=1)
         return {"s": torch.lerp(s, candidate, z)}, torch.maximum(one, other)
 
@@ -87,10 +102,3 @@ class RnnSearchStepper(FamilyStepper):
 def _halves(pairs: Tensor) -> Tensor:
     """The rows of a matrix or a bias of the readout, the first of every pair before the second of every pair."""
     return torch.cat([pairs[0::2], pairs[1::2]]).detach()
-
-
-def _bias(decoder: RnnSearchDecoder) -> Tensor | None:
-    """What is added whatever the word: b_z, b_r, b and b_t."""
-    if decoder.b_z is None or decoder.b_r is None or decoder.b is None or decoder.b_t is None:
-        return None
-    return torch.cat([decoder.b_z, decoder.b_r, decoder.b, _halves(decoder.b_t)]).detach()

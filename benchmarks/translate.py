@@ -18,6 +18,7 @@ from regard.data.parallel import read_parallel
 from regard.decoders.base import Stepper
 from regard.decoders.stepping import build_stepper
 from regard.decoders.stepping.restricted import RestrictedStepper
+from regard.encoders.ready_text import ReadyGru
 from regard.kernels.products import InferencePrecision
 from regard.model import EncoderDecoder
 from regard.pipeline import Translator
@@ -25,7 +26,7 @@ from regard.search import Hypothesis, SearchOptions, SpecialTokens, search
 from regard.text import Lexicon
 from regard.text.lexicon import learn_translations
 from rows import Conditions, Outcome, Row, unmeasured
-from translation import BEAM, EMBEDDING, HIDDEN, PEER, build, encode, joeynmt, steps_of
+from translation import BEAM, EMBEDDING, HIDDEN, PEER, build, joeynmt, steps_of
 
 WORK = "translate Multi30k val, beam 5"
 SHIPPED = "translate Multi30k val, beam 5, model that ships"
@@ -142,13 +143,16 @@ def learn(sentences: Sentences) -> Lexicon:
 
 def translating(model: EncoderDecoder, sentences: Sentences, way: Way, lexicon: Lexicon) -> Work:
     """All batches, each sentence with as many words as was said; shortlists are made anew each time."""
+    assert ReadyGru.takes(model.encoder), "a GRU of one layer"
+    read = ReadyGru(model.encoder, rounded=way.precision != "float32")
     stepper = build_stepper(model.decoder, precision=way.precision)
     batches, steps = sentences.assembled(), steps_of(sentences)
 
+    @torch.inference_mode()
     def run() -> None:
         for batch, length in zip(batches, steps, strict=True):
             own = RestrictedStepper(stepper, allowed(lexicon, batch)) if way.shortlist else stepper
-            translate(own, encode(model, batch), steps=length)
+            translate(own, read(batch.sources, batch.source_mask), steps=length)
 
     return run
 

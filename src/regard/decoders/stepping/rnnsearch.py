@@ -76,7 +76,10 @@ class RnnSearchStepper(FamilyStepper):
     def _remember(self, annotations: Annotations) -> tuple[Tensor, Tensor]:
         values = annotations.values
         product = self._of_annotations(values.flatten(0, 1)).view(*values.shape[:2], -1)
-        return values if self._looks.W_k is None else product[..., self._mixed :], product[..., : self._mixed]
+        keys, mixed = product[..., self._mixed :], product[..., : self._mixed]
+        # they are read from memory at every step, and rounded they are read in half of the time
+        rounded = mixed if self._precision == "float32" else mixed.bfloat16()
+        return values if self._looks.W_k is None else keys, rounded
 
     def _first(self, annotations: Annotations) -> Rows:
         return {"s": self._decoder.first_state(annotations).squeeze(1)}

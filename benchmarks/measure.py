@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from regard.kernels.loops import NotCompiled, compile_loops, compiled_loops
+
 Clock = Literal["wall", "cpu"]
 CLOCKS: dict[Clock, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
 """``cpu`` is for one thread on a machine that others use at the same time."""
@@ -53,6 +55,26 @@ def fused_paths(*, on: bool) -> Iterator[None]:
         os.environ.pop(name)
         if before is not None:
             os.environ[name] = before
+
+
+@contextmanager
+def compiled_paths() -> Iterator[None]:
+    """The fused paths with compiled loops.
+
+    Raises:
+        NotCompiled: there is no compiler here.
+    """
+    with fused_paths(on=True), compiled_loops():
+        yield
+
+
+def why_not_compiled() -> str:
+    """Why there are no compiled loops here; empty where there are."""
+    try:
+        compile_loops()
+    except NotCompiled as error:
+        return str(error)
+    return ""
 
 
 def _await_device() -> None:

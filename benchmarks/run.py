@@ -33,6 +33,7 @@ import train_rnnsearch
 import translate
 from inputs import ROOT
 from page import Report, table, write_page
+from regard.cli import MEMORY
 from regard.comparison.machine import describe_machine, describe_versions
 from rows import Conditions, Outcome, unmeasured
 from translation import PEER
@@ -53,10 +54,8 @@ def _benchmarks() -> dict[str, Benchmark]:
     attend: dict[str, Benchmark] = {}
     for grid in train_attend.GRIDS:
         regions = grid.split()[0]
-        speeds = {train_attend.SPEED.format(grid): list(train_attend.PEERS.values())}
-        memories = {
-            title.format(grid): [train_attend.PEERS["plain"]] for title in (train_attend.PEAK, train_attend.KEPT)
-        }
+        speeds = train_attend.works(grid)
+        memories = {title.format(grid): [train_attend.PLAIN] for title in (train_attend.PEAK, train_attend.KEPT)}
         attend[f"train-{regions}"] = Benchmark(partial(train_attend.speed, grid=grid), speeds)
         attend[f"memory-{regions}"] = Benchmark(partial(train_attend.memory, grid=grid), memories)
     pictures: dict[str, list[str]] = {}
@@ -66,7 +65,7 @@ def _benchmarks() -> dict[str, Benchmark]:
         **attend,
         "train-rnnsearch": Benchmark(
             train_rnnsearch.measure,
-            {work: [PEER] for work in (train_rnnsearch.WORK, train_rnnsearch.PAPER)},
+            {work: [PEER] for work in train_rnnsearch.WORKS},
         ),
         "search": Benchmark(
             search_features.measure,
@@ -97,7 +96,8 @@ def run_apart(name: str, conditions: Conditions, *, seconds: float) -> Outcome:
         return _failed(works, "the time of this run was over")
     command = [sys.executable, __file__, "--apart", name, "--threads", str(conditions.threads)]
     command += ["--repetitions", str(conditions.repetitions), *(["--quick"] if conditions.quick else [])]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(conditions.threads), "REGARD_REFERENCE": ""}
+    # both sides hold memory as the commands of regard do
+    environment = {**MEMORY, **os.environ, "OMP_NUM_THREADS": str(conditions.threads), "REGARD_REFERENCE": ""}
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

@@ -3,22 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal, NamedTuple
 
 import torch
 
 from inputs import Captions, caption_batches
-from measure import Work, count_operations, interleaved, matrix_product
-from rows import Conditions, Outcome, Row
+from measure import Work, count_operations, interleaved, matrix_product, why_not_compiled
+from rows import Conditions, Outcome, Row, unmeasured
 from training import Setup, Way, contestant, memory_apart, training_round
 
-PEERS: dict[Way, str] = {
-    "textbook": "textbook",
-    "plain": "plain PyTorch",
-    "reference": "ours with REGARD_REFERENCE=1",
+
+class Entry(NamedTuple):
+    """A way to train in one precision."""
+
+    way: Way
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+
+PEERS: dict[Entry, str] = {
+    Entry("textbook"): "textbook",
+    Entry("plain"): "plain PyTorch",
+    Entry("plain", "bfloat16"): "plain PyTorch in bfloat16",
+    Entry("reference"): "ours with REGARD_REFERENCE=1",
 }
+PLAIN = PEERS[Entry("plain")]
+OURS: dict[Entry, tuple[str, list[Entry]]] = {
+    Entry("fused"): ("", [Entry("textbook"), Entry("plain"), Entry("reference")]),
+    Entry("compiled"): (", ours with compiled loops", [Entry("textbook"), Entry("plain")]),
+    Entry("compiled", "bfloat16"): (
+        ", ours with compiled loops in bfloat16",
+        [Entry("textbook"), Entry("plain"), Entry("plain", "bfloat16")],
+    ),
+}
+"""What is said of each entry of ours, and which peers stand beside it. All are in float32 unless they say otherwise."""
 GRIDS = {"49 × 1280": Setup(regions=49, dim=1280, batches=3), "196 × 2048": Setup(regions=196, dim=2048, batches=1)}
 SPEED, PEAK, KEPT = "train `attend`, {}", "memory of that step at its peak, {}", "kept for the backward pass, {}"
 MEGABYTE = 1e6
+
+
+def works(grid: str) -> dict[str, list[str]]:
+    """The works of :func:`speed`, each with its peers."""
+    return {SPEED.format(grid) + said: [PEERS[peer] for peer in peers] for said, peers in OURS.values()}
 
 
 def speed(conditions: Conditions, grid: str) -> Outcome:
@@ -29,27 +54,28 @@ def speed(conditions: Conditions, grid: str) -> Outcome:
 
 
 def speed_on(setup: Setup, captions: Captions, grid: str, *, repetitions: int) -> Outcome:
-    """The same on these captions, a row for each peer."""
+    """The same on these captions, a row for each peer of each entry of ours."""
     torch.set_num_threads(setup.threads)
-    ways: list[Way] = ["fused", *PEERS]
-    entered = {way: contestant(way, setup, captions) for way in ways}
-    rounds: dict[str, Work] = {way: training_round(each) for way, each in entered.items()}
+    missing = why_not_compiled()
+    ours = {entry: each for entry, each in OURS.items() if entry.way != "compiled" or not missing}
+    entries = [*ours, *PEERS]
+    entered = {entry: contestant(entry.way, replace(setup, precision=entry.precision), captions) for entry in entries}
+    rounds: dict[str, Work] = {"-".join(entry): training_round(each) for entry, each in entered.items()}
     product, product_operations = matrix_product(torch.float32)
     seconds = interleaved({**rounds, "product": product}, repetitions=repetitions)
-    speeds = {way: entered[way].num_tokens / seconds[way] for way in ways}
+    speeds = {entry: entered[entry].num_tokens / seconds["-".join(entry)] for entry in entries}
     rate = product_operations / seconds["product"]
-    share = count_operations(rounds["fused"]) / seconds["fused"] / rate
-    rows = [
-        Row(
-            work=SPEED.format(grid),
-            peer=peer,
-            unit="tokens/s",
-            ours=speeds["fused"],
-            theirs=speeds[way],
-            share=share,
-        )
-        for way, peer in PEERS.items()
-    ]
+    rows = []
+    for entry, (said, peers) in OURS.items():
+        work = SPEED.format(grid) + said
+        if entry not in ours:
+            rows += unmeasured(work, [PEERS[peer] for peer in peers], missing)
+            continue
+        share = count_operations(rounds["-".join(entry)]) / seconds["-".join(entry)] / rate
+        for peer in peers:
+            theirs = speeds[peer]
+            row = Row(work=work, peer=PEERS[peer], unit="tokens/s", ours=speeds[entry], theirs=theirs, share=share)
+            rows.append(row)
     return Outcome(rows, [], [_fact(grid, captions)], rate)
 
 
@@ -62,7 +88,7 @@ def memory(conditions: Conditions, grid: str) -> Outcome:
 def memory_rows(setup: Setup, captions: Captions, grid: str) -> list[Row]:
     """What the forward pass keeps, and the peak where the machine tells."""
     kept, peak = zip(*(memory_apart(way, setup, captions) for way in ("fused", "plain")), strict=True)
-    peer = PEERS["plain"]
+    peer = PLAIN
     rows = []
     for title, (ours, theirs) in ((PEAK, peak), (KEPT, kept)):
         if ours is None or theirs is None:

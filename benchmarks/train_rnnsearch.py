@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
 from inputs import Sentences, sentence_batches
-from measure import Work, count_operations, interleaved, matrix_product
+from measure import (
+    Work,
+    compiled_paths,
+    count_operations,
+    fused_paths,
+    interleaved,
+    matrix_product,
+    why_not_compiled,
+)
 from peer import Guest
 from rows import Conditions, Outcome, Row
 from translation import EMBEDDING, HIDDEN, PEER, build, joeynmt, training_round
 
 WORK = "train `rnnsearch`, Multi30k en→de"
 PAPER = "the same with the paper's readout of 256"
+MIXED = ", ours with compiled loops in bfloat16"
+WORKS = (WORK, PAPER, WORK + MIXED, PAPER + MIXED)
 REFERENCE = "ours with REGARD_REFERENCE=1"
 
 
@@ -30,17 +42,21 @@ def measure_on(
     wide = build(sentences.vocabulary, **sizes)
     narrow = build(sentences.vocabulary, readout=hidden // 2, **sizes)
     works: dict[str, Work] = {
-        WORK: training_round(wide, batches),
-        PAPER: training_round(narrow, batches),
-        REFERENCE: training_round(wide, batches, reference=True),
+        WORK: training_round(wide, batches, condition=partial(fused_paths, on=True)),
+        PAPER: training_round(narrow, batches, condition=partial(fused_paths, on=True)),
+        REFERENCE: training_round(wide, batches, condition=partial(fused_paths, on=False)),
     }
+    not_compiled = why_not_compiled()
+    if not not_compiled:
+        works[WORK + MIXED] = training_round(wide, batches, condition=compiled_paths, precision="bfloat16")
+        works[PAPER + MIXED] = training_round(narrow, batches, condition=compiled_paths, precision="bfloat16")
     product, product_operations = matrix_product(torch.float32)
     with Guest(lambda: joeynmt(sentences, threads=conditions.threads, **sizes)) as guest:
         turns = {**works, PEER: guest.work("train"), "product": product}
         seconds = interleaved(turns, repetitions=conditions.repetitions)
     rate = product_operations / seconds["product"]
     speeds = {name: sentences.num_tokens / seconds[name] for name in [*works, PEER]}
-    shares = {name: count_operations(works[name]) / seconds[name] / rate for name in (WORK, PAPER)}
+    shares = {name: count_operations(works[name]) / seconds[name] / rate for name in WORKS if name in works}
     theirs = guest.value(speeds[PEER])
     unit, reason = "tokens/s", guest.reason
     return Outcome(
@@ -49,6 +65,7 @@ def measure_on(
                 Row(work=name, peer=PEER, unit=unit, ours=speeds[name], theirs=theirs, share=share, missing=reason)
                 for name, share in shares.items()
             ),
+            *(Row(work=name, peer=PEER, missing=not_compiled) for name in WORKS if name not in works),
             Row(work=WORK, peer=REFERENCE, unit=unit, ours=speeds[WORK], theirs=speeds[REFERENCE], share=shares[WORK]),
         ],
         [],

@@ -3,16 +3,19 @@
     python benchmarks/training.py --regions 49 --dim 1280
     python benchmarks/training.py --dim 1280 --bridge 512 --precision bfloat16 --threads 1
 
-Side by side, taking turns: ``fused`` (this package), ``reference`` (the same model with every fused path switched off),
-``plain`` (compact plain PyTorch, see :mod:`plain`) and ``textbook`` (see :mod:`textbook`), which takes one caption of
-each image for its batch, as tutorials do. Sizes, captions and threads are equal; tokens are real tokens.
+Side by side, taking turns: ``compiled`` (this package, as a recipe with ``compile: true`` trains), ``fused`` (the same
+without a compiler), ``reference`` (the same model with every fused path switched off), ``plain`` (compact plain
+PyTorch, see :mod:`plain`) and ``textbook`` (see :mod:`textbook`), which takes one caption of each image for its batch,
+as tutorials do. Sizes, captions, threads and the optimizer are equal; tokens are real tokens.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, NamedTuple
@@ -25,6 +28,7 @@ from measure import (
     CLOCKS,
     Clock,
     Work,
+    compiled_paths,
     count_operations,
     fused_paths,
     interleaved,
@@ -34,6 +38,7 @@ from measure import (
 )
 from plain import PlainAttend
 from regard.annotations import Annotations
+from regard.cli import MEMORY
 from regard.comparison.machine import describe_machine, describe_versions
 from regard.data.batching import CaptionBatch
 from regard.decoders.attend import AttendDecoder, AttendSettings
@@ -41,8 +46,8 @@ from regard.model import Bridge, BridgeSettings
 from regard.training.losses import cross_entropy, real_tokens
 from textbook import TextbookDecoder
 
-Way = Literal["fused", "reference", "plain", "textbook"]
-WAYS: tuple[Way, ...] = ("fused", "reference", "plain", "textbook")
+Way = Literal["compiled", "fused", "reference", "plain", "textbook"]
+WAYS: tuple[Way, ...] = ("compiled", "fused", "reference", "plain", "textbook")
 SMOOTHING = 0.1
 
 
@@ -65,19 +70,20 @@ class Setup:
 
 
 class Contestant(NamedTuple):
-    """One way to train: its model, the loss of each batch, and how many real tokens these have."""
+    """One way to train: its model, the loss of each batch, how many real tokens these have, what holds meanwhile."""
 
     model: nn.Module
     losses: Sequence[Callable[[], Tensor]]
     num_tokens: int
+    condition: Callable[[], AbstractContextManager[None]]
 
 
 Loss = Callable[[Tensor, CaptionBatch], Tensor]
 """Of annotations behind the bridge [batch, position, dim]."""
 
 
-def ours(setup: Setup, vocabulary: int, *, on: bool = True) -> tuple[nn.Module, Loss]:
-    """The decoder of this package, its fused paths on or off."""
+def ours(setup: Setup, vocabulary: int) -> tuple[nn.Module, Loss]:
+    """The decoder of this package."""
     settings = AttendSettings(
         embedding=setup.hidden,
         hidden=setup.hidden,
@@ -89,9 +95,8 @@ def ours(setup: Setup, vocabulary: int, *, on: bool = True) -> tuple[nn.Module, 
 
     def loss(values: Tensor, batch: CaptionBatch) -> Tensor:
         real = real_tokens(batch.lengths, batch.tokens.shape[2])
-        with fused_paths(on=on):
-            trace = decoder.trace(Annotations(values), batch.tokens, batch.lengths)
-            return cross_entropy(decoder, trace, batch.targets, real, label_smoothing=SMOOTHING)[0]
+        trace = decoder.trace(Annotations(values), batch.tokens, batch.lengths)
+        return cross_entropy(decoder, trace, batch.targets, real, label_smoothing=SMOOTHING)[0]
 
     return decoder, loss
 
@@ -125,10 +130,18 @@ def textbook(setup: Setup, vocabulary: int) -> tuple[nn.Module, Loss]:
 
 
 BUILDERS: dict[Way, Callable[[Setup, int], tuple[nn.Module, Loss]]] = {
+    "compiled": ours,
     "fused": ours,
-    "reference": partial(ours, on=False),
+    "reference": ours,
     "plain": plain,
     "textbook": textbook,
+}
+CONDITIONS: dict[Way, Callable[[], AbstractContextManager[None]]] = {
+    "compiled": compiled_paths,
+    "fused": partial(fused_paths, on=True),
+    "reference": partial(fused_paths, on=False),
+    "plain": nullcontext,
+    "textbook": nullcontext,
 }
 
 
@@ -155,20 +168,21 @@ def contestant(way: Way, setup: Setup, captions: Captions) -> Contestant:
 
     model = nn.ModuleList([decoder, bridge]).to(setup.device)
     losses = [partial(loss, batch.to(setup.device)) for batch in batches]
-    return Contestant(model, losses, sum(batch.num_tokens for batch in batches))
+    return Contestant(model, losses, sum(batch.num_tokens for batch in batches), CONDITIONS[way])
 
 
 def training_round(entered: Contestant) -> Callable[[], None]:
-    """For every batch: loss, gradient, clipping and AdamW."""
+    """For every batch: loss, gradient, clipping and AdamW, fused as our training has it."""
     parameters = list(entered.model.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=1e-4, foreach=True)
+    optimizer = torch.optim.AdamW(parameters, lr=1e-4, fused=True)
 
     def steps() -> None:
-        for loss in entered.losses:
-            optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss())
-            nn.utils.clip_grad_norm_(parameters, 5.0)
-            optimizer.step()
+        with entered.condition():
+            for loss in entered.losses:
+                optimizer.zero_grad(set_to_none=True)
+                torch.autograd.backward(loss())
+                nn.utils.clip_grad_norm_(parameters, 5.0)
+                optimizer.step()
 
     return steps
 
@@ -180,7 +194,9 @@ def memory(way: Way, setup: Setup, captions: Captions) -> tuple[int, int | None]
     last = entered._replace(losses=entered.losses[-1:])
     step = training_round(last)
     step()
-    return kept_bytes(last.losses[0], last.model), peak_bytes(step)
+    with entered.condition():
+        kept = kept_bytes(last.losses[0], last.model)
+    return kept, peak_bytes(step)
 
 
 def memory_apart(way: Way, setup: Setup, captions: Captions) -> tuple[int, int | None]:
@@ -217,6 +233,8 @@ def compare(setup: Setup, ways: list[Way], *, repetitions: int, clock: Clock) ->
 
 def main() -> None:
     """Read the options and compare."""
+    for name, value in MEMORY.items():
+        os.environ.setdefault(name, value)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     sizes = {"regions": 49, "dim": 1280, "bridge": 0, "hidden": 512, "images": 40, "captions": 5, "batches": 1}
     for name, default in {**sizes, "threads": torch.get_num_threads(), "repetitions": 5}.items():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from inputs import Sentences
-from measure import fused_paths
 from peer import Peer, peer_python
 from regard.annotations import Annotations
 from regard.data.batching import SentenceBatch
@@ -43,26 +44,38 @@ def build(
 
 
 def training_round(
-    model: EncoderDecoder, batches: list[SentenceBatch], *, reference: bool = False
+    model: EncoderDecoder,
+    batches: list[SentenceBatch],
+    *,
+    condition: Callable[[], AbstractContextManager[None]] = nullcontext,
+    precision: Literal["float32", "bfloat16"] = "float32",
 ) -> Callable[[], None]:
-    """For every batch: cross-entropy, gradient, clipping and AdamW; with every fused path off where told so."""
+    """For every batch: cross-entropy, gradient, clipping and AdamW, as our training has them.
+
+    Args:
+        model: is trained.
+        batches: what it learns from, every time.
+        condition: what holds meanwhile, such as compiled loops.
+        precision: of the decoder's products.
+    """
     parameters = list(model.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=1e-4, foreach=True)
+    optimizer = torch.optim.AdamW(parameters, lr=1e-4, fused=True)
 
     def loss(batch: SentenceBatch) -> Tensor:
         annotations = model.annotate(batch.sources, batch.source_mask)
-        trace = model.decoder.trace(annotations, batch.tokens, batch.lengths)
         real = real_tokens(batch.lengths, batch.tokens.shape[2])
-        return cross_entropy(model.decoder, trace, batch.targets, real, label_smoothing=0.0)[0]
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            trace = model.decoder.trace(annotations, batch.tokens, batch.lengths)
+            return cross_entropy(model.decoder, trace, batch.targets, real, label_smoothing=0.0)[0]
 
     def steps() -> None:
         model.train()
-        for batch in batches:
-            optimizer.zero_grad(set_to_none=True)
-            with fused_paths(on=not reference):
+        with condition():
+            for batch in batches:
+                optimizer.zero_grad(set_to_none=True)
                 torch.autograd.backward(loss(batch))
-            nn.utils.clip_grad_norm_(parameters, 5.0)
-            optimizer.step()
+                nn.utils.clip_grad_norm_(parameters, 5.0)
+                optimizer.step()
 
     return steps
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from regard.cli import KEPT_PRIMITIVES, main
+from regard.cli import MEMORY, main
 from regard.cli.app import app
 from regard.cli.report import say, say_json, table
 from regard.errors import ImageError, Interrupted, RegardError
@@ -172,12 +172,12 @@ def test_the_module_runs_like_the_command(tmp_path: Path) -> None:
     assert result.stdout.decode().strip()
 
 
-def test_few_primitives_are_kept_unless_the_user_says_otherwise(command: Add, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_held_well_unless_the_user_says_otherwise(command: Add, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[dict[str, str | None]] = []
-    command(lambda: seen.append({name: os.environ.get(name) for name in KEPT_PRIMITIVES}))
-    for name in KEPT_PRIMITIVES:
+    command(lambda: seen.append({name: os.environ.get(name) for name in MEMORY}))
+    for name in MEMORY:
         monkeypatch.delenv(name, raising=False)
     assert main(["probe"]) == 0
     monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
     assert main(["probe"]) == 0
-    assert seen == [KEPT_PRIMITIVES, KEPT_PRIMITIVES | {"LRU_CACHE_CAPACITY": "7"}]
+    assert seen == [MEMORY, MEMORY | {"LRU_CACHE_CAPACITY": "7"}]

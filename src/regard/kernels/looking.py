@@ -42,28 +42,34 @@ def additive_looks(query: Tensor, powers: Tensor, v: Tensor, *, counts: Sequence
     """Scores up to a number that all positions of a row share.
 
     Args:
-        query: [batch, rows, dim], its numbers smaller than :func:`powers_fit` of the keys.
+        query: [looks, dim], the looks of one input after those of another; their numbers are smaller than
+            :func:`powers_fit` of the keys.
         powers: [batch, position, dim], see :func:`key_powers`.
         v: [dim].
-        counts: how many rows of each input look, the first ones.
+        counts: how many looks each input has.
 
     Returns:
-        [batch, rows, position]; rows that do not look have numbers that mean nothing.
+        [looks, position].
     """
     with torch.autocast(query.device.type, enabled=False):
         return _additive_looks(query.to(powers.dtype), powers, v.to(powers.dtype), counts)
 
 
 def _additive_looks(query: Tensor, powers: Tensor, v: Tensor, counts: Sequence[int]) -> Tensor:
-    (batch, rows, dim), positions = query.shape, powers.shape[1]
-    left, one, twice_v = torch.exp(query * -2), query.new_ones(1, 1, 1, 1), v * 2
-    scores = query.new_zeros(batch, rows, positions)
-    block = max(1, BLOCK_NUMBERS // max(1, rows * positions * dim))
-    buffer = query.new_empty(min(block, batch) * rows * positions * dim)
-    for first in range(0, batch, block):
-        inputs = slice(first, min(first + block, batch))
-        shape = (inputs.stop - first, most := max(counts[inputs]), positions, dim)
-        terms = buffer[: math.prod(shape)].view(shape)
-        torch.addcmul(one, left[inputs, :most].unsqueeze(2), powers[inputs].unsqueeze(1), out=terms).reciprocal_()
-        scores[inputs, :most] = torch.matmul(terms, twice_v)
+    positions, dim = powers.shape[1:]
+    most = max(1, BLOCK_NUMBERS // max(1, positions * dim))
+    pieces = [(keys, count) for keys, each in zip(powers.unbind(), counts, strict=True) for count in _cut(each, most)]
+    sizes = [count for _, count in pieces]
+    left, one, twice_v = torch.exp(query * -2).unsqueeze(1), query.new_ones(1, 1, 1), v * 2
+    scores = query.new_empty(len(query), positions)
+    buffer = query.new_empty(max(sizes, default=0) * positions, dim)
+    for (keys, count), own, found in zip(pieces, torch.split(left, sizes), torch.split(scores, sizes), strict=True):
+        terms = buffer[: count * positions]
+        torch.addcmul(one, own, keys, out=terms.view(count, positions, dim)).reciprocal_()
+        torch.mv(terms, twice_v, out=found.view(-1))
     return scores
+
+
+def _cut(count: int, most: int) -> list[int]:
+    """``count`` in parts of ``most`` and what is left."""
+    return [min(most, count - first) for first in range(0, count, most)]

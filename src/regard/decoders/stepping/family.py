@@ -63,9 +63,9 @@ class FamilyStepper(ABC):
 
     def _mix(self, memory: StepMemory, query: Tensor, looking: Looking) -> tuple[Tensor, Tensor]:
         """What queries [looks, key_dim] find [looks, dim], and their weights [looks, position]."""
-        weights = self._looks.weights(looking.to_block(query), memory, counts=looking.counts)
-        mixed = torch.bmm(weights.to(memory.values.dtype), memory.values)
-        return looking.from_block(mixed).to(weights.dtype), looking.from_block(weights)
+        weights = self._looks.weights(query, memory, looking)
+        mixed = torch.bmm(looking.to_block(weights).to(memory.values.dtype), memory.values)
+        return looking.from_block(mixed).to(weights.dtype), weights
 
     @abstractmethod
     def _of_words(self, words: Tensor) -> Tensor:

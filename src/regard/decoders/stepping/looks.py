@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from regard.attention import Additive, Attention, Concat, General, Memory, Score, masked_softmax
+from regard.decoders.stepping.rows import Looking
 from regard.decoders.walking import query_operands, score_scale
 from regard.kernels.additive import additive_scores_reference
 from regard.kernels.looking import additive_looks, key_powers, powers_fit
@@ -50,21 +50,21 @@ class Looks:
         room = 0.0 if self._v is None else powers_fit(keys)
         return StepMemory(values, key_powers(keys) if room > 0 else keys, mask, room=room)
 
-    def weights(self, query: Tensor, memory: StepMemory, *, counts: Sequence[int]) -> Tensor:
-        """α [batch, rows, position], of projected queries [batch, rows, key_dim].
+    def weights(self, query: Tensor, memory: StepMemory, looking: Looking) -> Tensor:
+        """α [looks, position], of projected queries [looks, key_dim]."""
+        scores = self._scores(query, memory, looking)
+        if memory.mask is None:
+            return torch.softmax(scores, dim=-1)
+        return masked_softmax(scores.unsqueeze(1), memory.mask.index_select(0, looking.inputs)).squeeze(1)
 
-        Only the first ``counts[b]`` rows of input b need to look; what the others get is nobody's.
-        """
-        return masked_softmax(self._scores(query, memory, counts), memory.mask)
-
-    def _scores(self, query: Tensor, memory: StepMemory, counts: Sequence[int]) -> Tensor:
+    def _scores(self, query: Tensor, memory: StepMemory, looking: Looking) -> Tensor:
+        if self._v is not None and memory.room > 0 and float(query.abs().amax()) < memory.room:
+            return additive_looks(query, memory.keys, self._v, counts=looking.counts)
+        block = looking.to_block(query)
         if self._v is None:
-            return torch.bmm(query, memory.keys.transpose(1, 2)).mul_(self._scale)
-        if memory.room <= 0:
-            return additive_scores_reference(query, memory.keys, self._v)
-        if float(query.abs().amax()) < memory.room:
-            return additive_looks(query, memory.keys, self._v, counts=counts)
-        return additive_scores_reference(query, memory.keys.log() / -2, self._v)
+            return looking.from_block(torch.bmm(block, memory.keys.transpose(1, 2))).mul_(self._scale)
+        keys = memory.keys.log() / -2 if memory.room > 0 else memory.keys
+        return looking.from_block(additive_scores_reference(block, keys, self._v))
 
 
 def _key_matrix(score: Score) -> Tensor | None:

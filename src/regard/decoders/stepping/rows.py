@@ -35,6 +35,11 @@ class Looking(NamedTuple):
     places: Tensor
 
     @property
+    def inputs(self) -> Tensor:
+        """int64 [looks], the input that each look is at."""
+        return torch.div(self.places, max(1, self.width), rounding_mode="floor")
+
+    @property
     def width(self) -> int:
         """The most looks of an input."""
         return max(self.counts, default=0)

@@ -85,8 +85,8 @@ class _WholeNumbers:
 
     def __call__(self, x: Tensor) -> Tensor:
         whole, scales = _whole(x)
-        product = torch._int_mm(whole, self._weight).to(x.dtype).mul_(scales).mul_(self._scales)
-        return product if self._bias is None else product.add_(self._bias)
+        product = torch._int_mm(whole, self._weight).to(x.dtype).mul_(self._scales)
+        return product.mul_(scales) if self._bias is None else torch.addcmul(self._bias, product, scales, out=product)
 
 
 def _whole(rows: Tensor) -> tuple[Tensor, Tensor]:

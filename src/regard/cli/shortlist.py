@@ -29,7 +29,7 @@ def shortlist(
     output: Output,
     split: Split = "train",
     check: Check = None,
-    most: Most = 10,
+    most: Most = 20,
     frequent: Frequent = 1000,
     as_json: AsJson = False,
 ) -> None:

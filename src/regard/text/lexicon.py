@@ -38,12 +38,12 @@ Numbers = npt.NDArray[np.float64]
 Ids = Sequence[Sequence[int]]
 
 FILE = "lexicon.safetensors"
-MOST, FREQUENT = 10, 1000
+MOST, FREQUENT = 20, 1000
 """How long the list of a source piece is at most, and how many target pieces stand in every list, unless told
 otherwise."""
 NOTHING = PAD
 """The id of the source piece that stands for none; no sentence holds it."""
-LEAST = 0.01
+LEAST = 0.005
 """How probable a target piece must be to stand in the list of a source piece."""
 ROUNDS = 5
 """How often expectations are taken."""

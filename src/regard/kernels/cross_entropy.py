@@ -19,7 +19,6 @@ from torch import Tensor
 
 from regard.kernels.linear import multiply
 from regard.kernels.precision import Precision, current_precision
-from regard.kernels.products import multiplier
 
 TOKENS_AT_ONCE = 512
 WIDTH = 16
@@ -92,7 +91,6 @@ class _Blocks:
         self.readouts = readouts.to(products)
         missing = -self.vocabulary % WIDTH
         self.weight = (torch.nn.functional.pad(weight, (0, 0, 0, missing)) if missing else weight).to(products)
-        self.of_readouts = multiplier(self.weight, products)  # there are too few blocks to lay out its transpose too
         self.bias = weight.new_full((len(self.weight),), float("-inf"), dtype=sums)
         self.bias[: self.vocabulary] = 0 if bias is None else bias
         self.smoothing = call.smoothing / self.vocabulary
@@ -108,7 +106,7 @@ class _Blocks:
         """Go through all tokens."""
         for first in range(0, len(self.readouts), TOKENS_AT_ONCE):
             tokens = slice(first, first + TOKENS_AT_ONCE)
-            logits = self.of_readouts(self.readouts[tokens]).to(self.call.precision.sums).add_(self.bias)
+            logits = multiply(self.readouts[tokens], self.weight).to(self.call.precision.sums).add_(self.bias)
             probabilities = self._score(tokens, logits)
             if self.call.differentiate:
                 self._differentiate(tokens, probabilities)

@@ -113,7 +113,8 @@ class _Attend(torch.autograd.Function):
             seen = _Outputs(
                 h, weights, beta, [Kept(*each) for each in zip(kept[::3], kept[1::3], strict=True)], kept[2::3]
             )
-            return None, *_Backward(ready, seen, gradients).run()
+            wanted = Operands(*ctx.needs_input_grad[1:])
+            return None, *_Backward(ready, seen, gradients, mixed_learns=bool(wanted.values)).run()
 
 
 class _Ready:
@@ -216,10 +217,15 @@ class _Outputs(NamedTuple):
 
 
 class _Backward:
-    """The walk back. Gradients of what is multiplied with a matrix are written token by token and multiplied once."""
+    """The walk back. Gradients of what is multiplied with a matrix are written token by token and multiplied once.
 
-    def __init__(self, ready: _Ready, seen: _Outputs, gradients: tuple[Tensor | None, ...]) -> None:
-        self.ready, self.seen = ready, seen
+    ``mixed_learns`` says whether the gradient of the values is wanted: that of cached features is not.
+    """
+
+    def __init__(
+        self, ready: _Ready, seen: _Outputs, gradients: tuple[Tensor | None, ...], *, mixed_learns: bool
+    ) -> None:
+        self.ready, self.seen, self.mixed_learns = ready, seen, mixed_learns
         self.to_h, self.to_weights, self.to_beta = gradients
         self.packing = ready.walk.packing
         tokens, gates = len(self.packing), ready.num_gates
@@ -294,26 +300,29 @@ class _Backward:
         to_keys, to_v = ready.scorer.gradients()
         paid = seen.weights if seen.beta is None else seen.weights * seen.beta
         paid = paid.to(ready.products)
-        to_values = torch.empty_like(ready.values)
+        found: dict[str, Tensor | None] = {
+            "words": self.to_inputs,
+            "h": to_h,
+            "c": to_c,
+            "keys": to_keys,
+            "values": self._values(paid) if self.mixed_learns else None,
+            "of_state": to_matrices[:gates],
+            "bias": None if ready.operands.bias is None else self.to_products[:, :gates].sum(dim=0),
+            "U": self._inner(),
+            "W_c": None if ready.W_c is None else self._context(paid),
+            "W_q": None if ready.operands.W_q is None else to_matrices[gates:],
+            "v": to_v,
+            "w_beta": None if self.to_gate is None else self.to_gate.t() @ self.h_before,
+            "b_beta": None if self.to_gate is None else self.to_gate.sum(dim=0),
+        }
+        return tuple(found[name] for name in Operands._fields)
+
+    def _values(self, paid: Tensor) -> Tensor:
+        """The gradient of the values."""
+        to_values = torch.empty_like(self.ready.values)
         for number, tokens in enumerate(self.packing.tokens_of_inputs()):
             torch.mm(paid[tokens].t(), self.to_mixed[tokens], out=to_values[number])
-        return tuple(
-            Operands(
-                words=self.to_inputs,
-                h=to_h,
-                c=to_c,
-                keys=to_keys,
-                values=to_values,
-                of_state=to_matrices[:gates],
-                bias=None if ready.operands.bias is None else self.to_products[:, :gates].sum(dim=0),
-                U=self._inner(),
-                W_c=None if ready.W_c is None else self._context(paid),
-                W_q=None if ready.operands.W_q is None else to_matrices[gates:],
-                v=to_v,
-                w_beta=None if self.to_gate is None else self.to_gate.t() @ self.h_before,
-                b_beta=None if self.to_gate is None else self.to_gate.sum(dim=0),
-            )
-        )
+        return to_values
 
     def _context(self, paid: Tensor) -> Tensor:
         """The gradient of W_c; what was mixed is mixed again, for all steps at once."""

@@ -169,6 +169,21 @@ def test_autocast_takes_products_in_its_precision_and_keeps_float32():
         assert error < 0.03, name
 
 
+@pytest.mark.parametrize("mixing", [0, 1000])
+def test_values_that_do_not_learn_leave_the_other_gradients_as_they_are(mixing, monkeypatch):
+    monkeypatch.setattr(walking, "MIXING", mixing)
+    decoder, tokens = build(torch.float64), torch.zeros(BATCH, ROWS, TIME, dtype=torch.long)
+    found = []
+    for learn in (True, False):
+        seen = annotations(torch.float64, positions=5, masked=True)
+        decoder.zero_grad()
+        decoder.trace(
+            Annotations(seen.values.detach().requires_grad_(learn), seen.mask), tokens
+        ).readouts.sum().backward()
+        found.append([parameter.grad for parameter in decoder.parameters() if parameter.grad is not None])
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
 def test_the_backward_pass_can_be_taken_again():
     decoder, seen = build(torch.float64), annotations(torch.float64, positions=5, masked=False)
     tokens = torch.zeros(BATCH, ROWS, TIME, dtype=torch.long)

@@ -73,7 +73,7 @@ def _benchmarks() -> dict[str, Benchmark]:
                 search_features.WORK: [search_features.PLAIN, search_features.TEXTBOOK],
                 search_features.WORKS["bfloat16"]: [search_features.PLAIN],
                 search_features.WORKS["int8"]: [search_features.PLAIN],
-                search_features.SHIPPED: [search_features.PLAIN],
+                **{work: [search_features.PLAIN] for work in search_features.SHIPPED_WORKS.values()},
             },
         ),
         "photos": Benchmark(caption_photos.measure, pictures),

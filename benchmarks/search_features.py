@@ -24,12 +24,10 @@ from rows import Conditions, Outcome, Row
 from textbook import TextbookDecoder, search_one
 
 WORK = "caption from cached features, beam 5, 22 steps"
-WORKS: dict[InferencePrecision, str] = {
-    "float32": WORK,
-    "bfloat16": f"{WORK}, ours in bfloat16",
-    "int8": f"{WORK}, ours in int8",
-}
 SHIPPED = "caption from cached features, beam 5, decoder that ships"
+ENDINGS: dict[InferencePrecision, str] = {"float32": "", "bfloat16": ", ours in bfloat16", "int8": ", ours in int8"}
+WORKS = {precision: WORK + ending for precision, ending in ENDINGS.items()}
+SHIPPED_WORKS = {precision: SHIPPED + ending for precision, ending in ENDINGS.items()}
 PLAIN, TEXTBOOK = "plain PyTorch, batched", "textbook, one image at a time"
 BEAM, STEPS, BATCH = 5, 22, 50
 REGIONS, DIM, HIDDEN, VOCABULARY = 49, 1280, 512, 2543
@@ -78,20 +76,30 @@ def random_weights(features: Tensor, conditions: Conditions, *, hidden: int = HI
 
 def trained_weights(decoder: AttendDecoder, features: Tensor, conditions: Conditions) -> Outcome:
     """Captions that end where they end, found by the same search with the same weights."""
-    works = {
-        "ours": captioning(build_stepper(decoder), features, least=0),
-        PLAIN: plainly(decoder, features, least=0),
+    works: dict[str, Work] = {
+        work: captioning(build_stepper(decoder, precision=precision), features, least=0)
+        for precision, work in SHIPPED_WORKS.items()
     }
+    works[PLAIN] = plainly(decoder, features, least=0)
     product, product_operations = matrix_product(torch.float32)
     seconds = interleaved({**works, "product": product}, repetitions=conditions.repetitions)
-    share = count_operations(works["ours"]) / seconds["ours"] / (product_operations / seconds["product"])
-    speeds = {name: len(features) / seconds[name] for name in works}
-    row = Row(work=SHIPPED, peer=PLAIN, unit="images/s", ours=speeds["ours"], theirs=speeds[PLAIN], share=share)
+    rate = product_operations / seconds["product"]
+    rows = [
+        Row(
+            work=work,
+            peer=PLAIN,
+            unit="images/s",
+            ours=len(features) / seconds[work],
+            theirs=len(features) / seconds[PLAIN],
+            share=count_operations(works[work]) / seconds[work] / rate,
+        )
+        for work in SHIPPED_WORKS.values()
+    ]
     fact = (
         f"Decoder that ships: {features.shape[1]} × {features.shape[2]} features of {len(features)} photos, the same "
-        "weights on both sides, at most 22 words; captions end where they end, and both find the same"
+        "weights on both sides, at most 22 words; captions end where they end, and in float32 both find the same"
     )
-    return Outcome([row], [], [fact])
+    return Outcome(rows, [], [fact])
 
 
 def shipped_features(count: int) -> tuple[AttendDecoder, Tensor]:

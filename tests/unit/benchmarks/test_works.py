@@ -153,7 +153,9 @@ def test_the_decoder_that_ships_finds_the_same_as_plain_pytorch() -> None:
     plainly = search_features.plainly(decoder, features, least=0)()
     assert [list(found[0].tokens) for found in ours] == plainly
     assert min(map(len, plainly)) < search_features.STEPS
-    assert whole(search_features.trained_weights(decoder, features, ONCE).rows)
+    rows = search_features.trained_weights(decoder, features, ONCE).rows
+    assert [row.work for row in rows] == list(search_features.SHIPPED_WORKS.values())
+    assert whole(rows)
 
 
 def test_photos_are_captioned_without_the_peers(tmp_path: Path) -> None:

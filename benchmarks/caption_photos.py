@@ -13,12 +13,14 @@ import regard
 from inputs import photos
 from measure import Work, count_operations, interleaved, matrix_product
 from peer import Guest, Peer, peer_python
+from regard.errors import DependencyError
 from regard.pipeline import load_captioner
 from rows import Conditions, Outcome, Row
 
 FOLDER, SINGLE = "caption JPEG files, shipped model, beam 5, whole folder", "caption one JPEG file, after start"
 PRECISIONS = {"float32": "", "bfloat16": ", ours in bfloat16", "int8": ", ours in int8"}
 PEERS = {"blip": "BLIP-base, one image at a time", "vit-gpt2": "ViT-GPT2, one image at a time"}
+GRAPHS = "the same model and search, in ONNX Runtime"
 BEAM, TOKENS = 5, 14
 MILLISECONDS = 1e3
 
@@ -40,6 +42,9 @@ def measure_on(paths: Sequence[Path], origin: str, conditions: Conditions) -> Ou
         works |= {FOLDER + ending: whole(captioner, paths), SINGLE + ending: one_by_one(captioner, few)}
         counts |= {FOLDER + ending: len(paths), SINGLE + ending: len(few)}
     product, product_operations = matrix_product(torch.float32)
+    graphs, absent = load_graphs(conditions.threads)
+    if graphs is not None:
+        works[GRAPHS] = whole(graphs, paths)
     job = {"photos": [str(path) for path in paths], "models": list(PEERS), "tokens": TOKENS, "beam": BEAM}
     with Guest(partial(transformers, job, conditions.threads)) as guest:
         turns = {**works, **{name: guest.work(name) for name in PEERS}, "product": product}
@@ -58,11 +63,21 @@ def measure_on(paths: Sequence[Path], origin: str, conditions: Conditions) -> Ou
         )
         for work, peer, title in pairs()
     ]
+    row = Row(
+        work=FOLDER,
+        peer=GRAPHS,
+        unit="ms an image",
+        ours=seconds[FOLDER] / len(paths) * MILLISECONDS,
+        theirs=None if graphs is None else seconds[GRAPHS] / len(paths) * MILLISECONDS,
+        more_is_better=False,
+        share=rows[0].share,
+        missing=absent,
+    )
     fact = (
         f"Caption JPEG files: {len(paths)} {origin}, from opening the file to the words; the peers have random weights "
         f"and write {TOKENS} tokens each in float32 (transformers {guest.versions.get('transformers', 'absent')})"
     )
-    return Outcome(rows, [], [fact], rate)
+    return Outcome([*rows, row], [], [fact], rate)
 
 
 def pairs() -> list[tuple[str, str, str]]:
@@ -74,6 +89,14 @@ def pairs() -> list[tuple[str, str, str]]:
         for precision, ending in PRECISIONS.items()
         for peer in (PEERS if precision == "float32" else [faster])
     ]
+
+
+def load_graphs(threads: int) -> tuple[regard.Captioner | None, str]:
+    """The model that ships as ONNX Runtime runs it, or why it does not."""
+    try:
+        return load_captioner("flickr8k", threads=threads, runtime="onnx"), ""
+    except DependencyError as error:
+        return None, str(error)
 
 
 def transformers(job: Mapping[str, object], threads: int) -> Peer:

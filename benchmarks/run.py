@@ -61,6 +61,7 @@ def _benchmarks() -> dict[str, Benchmark]:
     pictures: dict[str, list[str]] = {}
     for work, _, title in caption_photos.pairs():
         pictures.setdefault(work, []).append(title)
+    pictures[caption_photos.FOLDER].append(caption_photos.GRAPHS)
     return {
         **attend,
         "train-rnnsearch": Benchmark(

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 import regard
 from inputs import Sentences, data_folder, sentence_batches
@@ -17,7 +16,7 @@ from regard.data.batching import SentenceBatch
 from regard.data.parallel import read_parallel
 from regard.decoders.base import Stepper
 from regard.decoders.stepping import build_stepper
-from regard.decoders.stepping.restricted import RestrictedStepper
+from regard.decoders.stepping.restricted import RestrictedStepper, SharedWords
 from regard.encoders.ready_text import ReadyGru
 from regard.kernels.products import InferencePrecision
 from regard.model import EncoderDecoder
@@ -80,7 +79,7 @@ def measure_on(
     torch.set_num_threads(conditions.threads)
     sizes = {"hidden": hidden, "embedding": embedding}
     model, steps = build(sentences.vocabulary, **sizes).eval(), steps_of(sentences)
-    lists = [allowed(lexicon, batch) for batch in sentences.assembled()]
+    lists = [own for batch in sentences.assembled() for own in own_words(lexicon, batch)]
     works = {work: translating(model, sentences, way, lexicon) for work, way in WORKS.items()}
     product, product_operations = matrix_product(torch.float32)
     with Guest(lambda: joeynmt(sentences, threads=conditions.threads, **sizes)) as guest:
@@ -102,7 +101,7 @@ def measure_on(
         )
         for name, work in works.items()
     ]
-    return Outcome(rows, [], [_fact(sentences, steps), _lists_fact(lists)], rate)
+    return Outcome(rows, [], [_fact(sentences, steps), _lists_fact(lists, lexicon)], rate)
 
 
 def shipped_model(count: int, conditions: Conditions) -> Outcome:
@@ -146,12 +145,13 @@ def translating(model: EncoderDecoder, sentences: Sentences, way: Way, lexicon: 
     assert ReadyGru.takes(model.encoder), "a GRU of one layer"
     read = ReadyGru(model.encoder, rounded=way.precision != "float32")
     stepper = build_stepper(model.decoder, precision=way.precision)
+    shared = SharedWords(stepper, lexicon.shared.tolist())
     batches, steps = sentences.assembled(), steps_of(sentences)
 
     @torch.inference_mode()
     def run() -> None:
         for batch, length in zip(batches, steps, strict=True):
-            own = RestrictedStepper(stepper, allowed(lexicon, batch)) if way.shortlist else stepper
+            own = RestrictedStepper(shared, own_words(lexicon, batch)) if way.shortlist else stepper
             translate(own, read(batch.sources, batch.source_mask), steps=length)
 
     return run
@@ -163,10 +163,10 @@ def translate(stepper: Stepper, annotations: Annotations, *, steps: int) -> list
     return search(stepper, annotations, options, tokens=SpecialTokens())
 
 
-def allowed(lexicon: Lexicon, batch: SentenceBatch) -> Tensor:
-    """What each sentence may be written in, bool [sentence, vocabulary]."""
+def own_words(lexicon: Lexicon, batch: SentenceBatch) -> list[list[int]]:
+    """What the pieces of each sentence become."""
     ids = [row[real].tolist() for row, real in zip(batch.sources, batch.source_mask, strict=True)]
-    return torch.from_numpy(lexicon.allowed(ids))
+    return [lexicon.becomes(each).tolist() for each in ids]
 
 
 def _fact(sentences: Sentences, steps: list[int]) -> str:
@@ -178,10 +178,11 @@ def _fact(sentences: Sentences, steps: list[int]) -> str:
     )
 
 
-def _lists_fact(lists: Sequence[Tensor]) -> str:
-    own = sum(int(each.sum()) for each in lists) / sum(map(len, lists))
-    together = sum(int(each.any(dim=0).sum()) for each in lists) / len(lists)
+def _lists_fact(lists: Sequence[Sequence[int]], lexicon: Lexicon) -> str:
+    shared = set(lexicon.shared.tolist())
+    lengths = [len(shared | set(own)) for own in lists]
     return (
-        f"Shortlists: a lexicon learned from the same data's training pairs gives a sentence {own:,.0f} of "
-        f"{lists[0].shape[1]:,} subwords and a batch {together:,.0f}; they are chosen anew for every batch"
+        f"Shortlists: a lexicon learned from the same data's training pairs gives a sentence "
+        f"{sum(lengths) / len(lengths):,.0f} of {lexicon.size:,} subwords in the mean, {len(shared):,} of them shared "
+        "by all; what a sentence has of its own is made ready anew for every batch"
     )

@@ -109,11 +109,12 @@ def _pairs(folder: Path, data: Path, split: str) -> EncodedPairs:
 
 
 def _coverage(lexicon: Lexicon, pairs: EncodedPairs, split: str) -> Coverage:
-    lengths, covered = [], []
+    lengths: list[int] = []
+    covered: list[bool] = []
     for source, target in zip(pairs.sources, pairs.targets, strict=True):
-        (allowed,) = lexicon.allowed([source])
-        lengths.append(np.count_nonzero(allowed))
-        covered.extend(allowed[list(target)])
+        shortlist = np.union1d(lexicon.shared, lexicon.becomes(source))
+        lengths.append(len(shortlist))
+        covered.extend(np.isin(target, shortlist).tolist())
     return Coverage(split, float(np.mean(covered)), float(np.mean(lengths)))
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from regard.annotations import Annotations
 from regard.bundle import Bundle
 from regard.decoders.stepping import Stepper, build_stepper
+from regard.decoders.stepping.restricted import SharedWords
 from regard.encoders.image import ImageEncoder
 from regard.encoders.ready_text import ReadyGru
 from regard.kernels import use_reference
@@ -32,21 +33,34 @@ class Engine:
         precision: in which numbers the decoder's products are taken. In all but ``float32`` all stages of an
             EfficientNet-Lite but the first, and the products of a GRU of one layer, calculate in bfloat16; other
             encoders stay as they are.
+        shortlists: whether to make the words ready that all shortlists of the model's lexicon share.
 
     Attributes:
         device: where it computes.
         codec: of what the model writes.
         stepper: of the model's decoder.
+        shared: the same with the words that all shortlists share; None where it was not asked for shortlists.
 
     Raises:
         ConfigError: a precision that the model cannot be had in.
     """
 
-    def __init__(self, bundle: Bundle, *, device: str = "cpu", precision: InferencePrecision = "float32") -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device: str = "cpu",
+        precision: InferencePrecision = "float32",
+        shortlists: bool = False,
+    ) -> None:
         self.device = torch.device(device)
         self.codec: TextCodec = bundle.codec
         self._model = bundle.model.to(self.device).eval()
         self.stepper: Stepper = build_stepper(self._model.decoder, precision=precision)
+        self.shared: SharedWords | None = None
+        if shortlists:
+            assert bundle.lexicon is not None, "shortlists come from a lexicon"
+            self.shared = SharedWords(self.stepper, bundle.lexicon.shared.tolist(), device=self.device)
         self._pictures, self._sentences = None, None
         if not use_reference() or precision != "float32":
             self._pictures = _ready_pictures(self._model, rounded=precision != "float32")

@@ -80,7 +80,7 @@ def speak(
     *,
     prefixes: Sequence[Ids],
     numbers: Sequence[int],
-    allowed: Tensor | None = None,
+    own: Sequence[Ids] | None = None,
 ) -> list[Speech]:
     """Search for each input of a batch.
 
@@ -90,35 +90,34 @@ def speak(
         options: how to search.
         prefixes: the ids with which the text of each input must begin, empty for none.
         numbers: the number of each input among all inputs of the call, for sampling.
-        allowed: bool [batch, vocabulary], the pieces that each text may be made of besides those of its prefix; None
-            for all. The specials are among them.
+        own: the pieces that each text may be made of besides those that the engine shares and those of its prefix;
+            None for all.
 
     Raises:
         ConfigError: a prefix leaves no room for a word.
     """
     specials = _specials(engine.codec)
-    if allowed is None:
+    if own is None:
         found = search(engine.stepper, annotations, options, tokens=specials, prefixes=prefixes, numbers=numbers)
     else:
-        stepper = RestrictedStepper(engine.stepper, _with_prefixes(allowed, prefixes))
-        begun = [stepper.numbers(prefix) for prefix in prefixes]
-        own = _numbered(specials, stepper)
-        found = search(stepper, annotations, options, tokens=own, prefixes=begun, numbers=numbers)
-        found = [[replace(each, tokens=stepper.named(each.tokens)) for each in hypotheses] for hypotheses in found]
+        assert engine.shared is not None, "an engine that was asked for shortlists"
+        lists = [(*words, *prefix) for words, prefix in zip(own, prefixes, strict=True)]
+        stepper = RestrictedStepper(engine.shared, lists)
+        begun = [stepper.numbers(each, prefix) for each, prefix in enumerate(prefixes)]
+        numbered = _numbered(specials, stepper)
+        found = search(stepper, annotations, options, tokens=numbered, prefixes=begun, numbers=numbers)
+        found = [[_named(hypothesis, stepper, each) for hypothesis in rows] for each, rows in enumerate(found)]
     return [_speech(engine.codec, hypotheses) for hypotheses in found]
 
 
-def _with_prefixes(allowed: Tensor, prefixes: Sequence[Ids]) -> Tensor:
-    allowed = allowed.clone()
-    for row, prefix in zip(allowed, prefixes, strict=True):
-        row[list(prefix)] = True
-    return allowed
-
-
 def _numbered(specials: SpecialTokens, stepper: RestrictedStepper) -> SpecialTokens:
-    """The special tokens by their numbers among candidates."""
-    bos, eos, *forbidden = stepper.numbers([specials.bos, specials.eos, *specials.forbidden])
+    """The special tokens by their numbers, which are the same for all inputs."""
+    bos, eos, *forbidden = stepper.numbers(0, [specials.bos, specials.eos, *specials.forbidden])
     return SpecialTokens(bos=bos, eos=eos, forbidden=tuple(forbidden))
+
+
+def _named(hypothesis: Hypothesis, stepper: RestrictedStepper, each: int) -> Hypothesis:
+    return replace(hypothesis, tokens=stepper.named(each, hypothesis.tokens))
 
 
 def force(bundle: Bundle, annotations: Annotations, targets: Sequence[Source]) -> list[Speech]:
@@ -190,7 +189,7 @@ def branch(
     *,
     prefix: Ids,
     count: int,
-    allowed: Tensor | None = None,
+    own: Ids | None = None,
 ) -> list[Speech]:
     """Say the same beginning and then go different ways: one text for each of the likeliest next pieces.
 
@@ -200,7 +199,7 @@ def branch(
         options: how to search after the next piece.
         prefix: the ids of the beginning.
         count: how many pieces to try, of all that there are.
-        allowed: bool [1, vocabulary], as for :func:`speak`, of what follows.
+        own: as for :func:`speak`, of what follows.
 
     Returns:
         The texts, the one with the likeliest next piece first.
@@ -216,8 +215,8 @@ def branch(
         pieces = logits.topk(min(count, len(logits) - len(specials.forbidden) - 1)).indices.tolist()
         copies = annotations.select(torch.zeros(len(pieces), dtype=torch.long, device=annotations.values.device))
     prefixes = [(*prefix, piece) for piece in pieces]
-    rows = None if allowed is None else allowed.expand(len(pieces), -1)
-    return speak(engine, copies, options, prefixes=prefixes, numbers=range(len(pieces)), allowed=rows)
+    lists = None if own is None else [own] * len(pieces)
+    return speak(engine, copies, options, prefixes=prefixes, numbers=range(len(pieces)), own=lists)
 
 
 def _specials(codec: TextCodec) -> SpecialTokens:

@@ -10,8 +10,6 @@ from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from regard.annotations import Annotations
 from regard.bundle import Bundle
@@ -94,7 +92,7 @@ class Translator:
         self.languages = bundle.languages
         self._codec = bundle.source_codec or bundle.codec
         self._longest = None if whole else bundle.longest_source or LONGEST
-        self._engine = Engine(bundle, device=device, precision=precision)
+        self._engine = Engine(bundle, device=device, precision=precision, shortlists=shortlist)
         self.device = self._engine.device
 
     def translate(
@@ -184,7 +182,7 @@ class Translator:
             options,
             prefix=prefix,
             count=BRANCHES * count,
-            allowed=self._allowed(ids),
+            own=None if self._lexicon is None else self._lexicon.becomes(ids[0]).tolist(),
         )
         found = [self._joined(source, [speech], options) for speech in speeches]
         found.sort(key=lambda each: -each.words[word].probability if word < len(each.words) else 0.0)
@@ -309,12 +307,8 @@ class Translator:
             options,
             prefixes=[job.prefix for job in jobs],
             numbers=[job.number for job in jobs],
-            allowed=self._allowed(ids),
+            own=None if self._lexicon is None else [self._lexicon.becomes(each).tolist() for each in ids],
         )
-
-    def _allowed(self, ids: Sequence[Ids]) -> Tensor | None:
-        """The pieces of which the translation of each sentence is made, bool [sentence, piece]; None for all."""
-        return None if self._lexicon is None else torch.from_numpy(self._lexicon.allowed(ids)).to(self.device)
 
     def _joined(self, source: Source, speeches: Sequence[Speech], options: SearchOptions) -> Translation:
         return _joined(source, speeches, options, attends=self.bundle.model.decoder.attends)

@@ -110,15 +110,15 @@ class Lexicon:
         ends = np.cumsum(np.bincount(sources[kept], minlength=reads))
         return cls(ends, translations.targets[order][kept], np.sort(often), writes)
 
-    def allowed(self, sources: Ids) -> npt.NDArray[np.bool_]:
-        """What may be said of each sentence of which these are the ids, bool [sentence, target pieces]."""
-        allowed = np.zeros((len(sources), self.size), dtype=np.bool_)
-        allowed[:, : len(SPECIALS)] = True
-        allowed[:, self.frequent] = True
-        for row, ids in zip(allowed, sources, strict=True):
-            for each in set(ids):
-                row[self.pieces[self.ends[each - 1] if each else 0 : self.ends[each]]] = True
-        return allowed
+    @property
+    def shared(self) -> Integers:
+        """What stands in every list, ascending: the special ids and the frequent pieces."""
+        return np.union1d(np.arange(len(SPECIALS)), self.frequent)
+
+    def becomes(self, source: Sequence[int]) -> Integers:
+        """What the pieces of a sentence of these ids become, ascending; shared ones may be among it."""
+        lists = [self.pieces[self.ends[each - 1] if each else 0 : self.ends[each]] for each in set(source)]
+        return np.unique(np.concatenate([*lists, np.empty(0, dtype=np.int64)]))
 
     def save(self, folder: Path) -> None:
         """Write the file into ``folder``."""

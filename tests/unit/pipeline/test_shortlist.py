@@ -50,8 +50,7 @@ def translator(bundle: Bundle) -> Translator:
 
 def pieces_of(bundle: Bundle, text: str) -> set[int]:
     assert bundle.lexicon is not None
-    ids = bundle.codec.encode(text).ids
-    return set(np.flatnonzero(bundle.lexicon.allowed([[*ids, EOS]])[0]).tolist())
+    return {*bundle.lexicon.shared.tolist(), *bundle.lexicon.becomes([*bundle.codec.encode(text).ids, EOS]).tolist()}
 
 
 def test_every_sentence_is_written_in_its_own_pieces_whatever_stands_beside_it(

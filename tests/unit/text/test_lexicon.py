@@ -72,20 +72,10 @@ def lexicon() -> Lexicon:
     return Lexicon.choose(found, [[8, 8, 5, 5, 5], [8, 8, 12]], reads=8, writes=15, most=2, frequent=1)
 
 
-def named(allowed: np.ndarray) -> list[int]:
-    return np.flatnonzero(allowed).tolist()
-
-
 def test_a_list_holds_the_most_probable_the_frequent_and_the_special_pieces(lexicon: Lexicon) -> None:
-    rows = lexicon.allowed([[4, 2], [6, 7, 6], [], [7, 4, 6]])
-    assert rows.shape == (4, 15)
-    always = [0, 1, 2, 3, 8]
-    assert [named(row) for row in rows] == [
-        [*always, 10, 11],
-        [*always, 9],
-        always,
-        [*always, 9, 10, 11],
-    ]
+    assert lexicon.shared.tolist() == [0, 1, 2, 3, 8]
+    lists = [lexicon.becomes(source).tolist() for source in ([4, 2], [6, 7, 6], [], [7, 4, 6])]
+    assert lists == [[10, 11], [9], [], [9, 10, 11]]
 
 
 def test_what_is_hardly_probable_is_left_out_and_what_never_stood_there_is_not_frequent() -> None:

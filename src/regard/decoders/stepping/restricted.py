@@ -1,9 +1,10 @@
-"""Stepping where only some words may be said: those that a list gives for each input.
+"""Stepping where only some words may be said: those that all inputs share, and those that an input has of its own.
 
-Words have other numbers here: their places among all words that some input of the batch may say, the *candidates*. The
-vocabulary product is taken for these alone. What an input may not say itself has probability 0, so that what an input
-says does not depend on the inputs beside it. Probabilities are those of the model among the words that may be said:
-they are larger than its own, by as much as it would have given to all others.
+Words have other numbers here. The shared words come first, in ascending order, and have the same numbers everywhere;
+behind them come an input's own words. The vocabulary product is taken for the shared words in one matrix, which is made
+ready once for all batches, and for the own words input by input; so neither time nor what is said depends on the inputs
+beside an input. Probabilities are those of the model among the words that may be said: they are larger than its own, by
+as much as it would have given to all others.
 """
 
 from __future__ import annotations
@@ -14,79 +15,135 @@ from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from regard.annotations import Annotations
 from regard.decoders.base import State, Step, Stepper
+from regard.kernels.products import Product
+
+_NEVER = float("-inf")
 
 
 @runtime_checkable
-class Narrowing(Protocol):
-    """A stepper that can take the vocabulary product for some words alone."""
+class Divisible(Protocol):
+    """A stepper that ends with one product, which can be taken for some words alone."""
 
-    def narrowed(self, words: Tensor) -> Stepper:
-        """The same stepper with logits of ``words`` (int64 [candidates]) alone; it is still given the ids of words."""
+    def reading(self) -> Stepper:
+        """The same stepper with readouts in place of logits."""
+
+    def product(self, words: Tensor) -> Product:
+        """The product for some words (int64 [words]), made ready: readouts [rows, ·] to logits [rows, words]."""
+
+    def matrix(self, words: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The matrix [..., ·] and the bias [...] for some words (int64 [...]), in the precision of the product."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RestrictedState(State):
-    """A state with what its inputs may not say.
+    """A state with the own words of its inputs.
 
     Attributes:
         inner: the state of the stepper that is restricted.
-        forbidden: [batch, 1, candidates], -inf where an input may not say a candidate, else 0.
+        words: int64 [batch, words], what each number stands for, shared words included.
+        own: the matrix of the own words [batch, own words, readout_dim]; None where logits of all words are given.
+        bias: [batch, 1, own words], their bias, -inf where an input has fewer of them than another.
     """
 
     inner: State
-    forbidden: Tensor
+    words: Tensor
+    own: Tensor | None
+    bias: Tensor
 
-    @classmethod
-    def around(cls, inner: State, forbidden: Tensor) -> RestrictedState:
-        """A state that has the vectors of another."""
-        return cls(inner.memory, inner.rows, inner.length, inner=inner, forbidden=forbidden)
+    def following(self, inner: State) -> RestrictedState:
+        """The same inputs in another state."""
+        return replace(self, memory=inner.memory, rows=inner.rows, length=inner.length, inner=inner)
 
     def reorder(self, index: Tensor) -> RestrictedState:
         """See :meth:`State.reorder`."""
-        return self.around(self.inner.reorder(index), self.forbidden)
+        return self.following(self.inner.reorder(index))
 
     def select(self, index: Tensor) -> RestrictedState:
         """See :meth:`State.select`."""
-        return self.around(self.inner.select(index), self.forbidden[index])
+        own = None if self.own is None else self.own.index_select(0, index)
+        words, bias = self.words.index_select(0, index), self.bias.index_select(0, index)
+        return replace(self.following(self.inner.select(index)), words=words, own=own, bias=bias)
+
+
+class SharedWords:
+    """What all inputs may say, made ready once.
+
+    Args:
+        stepper: of a decoder.
+        words: ids, each once.
+    """
+
+    def __init__(self, stepper: Stepper, words: Sequence[int], *, device: torch.device | str = "cpu") -> None:
+        self.words = torch.tensor(sorted(words), dtype=torch.long, device=device)
+        self.numbers = {word: number for number, word in enumerate(self.words.tolist())}
+        self.divisible = stepper if isinstance(stepper, Divisible) else None
+        self.stepper = stepper if self.divisible is None else self.divisible.reading()
+        self.product = None if self.divisible is None else self.divisible.product(self.words)
 
 
 class RestrictedStepper:
-    """Args:
-    stepper: of a decoder.
-    allowed: bool [batch, vocabulary], what each input of one batch may say; something.
+    """A stepper for one batch.
 
-    Attributes:
-        words: int64 [candidates], ascending: the word that each number here stands for.
+    Args:
+        shared: what all inputs may say.
+        own: what each input may say besides; ids, which may be shared ones too.
     """
 
-    def __init__(self, stepper: Stepper, allowed: Tensor) -> None:
-        self.words = allowed.any(dim=0).nonzero().squeeze(1)
-        self.vocabulary_size = len(self.words)
-        own = allowed.index_select(1, self.words)
-        self._forbidden = torch.zeros(own.shape, device=own.device).masked_fill_(~own, float("-inf")).unsqueeze(1)
-        self._narrow = isinstance(stepper, Narrowing)
-        self._stepper = stepper.narrowed(self.words) if isinstance(stepper, Narrowing) else stepper
+    def __init__(self, shared: SharedWords, own: Sequence[Sequence[int]]) -> None:
+        self._shared, device, first = shared, shared.words.device, len(shared.words)
+        lists = [sorted(set(words) - shared.numbers.keys()) for words in own]
+        self._numbers = [{word: number for number, word in enumerate(words, start=first)} for words in lists]
+        padded = pad_sequence([torch.tensor(words, dtype=torch.long) for words in lists], batch_first=True).to(device)
+        lengths = torch.tensor([[len(words)] for words in lists], device=device)
+        absent = torch.arange(padded.shape[1], device=device) >= lengths
+        self._matrix: Tensor | None = None
+        bias: Tensor | None = None
+        if shared.divisible is not None:
+            self._matrix, bias = shared.divisible.matrix(padded)
+        none = torch.zeros(padded.shape, device=device) if bias is None else bias.float()
+        self._bias = none.masked_fill(absent, _NEVER).unsqueeze(1)
+        self._words = torch.cat([shared.words.expand(len(lists), -1), padded], dim=1)
+        self.vocabulary_size = self._words.shape[1]
 
-    def numbers(self, words: Sequence[int]) -> tuple[int, ...]:
-        """The numbers here of words that are candidates."""
-        return tuple(torch.searchsorted(self.words, self.words.new_tensor(words)).tolist())
+    def numbers(self, each: int, words: Sequence[int]) -> tuple[int, ...]:
+        """The numbers that words have for an input that may say them."""
+        shared, own = self._shared.numbers, self._numbers[each]
+        return tuple(shared[word] if word in shared else own[word] for word in words)
 
-    def named(self, numbers: Sequence[int]) -> tuple[int, ...]:
-        """The words that numbers stand for here."""
-        return tuple(self.words[self.words.new_tensor(numbers)].tolist())
+    def named(self, each: int, numbers: Sequence[int]) -> tuple[int, ...]:
+        """The words that numbers stand for in an input."""
+        return tuple(self._words[each].index_select(0, self._words.new_tensor(numbers)).tolist())
 
     def start(self, annotations: Annotations, *, rows: int = 1) -> State:
         """See :meth:`Decoder.start`; the annotations are those of the batch."""
-        assert len(annotations) == len(self._forbidden), "made for one batch"
-        return RestrictedState.around(self._stepper.start(annotations, rows=rows), self._forbidden)
+        assert len(annotations) == len(self._words), "made for one batch"
+        inner = self._shared.stepper.start(annotations, rows=rows)
+        return RestrictedState(
+            inner.memory,
+            inner.rows,
+            inner.length,
+            inner=inner,
+            words=self._words,
+            own=self._matrix,
+            bias=self._bias,
+        )
 
     def step(self, state: State, tokens: Tensor) -> Step:
         """See :meth:`Decoder.step`; tokens and logits are numbered as here."""
         assert isinstance(state, RestrictedState), "a state of this stepper's own start"
-        step = self._stepper.step(state.inner, self.words[tokens])
-        logits = step.logits if self._narrow else step.logits.index_select(-1, self.words)
-        logits.add_(state.forbidden)  # they are nobody else's
-        return replace(step, logits=logits, state=RestrictedState.around(step.state, state.forbidden))
+        step = self._shared.stepper.step(state.inner, state.words.gather(1, tokens))
+        return replace(step, logits=self._logits(step.logits, state), state=state.following(step.state))
+
+    def _logits(self, given: Tensor, state: RestrictedState) -> Tensor:
+        """[batch, rows, words], of readouts or of the logits of all words."""
+        if self._shared.product is None or state.own is None:
+            logits = given.gather(2, state.words.unsqueeze(1).expand(-1, given.shape[1], -1))
+            logits[..., len(self._shared.words) :] += state.bias
+            return logits
+        shared = self._shared.product(given.flatten(0, 1)).view(*given.shape[:2], -1)
+        own = torch.bmm(given.to(state.own.dtype), state.own.transpose(1, 2))
+        return torch.cat([shared, own.to(shared.dtype) + state.bias], dim=2)

@@ -21,7 +21,7 @@ from regard.decoders.rnnsearch import RnnSearchDecoder
 from regard.decoders.stepping.family import FamilyStepper, Rows
 from regard.decoders.stepping.looks import Looks, StepMemory
 from regard.decoders.stepping.rows import Looking
-from regard.kernels.products import InferencePrecision, ready_product
+from regard.kernels.products import InferencePrecision, Product, ready_product
 
 
 class RnnSearchStepper(FamilyStepper):
@@ -63,12 +63,22 @@ class RnnSearchStepper(FamilyStepper):
         gates = self._arranged(torch.cat([decoder.b_z, decoder.b_r, decoder.b]))
         return torch.cat([gates, _halves(decoder.b_t)])
 
-    def narrowed(self, words: Tensor) -> RnnSearchStepper:
-        """See :meth:`regard.decoders.stepping.restricted.Narrowing.narrowed`; all else is shared with this stepper."""
-        decoder, narrow = self._decoder, copy(self)
-        bias = None if decoder.b_o is None else decoder.b_o[words]
-        narrow._logits = ready_product(decoder.W_o[words], bias, precision=self._precision)
-        return narrow
+    def reading(self) -> RnnSearchStepper:
+        """See :class:`regard.decoders.stepping.restricted.Divisible`; all else is shared with this stepper."""
+        reading = copy(self)
+        reading._logits = _unchanged
+        return reading
+
+    def product(self, words: Tensor) -> Product:
+        """See :class:`regard.decoders.stepping.restricted.Divisible`."""
+        bias = None if self._decoder.b_o is None else self._decoder.b_o[words]
+        return ready_product(self._decoder.W_o[words], bias, precision=self._precision)
+
+    def matrix(self, words: Tensor) -> tuple[Tensor, Tensor | None]:
+        """See :class:`regard.decoders.stepping.restricted.Divisible`; in bfloat16 for every lower precision."""
+        bias = None if self._decoder.b_o is None else self._decoder.b_o.detach()[words]
+        rows = self._decoder.W_o.detach()[words]
+        return rows if self._precision == "float32" else rows.bfloat16(), bias
 
     def _of_words(self, words: Tensor) -> Tensor:
         return linear(self._E[words], self._W_words, self._bias)
@@ -105,3 +115,7 @@ class RnnSearchStepper(FamilyStepper):
 def _halves(pairs: Tensor) -> Tensor:
     """The rows of a matrix or a bias of the readout, the first of every pair before the second of every pair."""
     return torch.cat([pairs[0::2], pairs[1::2]]).detach()
+
+
+def _unchanged(readout: Tensor) -> Tensor:
+    return readout

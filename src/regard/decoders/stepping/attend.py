@@ -32,7 +32,7 @@ class AttendStepper(FamilyStepper):
         looks = Looks(decoder.attention)
         logits = ready_product(decoder.L_o.weight, decoder.L_o.bias, precision=precision)
         super().__init__(looks, logits, vocabulary_size=decoder.vocabulary_size)
-        self._decoder, self._precision = decoder, precision
+        self._decoder = decoder
         self._keys = None if looks.W_k is None else ready_product(looks.W_k, None, precision=precision)
         cell, hidden = decoder.cell, decoder.settings.hidden
         self._lstm, self._hidden, self._gates = isinstance(cell, LSTMCell), hidden, 4 * hidden
@@ -71,9 +71,7 @@ class AttendStepper(FamilyStepper):
 
     def _remember(self, annotations: Annotations) -> tuple[Tensor, Tensor]:
         values = annotations.values
-        keys = values if self._keys is None else self._keys(values.flatten(0, 1)).view(*values.shape[:2], -1)
-        # they are read from memory at every step, and rounded they are read in half of the time
-        return keys, values if self._precision == "float32" else values.bfloat16()
+        return values if self._keys is None else self._keys(values.flatten(0, 1)).view(*values.shape[:2], -1), values
 
     def _first(self, annotations: Annotations) -> Rows:
         return self._decoder.first_states(annotations)

@@ -63,7 +63,7 @@ class BeamChooser(Chooser):
         self.first_rows = options.groups
         self.places = options.beam
         self.kept = options.alternatives
-        self._taken = torch.zeros(batch, options.groups, dtype=torch.long, device=device)
+        self._taken = torch.zeros(options.groups, batch, dtype=torch.long, device=device)
 
     def choose(self, scores: Tensor, live: Live) -> Choice:
         rows = scores.shape[1] // self.groups
@@ -90,12 +90,12 @@ class BeamChooser(Chooser):
     def _choose(self, scores: Tensor, totals: Tensor, penalty: Tensor | None, inputs: Tensor, group: int) -> Choice:
         judged = scores if penalty is None else scores - penalty.unsqueeze(1)
         best, parents, tokens = best_continuations(judged, totals, self.width)
-        chosen = torch.arange(parents.shape[0], device=parents.device).unsqueeze(1)
-        log_probabilities = scores[chosen, parents, tokens]
-        free = (self.width - self._taken[inputs, group]).unsqueeze(1)
+        log_probabilities = scores.flatten(1).gather(1, parents * scores.shape[-1] + tokens)
+        free = (self.width - self._taken[group].index_select(0, inputs)).unsqueeze(1)
         closed = torch.arange(best.shape[1], device=best.device) >= free
-        new_totals = (totals.gather(1, parents) + log_probabilities).masked_fill(closed, _NEVER)
-        self._taken[inputs, group] += ((tokens == self.eos) & (new_totals > _NEVER)).sum(dim=1)
+        new_totals = (totals.gather(1, parents) + log_probabilities).masked_fill_(closed, _NEVER)
+        ended = (tokens == self.eos).logical_and_(new_totals > _NEVER).sum(dim=1)
+        self._taken[group].index_add_(0, inputs, ended)
         return Choice(parents, tokens, log_probabilities, new_totals)
 
     def _penalty(self, earlier: list[Choice], vocabulary_size: int) -> Tensor | None:

@@ -95,7 +95,7 @@ class Shortlist:
 
     def is_final(self, live: Live) -> Tensor:
         """bool [batch]: no row of ``live`` can enter what will be returned (see the proof above)."""
-        finished = self._scores[live.inputs, : self.places]
+        finished = self._scores[:, : self.places].index_select(0, live.inputs)
         worst_kept = finished.topk(self.kept, dim=1).values[:, -1]
         return worst_kept >= score(live.totals.amax(dim=1), self.max_length, alpha=self.alpha)
 

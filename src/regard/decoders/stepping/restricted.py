@@ -21,6 +21,9 @@ from regard.annotations import Annotations
 from regard.decoders.base import State, Step, Stepper
 from regard.kernels.products import Product
 
+MOST_OWN = 4
+"""How many times as many own words as there are words in all the inputs of a batch may have; where they have more, the
+product is taken for all words, which is then less work and needs less memory."""
 _NEVER = float("-inf")
 
 
@@ -80,8 +83,9 @@ class SharedWords:
     def __init__(self, stepper: Stepper, words: Sequence[int], *, device: torch.device | str = "cpu") -> None:
         self.words = torch.tensor(sorted(words), dtype=torch.long, device=device)
         self.numbers = {word: number for number, word in enumerate(self.words.tolist())}
+        self.stepper = stepper
         self.divisible = stepper if isinstance(stepper, Divisible) else None
-        self.stepper = stepper if self.divisible is None else self.divisible.reading()
+        self.reading = None if self.divisible is None else self.divisible.reading()
         self.product = None if self.divisible is None else self.divisible.product(self.words)
 
 
@@ -100,9 +104,11 @@ class RestrictedStepper:
         padded = pad_sequence([torch.tensor(words, dtype=torch.long) for words in lists], batch_first=True).to(device)
         lengths = torch.tensor([[len(words)] for words in lists], device=device)
         absent = torch.arange(padded.shape[1], device=device) >= lengths
-        self._matrix: Tensor | None = None
+        self._stepper, self._matrix = shared.stepper, None
         bias: Tensor | None = None
-        if shared.divisible is not None:
+        few = padded.numel() <= MOST_OWN * shared.stepper.vocabulary_size
+        if few and shared.divisible is not None and shared.reading is not None:
+            self._stepper = shared.reading
             self._matrix, bias = shared.divisible.matrix(padded)
         none = torch.zeros(padded.shape, device=device) if bias is None else bias.float()
         self._bias = none.masked_fill(absent, _NEVER).unsqueeze(1)
@@ -121,7 +127,7 @@ class RestrictedStepper:
     def start(self, annotations: Annotations, *, rows: int = 1) -> State:
         """See :meth:`Decoder.start`; the annotations are those of the batch."""
         assert len(annotations) == len(self._words), "made for one batch"
-        inner = self._shared.stepper.start(annotations, rows=rows)
+        inner = self._stepper.start(annotations, rows=rows)
         return RestrictedState(
             inner.memory,
             inner.rows,
@@ -135,7 +141,7 @@ class RestrictedStepper:
     def step(self, state: State, tokens: Tensor) -> Step:
         """See :meth:`Decoder.step`; tokens and logits are numbered as here."""
         assert isinstance(state, RestrictedState), "a state of this stepper's own start"
-        step = self._shared.stepper.step(state.inner, state.words.gather(1, tokens))
+        step = self._stepper.step(state.inner, state.words.gather(1, tokens))
         return replace(step, logits=self._logits(step.logits, state), state=state.following(step.state))
 
     def _logits(self, given: Tensor, state: RestrictedState) -> Tensor:

@@ -127,6 +127,23 @@ def test_every_search_says_what_it_says_alone_with_all_else_forbidden(
             torch.testing.assert_close(mine.weights, other.weights, atol=1e-4, rtol=1e-4)
 
 
+def test_many_own_words_are_taken_from_the_whole_product(
+    inputs: Annotations, allowed: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    decoder = build_decoder(CASES["rnnsearch-biases-tied"], dim=DIM, vocabulary_size=VOCABULARY).eval()
+    tokens, found = torch.ones(BATCH, 1, dtype=torch.long), []
+    for most in (4, 0):
+        monkeypatch.setattr("regard.decoders.stepping.restricted.MOST_OWN", most)
+        stepper = restricted(decoder, allowed)
+        with torch.inference_mode():
+            state = stepper.start(inputs)
+            assert (state.own is None) == (most == 0)
+            step = stepper.step(state.select(torch.tensor([1, 3])), tokens[:2])
+        found.append(step.logits)
+    torch.testing.assert_close(*found, atol=1e-5, rtol=1e-5)
+
+
 def test_samples_do_not_depend_on_the_batch(decoder: Decoder, inputs: Annotations, allowed: Tensor) -> None:
     options = SearchOptions(max_length=6, samples=3, top_k=4, temperature=2.0)
     together = restricted(decoder, allowed)

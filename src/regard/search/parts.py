@@ -17,8 +17,8 @@ import torch
 
 from regard.kernels import use_reference
 
-LEAST = 4
-"""Inputs in a part: with fewer, matrices are read for too few rows."""
+LEAST = 16
+"""Inputs in a part: with fewer, matrices are read for too few rows, and threads wait for Python."""
 MOST = 4
 """Parts of a batch: Python runs one thread at a time, and more of them would wait for it."""
 

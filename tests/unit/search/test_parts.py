@@ -7,7 +7,7 @@ import threading
 import pytest
 import torch
 
-from regard.search import SearchOptions, search
+from regard.search import SearchOptions, parts, search
 from regard.search.parts import LEAST, MOST, cut, side_by_side
 
 
@@ -36,11 +36,11 @@ def number_of_a_new_thread() -> int:
 @pytest.mark.parametrize("number", [1, 2, 3, 64])
 def test_parts_cover_a_batch_and_are_not_small(threads, batch, number):
     threads(number)
-    parts = cut(batch, device=torch.device("cpu"))
-    assert [i for part in parts for i in part] == list(range(batch))
-    assert 1 <= len(parts) <= min(number, MOST)
-    assert len(parts) == 1 or min(map(len, parts)) >= LEAST
-    assert len(parts) > 1 or number == 1 or batch < 2 * LEAST
+    found = cut(batch, device=torch.device("cpu"))
+    assert [i for part in found for i in part] == list(range(batch))
+    assert 1 <= len(found) <= min(number, MOST)
+    assert len(found) == 1 or min(map(len, found)) >= LEAST
+    assert len(found) > 1 or number == 1 or batch < 2 * LEAST
 
 
 def test_what_is_told_to_one_thread_is_not_cut(threads, monkeypatch):
@@ -87,7 +87,8 @@ def test_an_error_in_a_part_is_raised(threads):
         {"samples": 3, "temperature": 0.8},
     ],
 )
-def test_parts_find_what_one_search_finds(toy, threads, values):
+def test_parts_find_what_one_search_finds(toy, threads, monkeypatch, values):
+    monkeypatch.setattr(parts, "LEAST", 4)
     chosen = SearchOptions(max_length=8, **values)
     numbers, prefixes = [7 * i for i in range(13)], [[3] * (i % 3) for i in range(13)]
     seen, found = [], []

@@ -17,7 +17,7 @@ import torch
 
 from regard.kernels import use_reference
 
-LEAST = 16
+LEAST = 32
 """Inputs in a part: with fewer, matrices are read for too few rows, and threads wait for Python."""
 MOST = 4
 """Parts of a batch: Python runs one thread at a time, and more of them would wait for it."""

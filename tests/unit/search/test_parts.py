@@ -46,12 +46,12 @@ def test_parts_cover_a_batch_and_are_not_small(threads, batch, number):
 def test_what_is_told_to_one_thread_is_not_cut(threads, monkeypatch):
     threads(2)
     cpu = torch.device("cpu")
-    assert len(cut(50, device=cpu)) == 2
-    assert len(cut(50, device=torch.device("meta"))) == 1
+    assert len(cut(100, device=cpu)) == 2
+    assert len(cut(100, device=torch.device("meta"))) == 1
     with torch.autocast("cpu", torch.bfloat16):
-        assert len(cut(50, device=cpu)) == 1
+        assert len(cut(100, device=cpu)) == 1
     monkeypatch.setenv("REGARD_REFERENCE", "1")
-    assert len(cut(50, device=cpu)) == 1
+    assert len(cut(100, device=cpu)) == 1
 
 
 def test_parts_share_the_threads_and_nobody_else_loses_any(threads):

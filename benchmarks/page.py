@@ -23,11 +23,14 @@ row, that our own matrix products and convolutions make up. Tokens are real toke
 A figure that is missing says why.
 
 The peers: *textbook* is the decoder of tutorials, written here: a copy of the image for each caption, keys projected
-again before every word, beam search for one image at a time. *Plain PyTorch* is a compact `attend` without our kernels,
-written here: keys projected once, images shared by their captions, batched beam search; with the same weights it gives
-the same numbers. `REGARD_REFERENCE=1` switches every fused path of ours off. JoeyNMT and `transformers` come from the
-package index and run in an environment of their own, in processes that take turns with ours. BLIP-base and ViT-GPT2 are
-other models than ours, with random weights: they stand here for the time that a caption takes, and for nothing else."""
+again before every word, beam search for one image at a time. *Plain PyTorch* is a compact `attend` without our
+kernels, written here: keys projected once, images shared by their captions, batched beam search; with the same weights
+it gives the same numbers; all peers compute in float32 unless a row says otherwise. `REGARD_REFERENCE=1` switches
+every fused path of ours off. *Compiled loops* are what a recipe with `compile: true` trains with where a C++ compiler
+is found. Both sides hold memory as the commands of regard have it, large tensors on large pages. JoeyNMT and
+`transformers` come from the package index and run in an environment of their own, in processes that take turns with
+ours. BLIP-base and ViT-GPT2 are other models than ours, with random weights: they stand here for the time that a
+caption takes, and for nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True)

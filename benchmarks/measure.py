@@ -85,11 +85,8 @@ def _await_device() -> None:
 
 def count_operations(work: Work) -> int:
     """Multiplications and additions in the matrix products and convolutions of a work."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # a search that may not use more stays in this thread, the one that is listened to
     with FlopCounterMode(display=False, custom_mapping=_formulas()) as counter:
         work()
-    torch.set_num_threads(threads)
     total: int = counter.get_total_flops()
     return total
 

@@ -29,7 +29,7 @@ ENDINGS: dict[InferencePrecision, str] = {"float32": "", "bfloat16": ", ours in 
 WORKS = {precision: WORK + ending for precision, ending in ENDINGS.items()}
 SHIPPED_WORKS = {precision: SHIPPED + ending for precision, ending in ENDINGS.items()}
 PLAIN, TEXTBOOK = "plain PyTorch, batched", "textbook, one image at a time"
-BEAM, STEPS, BATCH = 5, 22, 100
+BEAM, STEPS, BATCH = 5, 22, 50
 REGIONS, DIM, HIDDEN, VOCABULARY = 49, 1280, 512, 2543
 
 

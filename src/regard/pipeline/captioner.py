@@ -21,7 +21,7 @@ from regard.pipeline.speech import Ids, Speech, prefix_ids, speak
 from regard.search import SearchOptions
 from regard.text import merge_weights
 
-BATCH = 96
+BATCH = 64
 """Pictures whose captions are searched for together."""
 
 

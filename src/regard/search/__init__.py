@@ -1,8 +1,7 @@
 """Search: from a decoder's next-word scores to whole sentences.
 
 Four small roles, wired by one loop in :mod:`regard.search.loop`: filters forbid, a chooser picks (beam or sampling),
-the trail remembers who came from whom, the shortlist keeps and ranks what has been said. Threads share a batch
-(:mod:`regard.search.parts`).
+the trail remembers who came from whom, the shortlist keeps and ranks what has been said.
 """
 
 from regard.search.loop import search

@@ -14,7 +14,6 @@ from regard.search.choosers import Chooser, build_chooser
 from regard.search.filters import Filter, build_filters, check_prefixes
 from regard.search.live import Choice, Live, worth_leaving
 from regard.search.options import SearchOptions, SpecialTokens
-from regard.search.parts import cut, side_by_side
 from regard.search.shortlist import Entries, Shortlist
 from regard.search.trail import Hypothesis, Said, Trail
 
@@ -58,42 +57,30 @@ def search(
     if numbers is None:
         numbers = range(len(annotations))
     device = annotations.values.device
-
-    def run(part: range) -> tuple[Entries, Said]:
-        own = state if len(part) == len(annotations) else state.select(torch.tensor(part, device=device))
-        filters = build_filters(options, tokens, prefixes=prefixes and prefixes[part.start : part.stop], device=device)
-        chooser = build_chooser(options, tokens, numbers=[numbers[i] for i in part], device=device)
-        return _run(stepper, own, options, tokens=tokens, filters=filters, chooser=chooser)
-
+    filters = build_filters(options, tokens, prefixes=prefixes, device=device)
     with torch.inference_mode():
         stepper = build_stepper(decoder) if isinstance(decoder, Decoder) else decoder
-        state = stepper.start(annotations, rows=options.samples or options.groups)
-        parts = cut(len(annotations), device=device)
-        found = side_by_side(run, parts)
-    sizes = _num_positions(annotations)
-    return [
-        each
-        for part, (entries, said) in zip(parts, found, strict=True)
-        for each in _hypotheses(entries, said, sizes[part.start : part.stop])
-    ]
+        chooser = build_chooser(options, tokens, numbers=numbers, device=device)
+        entries, said = _run(stepper, annotations, options, tokens=tokens, filters=filters, chooser=chooser)
+    return _hypotheses(entries, said, annotations)
 
 
 def _run(
     stepper: Stepper,
-    state: State,
+    annotations: Annotations,
     options: SearchOptions,
     *,
     tokens: SpecialTokens,
     filters: list[Filter],
     chooser: Chooser,
 ) -> tuple[Entries, Said]:
-    memory = state.memory.values
-    batch, device = len(memory), memory.device
+    batch, device = len(annotations), annotations.values.device
     alpha, max_length = options.length_normalisation, options.max_length
     shortlist = Shortlist(
         batch, places=chooser.places, kept=chooser.kept, alpha=alpha, max_length=max_length, device=device
     )
     trail = Trail()
+    state = stepper.start(annotations, rows=chooser.first_rows)
     remember = options.no_repeat is not None
     live = Live.begin(batch, chooser.first_rows, bos=tokens.bos, remember=remember, device=device)
     while len(live) and live.step < max_length:
@@ -137,17 +124,11 @@ def _leave(live: Live, state: State, done: Tensor) -> tuple[Live, State]:
     return live.select(staying), state.select(staying)
 
 
-def _num_positions(annotations: Annotations) -> list[int]:
-    """Of each input, without padding."""
-    if annotations.mask is None:
-        return [annotations.values.shape[1]] * len(annotations)
-    counts: list[int] = annotations.mask.sum(dim=1).tolist()
-    return counts
-
-
-def _hypotheses(entries: Entries, said: Said, positions: Sequence[int]) -> list[list[Hypothesis]]:
+def _hypotheses(entries: Entries, said: Said, annotations: Annotations) -> list[list[Hypothesis]]:
     """One list per input. Outside of inference mode: what is returned are plain tensors."""
-    results: list[list[Hypothesis]] = [[] for _ in positions]
+    size = annotations.values.shape[1]
+    positions = [size] * len(annotations) if annotations.mask is None else annotations.mask.sum(dim=1).tolist()
+    results: list[list[Hypothesis]] = [[] for _ in range(len(annotations))]
     tokens, log_probabilities = said.tokens.tolist(), said.log_probabilities.tolist()
     numbers = (entries.inputs, entries.words, entries.totals, entries.scores, entries.finished)
     columns = [column.tolist() for column in numbers]

@@ -29,7 +29,7 @@ from regard.training.task import Task
 PLAIN = "plain"
 CROP_SIDE = 0.9
 """How much of each side a random crop keeps."""
-SEARCH_BATCH = 100
+SEARCH_BATCH = 50
 """Images searched together in validation."""
 
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from regard.annotations import Annotations
 from regard.errors import ConfigError
-from regard.search import SearchOptions, SpecialTokens, parts, search
+from regard.search import SearchOptions, SpecialTokens, search
 
 ORDER = [5, 3, 0, 1, 2, 4]
 
@@ -133,8 +133,7 @@ def test_a_batch_of_32_equals_32_batches_of_1(toy, values):
             assert_weights_follow(toy, hypothesis)
 
 
-def test_finished_inputs_leave_the_batch(toy, monkeypatch):
-    monkeypatch.setattr(parts, "MOST", 1)
+def test_finished_inputs_leave_the_batch(toy):
     decoder = toy.ToyDecoder(inputs=50, steps=20, vocabulary_size=5, scale=1.0)
     search(decoder, toy.inputs_of(list(range(50))), options(beam=3, max_length=20), tokens=toy.TOKENS)
     sizes = [batch for batch, _ in decoder.rows_seen]

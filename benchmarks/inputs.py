@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from regard.data.batching import CaptionBatch, SentenceBatch, assemble_captions, assemble_sentences, bucketed_batches
+from regard.data.batching import CaptionBatch, assemble_captions, bucketed_batches, pad_sources
 from regard.data.flickr8k import read_flickr8k
 from regard.data.parallel import read_parallel
 from regard.text import SubwordCodec, WordCodec
@@ -50,6 +50,19 @@ class Captions:
 
 
 @dataclass(frozen=True)
+class SentenceBatch(CaptionBatch):
+    """Sentence pairs: one row per input, and the sources beside it.
+
+    Attributes:
+        sources: int64 [batch, position], then ``<pad>``.
+        source_mask: bool [batch, position], True on real positions.
+    """
+
+    sources: torch.Tensor
+    source_mask: torch.Tensor
+
+
+@dataclass(frozen=True)
 class Sentences:
     """Batches of sentence pairs of like length, from the short ones to the long ones; a source ends with ``<eos>``."""
 
@@ -67,6 +80,18 @@ class Sentences:
         return [
             assemble_sentences([source for source, _ in each], [target for _, target in each]) for each in self.batches
         ]
+
+
+def assemble_sentences(sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> SentenceBatch:
+    """Lay out sentence pairs.
+
+    Args:
+        sources: for each pair the ids of its source, ``<eos>`` included.
+        targets: for each pair the ids of its target, without ``<bos>`` and ``<eos>``.
+    """
+    batch = assemble_captions([[target] for target in targets])
+    ids, mask = pad_sources([sources[i] for i in batch.order.tolist()])
+    return SentenceBatch(**vars(batch), sources=ids, source_mask=mask)
 
 
 def data_folder(name: str) -> Path | None:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import torch
 
 import regard
-from inputs import Sentences, data_folder, sentence_batches
+from inputs import SentenceBatch, Sentences, data_folder, sentence_batches
 from measure import Work, count_operations, interleaved, matrix_product
 from peer import Guest
 from regard.annotations import Annotations
-from regard.data.batching import SentenceBatch
 from regard.data.parallel import read_parallel
 from regard.decoders.base import Stepper
 from regard.decoders.stepping import build_stepper

@@ -9,10 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from inputs import Sentences
+from inputs import SentenceBatch, Sentences
 from peer import Peer, peer_python
 from regard.annotations import Annotations
-from regard.data.batching import SentenceBatch
 from regard.decoders.rnnsearch import RnnSearchSettings
 from regard.encoders.recurrent import RecurrentSettings
 from regard.model import EncoderDecoder, ModelSettings

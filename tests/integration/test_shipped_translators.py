@@ -95,7 +95,7 @@ def test_the_fastest_way_loses_little(name: str) -> None:
     scores = evaluate(load_translator(name, precision="int8", shortlist=True), DATA, "val", beam=5)
     card = json.loads((SHIPPED / name / "metrics.json").read_text(encoding="utf-8"))
     # 0.1 when they were shipped; rounding differs between processors
-    assert scores["bleu"] > card["bleu"] - 0.5
+    assert scores["bleu"] > card["bleu"] - 0.3
 
 
 @needs_data

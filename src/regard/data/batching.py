@@ -113,19 +113,6 @@ class CaptionBatch:
         return replace(self, **moved)
 
 
-@dataclass(frozen=True)
-class SentenceBatch(CaptionBatch):
-    """Sentence pairs: one row per input, and the sources beside it.
-
-    Attributes:
-        sources: int64 [batch, position], then ``<pad>``.
-        source_mask: bool [batch, position], True on real positions.
-    """
-
-    sources: Tensor
-    source_mask: Tensor
-
-
 def assemble_captions(captions: Sequence[Sequence[Sequence[int]]]) -> CaptionBatch:
     """Lay out the captions of several images.
 
@@ -163,15 +150,3 @@ def pad_sources(sources: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         ids[i, : len(source)] = source
     lengths = np.array([len(source) for source in sources], dtype=np.int64)
     return torch.from_numpy(ids), torch.from_numpy(np.arange(longest) < lengths[:, None])
-
-
-def assemble_sentences(sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> SentenceBatch:
-    """Lay out sentence pairs.
-
-    Args:
-        sources: for each pair the ids of its source, ``<eos>`` included.
-        targets: for each pair the ids of its target, without ``<bos>`` and ``<eos>``.
-    """
-    batch = assemble_captions([[target] for target in targets])
-    ids, mask = pad_sources([sources[i] for i in batch.order.tolist()])
-    return SentenceBatch(**vars(batch), sources=ids, source_mask=mask)

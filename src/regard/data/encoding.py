@@ -10,7 +10,6 @@ import numpy.typing as npt
 from pydantic import Field
 
 from regard.config import Settings
-from regard.data.batching import Indices, SentenceBatch, assemble_sentences
 from regard.data.parallel import ReadReport, SentencePairs
 from regard.text.codec import TextCodec
 from regard.text.vocabulary import EOS
@@ -49,11 +48,6 @@ class EncodedPairs:
         """Lengths as laid out in a batch, int64 [pair, 2]: target and source, ``<eos>`` counted."""
         pairs = zip(self.sources, self.targets, strict=True)
         return np.array([(len(target) + 1, len(source)) for source, target in pairs], dtype=np.int64).reshape(-1, 2)
-
-    def batch(self, indices: Indices) -> SentenceBatch:
-        """The pairs at ``indices`` (int64 [batch]), laid out; ``order`` of the batch points into ``indices``."""
-        chosen = indices.tolist()
-        return assemble_sentences([self.sources[i] for i in chosen], [self.targets[i] for i in chosen])
 
 
 def encode_pairs(

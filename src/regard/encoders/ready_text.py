@@ -52,9 +52,11 @@ class ReadyGru:
     def __call__(self, tokens: Tensor, mask: Tensor | None = None) -> Annotations:
         """See :meth:`regard.encoders.text.TextEncoder.forward`."""
         batch, time = tokens.shape
+        assert batch, "there is a sentence to read"
         lengths = tokens.new_full((batch,), time) if mask is None else mask.sum(dim=1)
         order = lengths.argsort(descending=True, stable=True)
         lengths = lengths[order]
+        assert int(lengths[-1]) > 0, "every sentence has a token, be it its end"
         places = torch.arange(time, device=tokens.device)
         real = places < lengths.unsqueeze(1)
         # the n-th token from behind, and so its own inverse

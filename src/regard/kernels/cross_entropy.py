@@ -99,7 +99,9 @@ class _Blocks:
         self.loss = weight.new_zeros((), dtype=sums)
         self.log_probabilities = weight.new_empty(len(readouts), dtype=sums)
         self.to_readouts = weight.new_empty(readouts.shape if call.differentiate else 0, dtype=sums)
-        self.to_weight = weight.new_empty(self.weight.shape if call.differentiate else 0, dtype=sums)
+        # the first block is written, not added; without tokens there is none
+        empty = weight.new_empty if len(readouts) else weight.new_zeros
+        self.to_weight = empty(self.weight.shape if call.differentiate else 0, dtype=sums)
         self.to_bias = weight.new_zeros(len(self.weight), dtype=sums)
 
     def run(self) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -117,24 +118,28 @@ def compile_loops() -> Loops:
     Raises:
         NotCompiled: there is no compiler, or it has failed.
     """
-    compiler = next(filter(None, map(shutil.which, [os.environ.get("CXX", ""), *COMPILERS])), None)
-    if compiler is None:
+    commands = [shlex.split(os.environ.get("CXX", "")), *([name] for name in COMPILERS)]
+    command = next((words for words in commands if words and shutil.which(words[0])), None)
+    if command is None:
         raise NotCompiled("no C++ compiler is found")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         library = Path(folder) / "loops.so"
         try:
             subprocess.run(
-                [compiler, *OPTIONS, *ARITHMETIC, str(SOURCE), "-o", str(library)],
+                [*command, *OPTIONS, *ARITHMETIC, str(SOURCE), "-o", str(library)],
                 check=True,
                 capture_output=True,
                 timeout=COMPILING_SECONDS,
+                env={**os.environ, "TMPDIR": folder},  # what a compiler leaves behind when it is stopped goes too
             )
             return Loops(ctypes.CDLL(str(library)))
         except (OSError, subprocess.SubprocessError) as error:
-            raise NotCompiled(_reason(compiler, error)) from None
+            raise NotCompiled(_reason(" ".join(command), error)) from None
 
 
 def _reason(compiler: str, error: Exception) -> str:
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"{compiler} took longer than {COMPILING_SECONDS} s"
     if not isinstance(error, subprocess.CalledProcessError):
         return f"{compiler}: {error}"
     said = [line for line in error.stderr.decode(errors="replace").splitlines() if "error" in line]

@@ -123,8 +123,8 @@ class Recipe(Settings):
     """How captions are searched in validation, and afterwards by default."""
     compile: bool = False
     """Train with loops that are compiled for this processor, which takes a second and a C++ compiler; without one
-    training says so and goes on. Off unless asked for, so that what a run computes does not depend on what else is
-    installed: the last digits are not the same with and without."""
+    training says so and goes on. The last digits are not the same with and without, so where a recipe asks for them
+    they depend on what is installed, too; a run that must give the same bits on other machines leaves them off."""
 
     @property
     def judged_by(self) -> str:

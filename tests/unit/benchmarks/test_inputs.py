@@ -13,11 +13,13 @@ from inputs import (
     CAPTION_VOCABULARY,
     SENTENCE_VOCABULARY,
     SPECIALS,
+    assemble_sentences,
     caption_batches,
     made_up,
     photos,
     sentence_batches,
 )
+from regard.text.vocabulary import BOS, EOS, PAD
 
 pytestmark = pytest.mark.usefixtures("no_data")
 
@@ -59,3 +61,14 @@ def test_made_up_photos_can_be_opened(tmp_path: Path) -> None:
         with Image.open(path) as image:
             sizes.add((image.format, image.size))
     assert sizes == {("JPEG", (224, 224))}
+
+
+def test_sentences_carry_their_sources_in_the_same_order() -> None:
+    batch = assemble_sentences([[5, EOS], [6, 7, 8, EOS], [EOS]], [[10], [11, 12], [13, 14, 15]])
+    assert batch.order.tolist() == [2, 1, 0]
+    assert batch.sources.tolist() == [[EOS, PAD, PAD, PAD], [6, 7, 8, EOS], [5, EOS, PAD, PAD]]
+    assert batch.source_mask.tolist() == [[True, False, False, False], [True] * 4, [True, True, False, False]]
+    assert batch.tokens.tolist() == [[[BOS, 13, 14, 15]], [[BOS, 11, 12, PAD]], [[BOS, 10, PAD, PAD]]]
+    moved = batch.to("cpu")
+    assert type(moved) is type(batch)
+    assert moved.sources.equal(batch.sources)

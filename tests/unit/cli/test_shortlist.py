@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from regard.bundle import Bundle, save_bundle
 from regard.cli import main
+from regard.cli.shortlist import shortlist
+from regard.shortlisting import ListSizes
 
 
 @pytest.fixture
@@ -38,6 +41,11 @@ def test_a_lexicon_is_made_and_used(
     assert main(["evaluate", output, data, "--split", "train", "--shortlist", "--json"]) == 0
     assert main([*command[:5]]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_the_usual_sizes_are_those_of_the_library() -> None:
+    usual = {name: each.default for name, each in inspect.signature(shortlist).parameters.items()}
+    assert ListSizes(usual["most"], usual["frequent"]) == ListSizes()
 
 
 def test_a_captioner_has_none(parallel_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from regard.data.batching import (
     assemble_captions,
-    assemble_sentences,
     bucketed_batches,
     epoch_order,
     pad_sources,
@@ -118,17 +117,6 @@ def test_layout_loses_nothing_and_unrolls_in_leading_blocks(captions: list[list[
     # at each step the leading block of images is exactly the unfinished ones
     blocks = active_blocks(batch.lengths, batch=images, rows=rows, time=time)
     assert [inputs for inputs, _ in blocks] == [sum(length > t for length in longest) for t in range(time)]
-
-
-def test_sentences_carry_their_sources_in_the_same_order() -> None:
-    batch = assemble_sentences([[5, EOS], [6, 7, 8, EOS], [EOS]], [[10], [11, 12], [13, 14, 15]])
-    assert batch.order.tolist() == [2, 1, 0]
-    assert batch.sources.tolist() == [[EOS, PAD, PAD, PAD], [6, 7, 8, EOS], [5, EOS, PAD, PAD]]
-    assert batch.source_mask.tolist() == [[True, False, False, False], [True] * 4, [True, True, False, False]]
-    assert batch.tokens.tolist() == [[[BOS, 13, 14, 15]], [[BOS, 11, 12, PAD]], [[BOS, 10, PAD, PAD]]]
-    moved = batch.to("cpu")
-    assert type(moved) is type(batch)
-    assert moved.sources.equal(batch.sources)
 
 
 def test_source_without_a_position_is_our_mistake() -> None:

@@ -176,15 +176,6 @@ def test_limits_are_counted(
     np.testing.assert_array_equal(encoded.lengths, [(target + 1, source + 1) for source, target in kept])
 
 
-def test_pairs_are_batched_by_index(lengths: Path) -> None:
-    codec = WordCodec.train(["x"])
-    encoded = encode_pairs(read_parallel(lengths, "s", source="en", target="de"), source=codec, target=codec)
-    batch = encoded.batch(np.array([0, 4, 2]))
-    assert batch.order.tolist() == [2, 0, 1]
-    assert batch.source_mask.sum(dim=1).tolist() == [3, 3, 1]
-    assert batch.lengths.tolist() == [[10], [3], [2]]
-
-
 def test_no_pairs(tmp_path: Path) -> None:
     for language in ("en", "de"):
         (tmp_path / f"s.{language}").write_bytes(b"")

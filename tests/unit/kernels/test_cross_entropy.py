@@ -54,6 +54,26 @@ def test_loss_and_gradients_equal_the_plain_path(vocabulary, at_once, smoothing,
         torch.testing.assert_close(ours, theirs, atol=1e-10 if dtype == torch.float64 else 1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_no_tokens_have_no_loss_and_teach_nothing(smoothing: float) -> None:
+    tensors = operands(7, torch.float32)
+    none = tensors["readouts"][:0].detach().requires_grad_()
+    weight, bias = tensors["weight"], tensors["bias"]
+    for _ in range(20):  # what is not written holds whatever was there before
+        torch.full_like(weight, float("nan"))
+        loss, _ = linear_cross_entropy(
+            none,
+            torch.empty(0, dtype=torch.long),
+            weight=weight,
+            bias=bias,
+            shares=torch.empty(0),
+            label_smoothing=smoothing,
+        )
+        assert float(loss.detach()) == 0
+        for gradient in torch.autograd.grad(loss, [none, weight, bias]):
+            assert not gradient.any()
+
+
 def test_improbable_words_have_finite_log_probabilities():
     weight = torch.tensor([[400.0], [0.0], [-400.0]], requires_grad=True)
     readouts, targets = torch.ones(3, 1), torch.tensor([0, 1, 2])

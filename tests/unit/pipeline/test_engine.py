@@ -9,6 +9,7 @@ from PIL import Image
 
 from regard.bundle import Bundle, save_bundle
 from regard.data.batching import pad_sources
+from regard.encoders.ready_text import ReadyGru
 from regard.errors import ConfigError
 from regard.pipeline import Captioner, load, load_captioner
 from regard.pipeline.engine import Engine
@@ -34,7 +35,9 @@ def test_pictures_are_annotated_as_by_the_model_however_many_pass_together(tiny_
 
 def test_sentences_are_annotated_as_by_the_model(tiny_translator: Bundle) -> None:
     tokens, mask = pad_sources([[9, 8, 7, 2], [5, 2], [4, 4, 4, 4, 4, 4, 2]])
-    found, expected = Engine(tiny_translator).annotate(tokens, mask), tiny_translator.model.annotate(tokens, mask)
+    engine = Engine(tiny_translator)
+    assert isinstance(engine._sentences, ReadyGru)
+    found, expected = engine.annotate(tokens, mask), tiny_translator.model.annotate(tokens, mask)
     torch.testing.assert_close(found.values, expected.values, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(found.summary, expected.summary, atol=1e-5, rtol=1e-5)
     assert found.mask is not None

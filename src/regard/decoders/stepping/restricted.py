@@ -2,8 +2,8 @@
 
 Words have other numbers here. The shared words come first, in ascending order, and have the same numbers everywhere;
 behind them come an input's own words. The vocabulary product is taken for the shared words in one matrix, which is made
-ready once for all batches, and for the own words input by input; so neither time nor what is said depends on the inputs
-beside an input. Probabilities are those of the model among the words that may be said: they are larger than its own, by
+ready once for all batches, and for the own words input by input; so what is said does not depend on the inputs beside
+an input. Probabilities are those of the model among the words that may be said: they are larger than its own, by
 as much as it would have given to all others.
 """
 
@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 from torch.nn.utils.rnn import pad_sequence
 
 from regard.annotations import Annotations
@@ -23,7 +24,8 @@ from regard.kernels.products import Product
 
 MOST_OWN = 4
 """How many times as many own words as there are words in all the inputs of a batch may have; where they have more, the
-product is taken for all words, which is then less work and needs less memory."""
+product is taken for all words, which is then less work and needs less memory; in the same precision, so that nothing
+else changes."""
 _NEVER = float("-inf")
 
 
@@ -48,7 +50,8 @@ class RestrictedState(State):
     Attributes:
         inner: the state of the stepper that is restricted.
         words: int64 [batch, words], what each number stands for, shared words included.
-        own: the matrix of the own words [batch, own words, readout_dim]; None where logits of all words are given.
+        own: the matrix of the own words [batch, own words, readout_dim]; None where their logits are picked among those
+            of all words.
         bias: [batch, 1, own words], their bias, -inf where an input has fewer of them than another.
     """
 
@@ -104,14 +107,16 @@ class RestrictedStepper:
         padded = pad_sequence([torch.tensor(words, dtype=torch.long) for words in lists], batch_first=True).to(device)
         lengths = torch.tensor([[len(words)] for words in lists], device=device)
         absent = torch.arange(padded.shape[1], device=device) >= lengths
-        self._stepper, self._matrix = shared.stepper, None
-        bias: Tensor | None = None
-        few = padded.numel() <= MOST_OWN * shared.stepper.vocabulary_size
-        if few and shared.divisible is not None and shared.reading is not None:
-            self._stepper = shared.reading
-            self._matrix, bias = shared.divisible.matrix(padded)
-        none = torch.zeros(padded.shape, device=device) if bias is None else bias.float()
-        self._bias = none.masked_fill(absent, _NEVER).unsqueeze(1)
+        self._stepper, self._own, self._every = shared.stepper, None, None
+        bias = torch.zeros(padded.shape, device=device)
+        if shared.divisible is not None and shared.reading is not None:
+            self._stepper, size = shared.reading, shared.stepper.vocabulary_size
+            few = padded.numel() <= MOST_OWN * size
+            matrix, given = shared.divisible.matrix(padded if few else torch.arange(size, device=device))
+            self._own, self._every = (matrix, None) if few else (None, matrix)
+            if given is not None:
+                bias = (given if few else given[padded]).to(torch.promote_types(given.dtype, torch.float32))
+        self._bias = bias.masked_fill(absent, _NEVER).unsqueeze(1)
         self._words = torch.cat([shared.words.expand(len(lists), -1), padded], dim=1)
         self.vocabulary_size = self._words.shape[1]
 
@@ -134,7 +139,7 @@ class RestrictedStepper:
             inner.length,
             inner=inner,
             words=self._words,
-            own=self._matrix,
+            own=self._own,
             bias=self._bias,
         )
 
@@ -146,10 +151,15 @@ class RestrictedStepper:
 
     def _logits(self, given: Tensor, state: RestrictedState) -> Tensor:
         """[batch, rows, words], of readouts or of the logits of all words."""
-        if self._shared.product is None or state.own is None:
-            logits = given.gather(2, state.words.unsqueeze(1).expand(-1, given.shape[1], -1))
-            logits[..., len(self._shared.words) :] += state.bias
+        words, first = state.words.unsqueeze(1).expand(-1, given.shape[1], -1), len(self._shared.words)
+        if self._shared.product is None:
+            logits = given.gather(2, words)
+            logits[..., first:] += state.bias
             return logits
         shared = self._shared.product(given.flatten(0, 1)).view(*given.shape[:2], -1)
-        own = torch.bmm(given.to(state.own.dtype), state.own.transpose(1, 2))
+        if state.own is not None:
+            own = torch.bmm(given.to(state.own.dtype), state.own.transpose(1, 2))
+        else:
+            assert self._every is not None, "own words have a matrix, or all words have one"
+            own = linear(given.to(self._every.dtype), self._every).gather(2, words[..., first:])
         return torch.cat([shared, own.to(shared.dtype) + state.bias], dim=2)

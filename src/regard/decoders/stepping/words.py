@@ -13,7 +13,8 @@ class WordTable:
     """A function of single words, [words] to [words, width], evaluated once for each word.
 
     Hypotheses of one batch say few different words at a step and mostly the same ones at the next. A table remembers,
-    but what it returns does not depend on what it remembers, so several searches may share one, in threads too.
+    but what it returns does not depend on what it remembers, up to rounding, so several searches may share one, in
+    threads too.
 
     Args:
         compute: the function; it stays the same.

@@ -127,15 +127,17 @@ def test_every_search_says_what_it_says_alone_with_all_else_forbidden(
             torch.testing.assert_close(mine.weights, other.weights, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
+@pytest.mark.parametrize("case", ["rnnsearch-biases-tied", "rnnsearch"])
 def test_many_own_words_are_taken_from_the_whole_product(
-    inputs: Annotations, allowed: Tensor, monkeypatch: pytest.MonkeyPatch
+    inputs: Annotations, allowed: Tensor, case: str, precision: InferencePrecision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
-    decoder = build_decoder(CASES["rnnsearch-biases-tied"], dim=DIM, vocabulary_size=VOCABULARY).eval()
+    decoder = build_decoder(CASES[case], dim=DIM, vocabulary_size=VOCABULARY).eval()
     tokens, found = torch.ones(BATCH, 1, dtype=torch.long), []
     for most in (4, 0):
         monkeypatch.setattr("regard.decoders.stepping.restricted.MOST_OWN", most)
-        stepper = restricted(decoder, allowed)
+        stepper = restricted(decoder, allowed, precision)
         with torch.inference_mode():
             state = stepper.start(inputs)
             assert (state.own is None) == (most == 0)

@@ -27,7 +27,7 @@ again before every word, beam search for one image at a time. *Plain PyTorch* is
 kernels, written here: keys projected once, images shared by their captions, batched beam search; with the same weights
 it gives the same numbers; all peers compute in float32 unless a row says otherwise. `REGARD_REFERENCE=1` switches
 every fused path of ours off. *Compiled loops* are what a recipe with `compile: true` trains with where a C++ compiler
-is found. Both sides hold memory as the commands of regard have it, large tensors on large pages. JoeyNMT and
+is found. Both sides hold memory as the commands of regard do, in training on large pages. JoeyNMT and
 `transformers` come from the package index and run in an environment of their own, in processes that take turns with
 ours. BLIP-base and ViT-GPT2 are other models than ours, with random weights: they stand here for the time that a
 caption takes, and for nothing else."""

@@ -33,7 +33,7 @@ import train_rnnsearch
 import translate
 from inputs import ROOT
 from page import Report, table, write_page
-from regard.cli import MEMORY
+from regard.cli.memory import FEW_PRIMITIVES, LARGE_PAGES
 from regard.comparison.machine import describe_machine, describe_versions
 from rows import Conditions, Outcome, unmeasured
 from translation import PEER
@@ -98,7 +98,8 @@ def run_apart(name: str, conditions: Conditions, *, seconds: float) -> Outcome:
     command = [sys.executable, __file__, "--apart", name, "--threads", str(conditions.threads)]
     command += ["--repetitions", str(conditions.repetitions), *(["--quick"] if conditions.quick else [])]
     # both sides hold memory as the commands of regard do
-    environment = {**MEMORY, **os.environ, "OMP_NUM_THREADS": str(conditions.threads), "REGARD_REFERENCE": ""}
+    memory = FEW_PRIMITIVES | (LARGE_PAGES if name.startswith(("train", "memory")) else {})
+    environment = {**memory, **os.environ, "OMP_NUM_THREADS": str(conditions.threads), "REGARD_REFERENCE": ""}
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -38,7 +37,7 @@ from measure import (
 )
 from plain import PlainAttend
 from regard.annotations import Annotations
-from regard.cli import MEMORY
+from regard.cli.memory import hold_memory
 from regard.comparison.machine import describe_machine, describe_versions
 from regard.data.batching import CaptionBatch
 from regard.decoders.attend import AttendDecoder, AttendSettings
@@ -233,8 +232,7 @@ def compare(setup: Setup, ways: list[Way], *, repetitions: int, clock: Clock) ->
 
 def main() -> None:
     """Read the options and compare."""
-    for name, value in MEMORY.items():
-        os.environ.setdefault(name, value)
+    hold_memory(training=True)  # read with the first tensor
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     sizes = {"regions": 49, "dim": 1280, "bridge": 0, "hidden": 512, "images": 40, "captions": 5, "batches": 1}
     for name, default in {**sizes, "threads": torch.get_num_threads(), "repetitions": 5}.items():

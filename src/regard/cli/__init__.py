@@ -18,6 +18,7 @@ import typer
 from typer.main import get_command
 
 from regard.cli.app import app
+from regard.cli.memory import hold_memory
 from regard.cli.report import say_error
 from regard.errors import Interrupted, RegardError
 
@@ -27,11 +28,6 @@ INTERNAL_ERROR = 70
 """EX_SOFTWARE of BSD's sysexits.h."""
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
-MEMORY = {"LRU_CACHE_CAPACITY": "64", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256", "THP_MEM_ALLOC_ENABLE": "1"}
-"""How PyTorch and oneDNN hold memory. The first two: how many ready-made products they keep. Each is for one number of
-rows, and rows become fewer with every word: with the usual 1,024 a training comes to hold a gigabyte of them, and is no
-faster for it. The third: large tensors lie on large pages where the system has them; without it a step of training
-asks for 25,000 small ones and takes a tenth longer."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _let_every_name_print()
         _stop_when_asked()
-        _choose_memory()
+        hold_memory()
         status = _run(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
     except BrokenPipeError:
@@ -84,12 +80,6 @@ def _stop_when_asked() -> None:
     """Take SIGTERM, which schedulers and shutdowns send, for Ctrl-C: what is under way is kept, and told."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
-def _choose_memory() -> None:
-    """Read by PyTorch when it first asks for memory or multiplies; what the user has set stays."""
-    for name, value in MEMORY.items():
-        os.environ.setdefault(name, value)
 
 
 def _explain(error: BaseException) -> tuple[str, int]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regard.cli.bars import Bars
+from regard.cli.memory import hold_memory
 from regard.cli.options import AsJson, Threads
 from regard.cli.report import say, say_json, say_note, table
 from regard.cli.retyped import files, retyped
@@ -50,6 +51,7 @@ def compare(
     All recipes are checked before the first is trained. Runs that are done are used as they are, so the same command
     continues a comparison that was stopped.
     """
+    hold_memory(training=True)
     import torch
 
     from regard.comparison import compare as measure

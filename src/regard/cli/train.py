@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from regard.cli.bars import Bars
+from regard.cli.memory import hold_memory
 from regard.cli.options import AsJson, Threads
 from regard.cli.report import say, say_json
 
@@ -36,6 +37,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a model. Ctrl-C stops the run, the same command continues it; the best model so far is in FOLDER/best."""
+    hold_memory(training=True)
     import torch
 
     from regard.runs import train as run

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from regard.cli import MEMORY, main
+from regard.cli import main
 from regard.cli.app import app
+from regard.cli.memory import FEW_PRIMITIVES, LARGE_PAGES, hold_memory
 from regard.cli.report import say, say_json, table
 from regard.errors import ImageError, Interrupted, RegardError
 
@@ -173,11 +174,13 @@ def test_the_module_runs_like_the_command(tmp_path: Path) -> None:
 
 
 def test_memory_is_held_well_unless_the_user_says_otherwise(command: Add, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[dict[str, str | None]] = []
-    command(lambda: seen.append({name: os.environ.get(name) for name in MEMORY}))
-    for name in MEMORY:
+    every, seen = FEW_PRIMITIVES | LARGE_PAGES, list[dict[str, str | None]]()
+    command(lambda: seen.append({name: os.environ.get(name) for name in every}))
+    for name in every:
         monkeypatch.delenv(name, raising=False)
     assert main(["probe"]) == 0
     monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
+    hold_memory(training=True)
     assert main(["probe"]) == 0
-    assert seen == [MEMORY, MEMORY | {"LRU_CACHE_CAPACITY": "7"}]
+    usual = {**FEW_PRIMITIVES, **dict.fromkeys(LARGE_PAGES)}
+    assert seen == [usual, every | {"LRU_CACHE_CAPACITY": "7"}]

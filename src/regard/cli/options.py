@@ -41,7 +41,8 @@ Shortlist = Annotated[
     bool,
     typer.Option(
         "--shortlist",
-        help="Write each sentence in the pieces that its own most often become: faster, and nearly the same.",
+        help="Write each sentence in the pieces that its own most often become: faster, as good on the whole, with "
+        "other words now and then.",
     ),
 ]
 Save = Annotated[

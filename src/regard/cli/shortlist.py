@@ -20,7 +20,7 @@ Check = Annotated[
     str | None, typer.Option(metavar="NAME", help="Also say how many pieces of this split are in their shortlists.")
 ]
 Most = Annotated[int, typer.Option(min=0, help="How many pieces each piece of a sentence adds at most.")]
-Frequent = Annotated[int, typer.Option(min=0, help="How many of the most frequent pieces are in every shortlist.")]
+Frequent = Annotated[int, typer.Option(min=1, help="How many of the most frequent pieces are in every shortlist.")]
 
 
 def shortlist(

@@ -15,6 +15,7 @@ import ctypes
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -33,7 +34,9 @@ COMPILERS = ("c++", "g++", "clang++")
 OPTIONS = ("-std=c++14", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
 ARITHMETIC = ("-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math", "-fno-math-errno")
 """Sums may be taken in parts side by side; infinities and what is no number stay what they are."""
-COMPILING_SECONDS = 120
+COMPILING_SECONDS = 60
+MOST_SHOWN = 200
+"""Characters of what a compiler complains of."""
 
 
 class NotCompiled(Exception):
@@ -44,7 +47,14 @@ class Loops:
     """The loops of ``loops.cpp``, on contiguous tensors of the processor, all float32 or all float64."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
-        self._library = library
+        """Raises:
+        AttributeError: a loop is missing.
+        """
+        self._functions = {
+            (name, dtype): getattr(library, f"{name}_{ending}")
+            for name in ("additive_scores", "additive_gradients")
+            for dtype, ending in ((torch.float32, "float"), (torch.float64, "double"))
+        }
 
     def additive_scores(self, left: Tensor, right: Tensor, v: Tensor) -> Tensor:
         """Σ_a v_a / (1 + left_ra right_na), [inputs, rows, position].
@@ -77,9 +87,10 @@ class Loops:
         for tensor in tensors:
             assert tensor.is_contiguous(), "loops step from one number to the next"
             assert tensor.dtype == dtype, "a loop has one type of number"
-        function = getattr(self._library, f"{name}_{'double' if dtype == torch.float64 else 'float'}")
         places = [ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors]
-        function(*places, *(ctypes.c_int64(size) for size in sizes), ctypes.c_int(torch.get_num_threads()))
+        self._functions[name, dtype](
+            *places, *(ctypes.c_int64(size) for size in sizes), ctypes.c_int(torch.get_num_threads())
+        )
 
 
 def _sizes(left: Tensor, right: Tensor) -> tuple[int, ...]:
@@ -122,19 +133,32 @@ def compile_loops() -> Loops:
     command = next((words for words in commands if words and shutil.which(words[0])), None)
     if command is None:
         raise NotCompiled("no C++ compiler is found")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        library = Path(folder) / "loops.so"
-        try:
-            subprocess.run(
-                [*command, *OPTIONS, *ARITHMETIC, str(SOURCE), "-o", str(library)],
-                check=True,
-                capture_output=True,
-                timeout=COMPILING_SECONDS,
-                env={**os.environ, "TMPDIR": folder},  # what a compiler leaves behind when it is stopped goes too
-            )
+    try:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            library = Path(folder) / "loops.so"
+            _run([*command, *OPTIONS, *ARITHMETIC, str(SOURCE), "-o", str(library)], folder)
             return Loops(ctypes.CDLL(str(library)))
-        except (OSError, subprocess.SubprocessError) as error:
-            raise NotCompiled(_reason(" ".join(command), error)) from None
+    except (OSError, AttributeError, subprocess.SubprocessError) as error:
+        raise NotCompiled(_reason(" ".join(command), error)) from None
+
+
+def _run(command: list[str], folder: str) -> None:
+    """Run a compiler whose own files go where ``folder`` goes; one that hangs is stopped with what it has started."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": folder},
+        start_new_session=True,
+    ) as process:
+        try:
+            _, said = process.communicate(timeout=COMPILING_SECONDS)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, stderr=said)
 
 
 def _reason(compiler: str, error: Exception) -> str:
@@ -143,4 +167,5 @@ def _reason(compiler: str, error: Exception) -> str:
     if not isinstance(error, subprocess.CalledProcessError):
         return f"{compiler}: {error}"
     said = [line for line in error.stderr.decode(errors="replace").splitlines() if "error" in line]
-    return " ".join(f"{compiler} has failed: {said[0] if said else f'it left with {error.returncode}'}".split())
+    shown = "".join(each if each.isprintable() else " " for each in said[0][:MOST_SHOWN]) if said else ""
+    return " ".join(f"{compiler} has failed: {shown or f'it left with {error.returncode}'}".split())

@@ -68,8 +68,10 @@ def load(
         torch.set_num_threads(threads)
     _check_device(device)
     folder = find_bundle(name_or_path)
-    bundle = load_onnx(folder) if _runs_graphs(folder, runtime, device) else load_bundle(folder)
-    numbers = _known_precision(precision)
+    numbers, graphs = _known_precision(precision), _runs_graphs(folder, runtime, device)
+    if graphs and numbers != "float32":
+        raise ConfigError(f"the runtime onnx with precision {precision!r}", allowed="float32, or the runtime torch")
+    bundle = load_onnx(folder) if graphs else load_bundle(folder)
     if bundle.kind == "captioner":
         if shortlist:
             raise ModelError(f"{os.fspath(name_or_path)}: is a captioner, and shortlists are for translators")

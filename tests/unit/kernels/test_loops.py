@@ -81,15 +81,18 @@ def test_tensors_that_are_not_laid_out_side_by_side(loops):
         ("echo 'loops.cpp:1:1: error: no  such thing' >&2; exit 1", "has failed: loops.cpp:1:1: error: no such thing"),
         ("exit 3", "has failed: it left with 3"),
         ("exit 0", "loops.so"),
+        (r"printf 'error: \033[31m\000 red %0999d' 7 >&2; exit 1", "has failed: error: [31m red 000"),
+        ('while [ "$1" != -o ]; do shift; done; echo "int x;" | c++ -x c++ -shared -o "$2" -', "undefined symbol"),
     ],
-    ids=["an error", "no word", "no file"],
+    ids=["an error", "no word", "no file", "not for terminals", "no loops"],
 )
 def test_a_compiler_that_fails_is_told_in_one_line(text, reason, tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", script(tmp_path, text))
     with pytest.raises(NotCompiled) as caught:
         compile_loops.__wrapped__()
     assert reason in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 500
 
 
 def test_a_compiler_that_hangs_is_stopped_and_leaves_nothing(tmp_path, monkeypatch):
@@ -102,6 +105,13 @@ def test_a_compiler_that_hangs_is_stopped_and_leaves_nothing(tmp_path, monkeypat
     with pytest.raises(NotCompiled, match=r"-m64 took longer than 0.5 s$"):
         compile_loops.__wrapped__()
     assert not list((tmp_path / "left").iterdir())
+
+
+def test_no_place_for_temporary_files_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
+    monkeypatch.setenv("CXX", script(tmp_path, "exit 0"))
+    with pytest.raises(NotCompiled, match="not there"):
+        compile_loops.__wrapped__()
 
 
 def test_no_compiler_is_told(tmp_path, monkeypatch):

@@ -166,6 +166,11 @@ def test_a_runtime_that_cannot_be_used_is_refused(
         load(captioner, runtime="onx")
     with pytest.raises(ModelError, match="is an exported model, which torch does not run"):
         load(exported, runtime="torch")
+    for model, runtime in ((captioner, "onnx"), (exported, None)):
+        with pytest.raises(
+            ConfigError, match="the runtime onnx with precision 'int8'; allowed: float32, or the runtime"
+        ):
+            load(model, runtime=runtime, precision="int8")
     monkeypatch.setattr("regard.pipeline._check_device", lambda device: None)
     with pytest.raises(ConfigError, match="the runtime onnx with device 'cuda'; allowed: cpu"):
         load(exported, device="cuda")

@@ -25,7 +25,7 @@ from regard.annotations import Annotations
 from regard.errors import ConfigError
 from regard.kernels import use_reference
 from regard.kernels.additive import additive_scores, triton_takes
-from regard.kernels.linear import Linear, linear
+from regard.kernels.products import Linear, linear
 
 ScoreName = Literal["dot", "scaled_dot", "general", "concat", "additive"]
 

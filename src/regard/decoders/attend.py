@@ -30,8 +30,8 @@ from regard.decoders.walking import multiply_first, query_operands, score_scale
 from regard.kernels import use_reference
 from regard.kernels.attend import Operands, Walk, attend
 from regard.kernels.dropout import Dropout
-from regard.kernels.linear import Linear, linear
 from regard.kernels.packing import Packing, pack_targets, share_prefixes
+from regard.kernels.products import Linear, linear
 
 
 class AttendSettings(Settings):

@@ -26,7 +26,7 @@ from regard.config import Settings
 from regard.decoders.base import Decoder
 from regard.errors import ConfigError
 from regard.kernels.dropout import Dropout
-from regard.kernels.linear import linear
+from regard.kernels.products import linear
 
 
 class GatedSettings(Settings):

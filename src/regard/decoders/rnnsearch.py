@@ -28,8 +28,8 @@ from regard.decoders.unroll import active_blocks, stack_steps
 from regard.decoders.walking import multiply_first, query_operands, score_scale
 from regard.kernels import use_reference
 from regard.kernels.attend import Operands, Walk, attend
-from regard.kernels.linear import linear
 from regard.kernels.packing import pack_targets
+from regard.kernels.products import linear
 
 
 class RnnSearchSettings(GatedSettings):

@@ -22,8 +22,8 @@ from regard.config import Settings
 from regard.encoders.text import TextEncoder
 from regard.kernels import use_reference
 from regard.kernels.dropout import Dropout
-from regard.kernels.linear import linear
 from regard.kernels.packing import Packing, pack_targets
+from regard.kernels.products import linear
 from regard.kernels.reading import ReadOperands, read
 
 

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from regard.kernels.linear import multiply
 from regard.kernels.precision import Precision, current_precision
+from regard.kernels.products import multiply
 
 TOKENS_AT_ONCE = 512
 WIDTH = 16

@@ -73,6 +73,8 @@ def add_lexicon(
     sizes, folder = sizes or ListSizes(), standing(find_bundle(model))
     if output.exists() and not (output / CONFIG).is_file():
         raise ModelError(f"{output}: is there already and is no model", remedy="choose another folder")
+    if folder.resolve() in output.resolve().parents:
+        raise ModelError(f"{output}: lies in the model itself", remedy="choose another folder, or that of the model")
     reads, writes = _codecs(folder)
     pairs = _pairs(folder, data, split)
     found = learn_translations(pairs.sources, pairs.targets)

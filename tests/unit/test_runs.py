@@ -19,6 +19,7 @@ from regard.kernels.loops import NotCompiled, compile_loops
 from regard.pipeline import Translator
 from regard.runs import train
 from regard.training import loop
+from regard.training.checkpoint import load_checkpoint, save_checkpoint
 from regard.training.recipe import Recipe, read_recipe
 
 
@@ -212,6 +213,22 @@ def test_a_finished_run_says_so_and_does_nothing(tiny_recipe: Recipe, tmp_path: 
         train(path, tmp_path / "run", ["seed=9"], cache=tmp_path / "cache")
     kept = read_recipe(tmp_path / "run" / "recipe.yaml")
     assert train(kept, tmp_path / "run", cache=tmp_path / "cache") == outcome
+
+
+def test_a_run_goes_on_when_recipes_can_say_more(tiny_recipe: Recipe, tmp_path: Path) -> None:
+    run, cache = tmp_path / "run", tmp_path / "cache"
+    train(tiny_recipe, run, ["phases.0.epochs=1", "phases.1.epochs=1"], cache=cache)
+    tensors, position, values = load_checkpoint(run / "checkpoint.safetensors")
+    del values["compile"]  # as a version wrote it that did not know of it
+    save_checkpoint(run / "checkpoint.safetensors", tensors, position, recipe=values)
+    (run / "outcome.json").unlink()
+    watch = Watch()
+    train(read_recipe(run / "recipe.yaml"), run, progress=watch, cache=cache)
+    assert watch.lines[0] == f"continuing {run} after 2 epochs"
+    save_checkpoint(run / "checkpoint.safetensors", tensors, position, recipe={**values, "later": 1})
+    (run / "outcome.json").unlink()
+    with pytest.raises(ModelError, match="holds a run of another recipe"):
+        train(read_recipe(run / "recipe.yaml"), run, cache=cache)
 
 
 def test_two_processes_do_not_train_in_one_folder(tiny_recipe: Recipe, tmp_path: Path) -> None:

@@ -77,3 +77,10 @@ def test_what_cannot_be_used_is_said(model: Path, parallel_folder: Path, tmp_pat
     with pytest.raises(DataError, match="0 of 1 pairs, left out: 1 empty: nothing to learn from"):
         add_lexicon(model, parallel_folder, tmp_path / "with", split="none")
     assert not (tmp_path / "with").exists()
+
+
+def test_a_model_does_not_hold_another(model: Path, parallel_folder: Path) -> None:
+    before = sorted(model.rglob("*"))
+    with pytest.raises(ModelError, match="inner: lies in the model itself; choose another folder"):
+        add_lexicon(model, parallel_folder, model / "new" / "inner", split="train")
+    assert sorted(model.rglob("*")) == before

@@ -41,7 +41,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _let_every_name_print()
         _stop_when_asked()
-        hold_memory()
         status = _run(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
     except BrokenPipeError:
@@ -52,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     try:
+        hold_memory()
         status = get_command(app).main(arguments, prog_name="regard", standalone_mode=False)
     except SystemExit as leaving:  # typer's answer to a reader that has gone
         return USER_ERROR if leaving.code else 0

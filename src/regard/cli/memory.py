@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from regard.errors import ConfigError
+
 FEW_PRIMITIVES = {"LRU_CACHE_CAPACITY": "64", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256"}
 """How many ready-made products are kept. Each is for one number of rows, and rows become fewer with every word: with
 the usual 1,024 a training comes to hold a gigabyte of them, and is no faster for it."""
@@ -14,6 +16,15 @@ and takes a tenth longer; what only searches gains nothing."""
 
 
 def hold_memory(*, training: bool = False) -> None:
-    """Set what the user has not set; call before torch is imported."""
+    """Set what the user has not set; call before torch is imported.
+
+    Raises:
+        ConfigError: the user has set a number of products to something else, of which oneDNN would die.
+    """
+    for name in FEW_PRIMITIVES:
+        value = os.environ.get(name, "0")
+        if not (value.isascii() and value.isdigit()):
+            given = f"the environment variable {name} is {value!r}"
+            raise ConfigError(given, allowed="a whole number", remedy="unset it")
     for name, value in (FEW_PRIMITIVES | (LARGE_PAGES if training else {})).items():
         os.environ.setdefault(name, value)

@@ -6,7 +6,6 @@ stopped and continued takes the same steps as one that was not.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable
@@ -19,8 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from regard.config import parse
 from regard.encoders.image import ImageEncoder
-from regard.errors import ModelError
+from regard.errors import ConfigError, ModelError
 from regard.kernels import use_reference
 from regard.kernels.loops import NotCompiled, compile_loops, compiled_loops
 from regard.model import EncoderDecoder
@@ -216,7 +216,7 @@ class Trainer:
         if not path.exists():
             return {}
         tensors, self._position, recipe = load_checkpoint(path)
-        if recipe != json.loads(json.dumps(self.recipe.model_dump(mode="json"))):
+        if not _says(recipe, self.recipe):
             raise ModelError(
                 f"{self.folder}: holds a run of another recipe",
                 remedy="continue it with its own recipe and settings, or give another folder with --output",
@@ -224,6 +224,14 @@ class Trainer:
         load_tensors(self.model, _part(tensors, "model."), origin=str(path))
         self._progress.say(f"continuing {self.folder} after {self._position.epochs} epochs")
         return tensors
+
+
+def _says(values: dict[str, Any], recipe: Recipe) -> bool:
+    """Whether a stored recipe, from which what has since got a usual value may be missing, is this one."""
+    try:
+        return parse(Recipe, values, origin="the checkpoint") == recipe
+    except ConfigError:
+        return False
 
 
 def _build_optimizer(model: EncoderDecoder, settings: OptimSettings) -> torch.optim.Optimizer:

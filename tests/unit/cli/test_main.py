@@ -184,3 +184,13 @@ def test_memory_is_held_well_unless_the_user_says_otherwise(command: Add, monkey
     assert main(["probe"]) == 0
     usual = {**FEW_PRIMITIVES, **dict.fromkeys(LARGE_PAGES)}
     assert seen == [usual, every | {"LRU_CACHE_CAPACITY": "7"}]
+
+
+def test_memory_that_onednn_would_die_of_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "abc")
+    assert main(["models"]) == 1
+    assert capsys.readouterr().err == (
+        "error: the environment variable LRU_CACHE_CAPACITY is 'abc'; allowed: a whole number; unset it\n"
+    )

@@ -9,16 +9,14 @@
     metrics.json          scores on validation data, with their signature
 
 The encoder of a captioner is stored for use: batch norms folded into the convolutions, no classifier, nothing that
-learns. The folder is written under a temporary name, synced and renamed, so it is whole or absent.
+learns.
 """
 
 from __future__ import annotations
 
 import difflib
 import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -33,6 +31,7 @@ from torch import Tensor
 from regard.config import Settings, parse
 from regard.encoders.image import ImageEncoder, ImageEncoderSettings
 from regard.errors import ConfigError, ModelError
+from regard.folders import new_folder, standing
 from regard.model import EncoderDecoder, ModelSettings
 from regard.precision import Precision, pack, unpack
 from regard.search import SearchOptions
@@ -123,30 +122,6 @@ def save_bundle(bundle: Bundle, folder: Path, *, precision: Precision = "float16
         save_file({name: tensor.contiguous() for name, tensor in packed.items()}, temporary / WEIGHTS)
         write_texts(bundle, temporary, precision=precision)
     return folder
-
-
-@contextmanager
-def new_folder(folder: Path, *, remedy: str = "make room, or choose another folder") -> Iterator[Path]:
-    """A folder to write into that takes the place of ``folder``, if any, when all is written and synced.
-
-    Args:
-        folder: what is to be written.
-        remedy: what to do where it cannot be.
-
-    Raises:
-        ModelError: something cannot be written.
-    """
-    temporary = folder.with_name(f".{folder.name}.part")
-    try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        yield temporary
-        _sync(temporary)
-        _swap(temporary, folder)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{folder}: cannot be written ({error})", remedy=remedy) from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -296,38 +271,6 @@ def write_texts(bundle: Bundle, folder: Path, *, precision: Precision) -> None:
         bundle.source_codec.save(folder / SOURCE)
     if bundle.lexicon is not None:
         bundle.lexicon.save(folder)
-
-
-def _sync(folder: Path) -> None:
-    """Bring all files of a folder to the disk."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-
-
-def _former(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.old")
-
-
-def _swap(new: Path, folder: Path) -> None:
-    """Put ``new`` where ``folder`` is.
-
-    A full folder cannot be replaced in one move; a kill between the two moves leaves the former one under a name that
-    :func:`standing` knows.
-    """
-    former = _former(folder)
-    if folder.exists():
-        shutil.rmtree(former, ignore_errors=True)
-        folder.rename(former)
-    new.rename(folder)
-    shutil.rmtree(former, ignore_errors=True)
-
-
-def standing(folder: Path) -> Path:
-    """Where the folder stands that was last written whole as ``folder`` by :func:`new_folder`."""
-    former = _former(folder) if folder.name else folder
-    return former if not folder.exists() and former.exists() else folder
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from regard.bundle import CARD, CONFIG, SOURCE, find_bundle, new_folder, read_config, standing
+from regard.bundle import CARD, CONFIG, SOURCE, find_bundle, read_config
 from regard.data.encoding import EncodedPairs, encode_pairs
 from regard.data.parallel import read_parallel
 from regard.errors import DataError, ModelError
+from regard.folders import new_folder, standing
 from regard.text import Lexicon, TextCodec, load_codec
 from regard.text.lexicon import FREQUENT, MOST, learn_translations
 

@@ -20,7 +20,8 @@ LAYERS = (
     {"encoders", "decoders"},
     {"model", "search"},
     {"training", "metrics", "explain"},
-    {"precision", "bundle", "card", "onnx", "pipeline", "runs", "aligning", "shortlisting", "evaluation", "comparison"},
+    {"precision", "folders", "bundle", "card", "onnx", "pipeline"}
+    | {"runs", "aligning", "shortlisting", "evaluation", "comparison"},
     {"cli", "serve", "__main__"},
 )
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}

@@ -17,9 +17,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from regard.bundle import BEST, Bundle, build_model, load_bundle, new_folder, read_texts, standing, write_texts
+from regard.bundle import BEST, Bundle, build_model, load_bundle, read_texts, write_texts
 from regard.encoders.pretrained import CACHE_VARIABLE, cache_folder
 from regard.errors import ModelError
+from regard.folders import new_folder, standing
 from regard.model import EncoderDecoder, ModelSettings
 from regard.onnx.graphs import PURPOSE as WRITING
 from regard.onnx.graphs import example_inputs, export_graphs

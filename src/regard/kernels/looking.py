@@ -61,13 +61,16 @@ def _additive_looks(query: Tensor, powers: Tensor, v: Tensor, counts: Sequence[i
     pieces = [(keys, count) for keys, each in zip(powers.unbind(), counts, strict=True) for count in _cut(each, most)]
     sizes = [count for _, count in pieces]
     left, one, twice_v = torch.exp(query * -2).unsqueeze(1), query.new_ones(1, 1, 1), v * 2
-    scores = query.new_empty(len(query), positions)
+    scores = query.new_empty(len(query) * positions)
+    founds = torch.split(scores, [count * positions for count in sizes])
+    # a piece takes some forty microseconds, and every view that is made for it is one more
     buffer = query.new_empty(max(sizes, default=0) * positions, dim)
-    for (keys, count), own, found in zip(pieces, torch.split(left, sizes), torch.split(scores, sizes), strict=True):
-        terms = buffer[: count * positions]
-        torch.addcmul(one, own, keys, out=terms.view(count, positions, dim)).reciprocal_()
-        torch.mv(terms, twice_v, out=found.view(-1))
-    return scores
+    flat = {count: buffer[: count * positions] for count in set(sizes)}
+    terms = {count: rows.view(count, positions, dim) for count, rows in flat.items()}
+    for (keys, count), own, found in zip(pieces, torch.split(left, sizes), founds, strict=True):
+        torch.addcmul(one, own, keys, out=terms[count]).reciprocal_()
+        torch.mv(flat[count], twice_v, out=found)
+    return scores.view(-1, positions)
 
 
 def _cut(count: int, most: int) -> list[int]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any, Self
 
 
@@ -94,6 +95,42 @@ class Conditions:
     threads: int
     repetitions: int
     quick: bool = False
+
+
+def compared(
+    pairs: Iterable[tuple[str, str]],
+    values: Mapping[str, float],
+    *,
+    unit: str,
+    shares: Mapping[str, float],
+    titles: Mapping[str, str] = MappingProxyType({}),
+    more_is_better: bool = True,
+    missing: str = "",
+) -> list[Row]:
+    """A row for each pair of a work of ours and a peer.
+
+    Args:
+        pairs: their names in ``values``.
+        values: what was measured of works and peers, in ``unit``.
+        unit: of all values.
+        shares: of the machine's rate of matrix products, by work.
+        titles: what the page calls a peer, where that is not its name.
+        more_is_better: whether the unit is a speed.
+        missing: why a peer that has no value was not measured.
+    """
+    return [
+        Row(
+            work=work,
+            peer=titles.get(peer, peer),
+            unit=unit,
+            ours=values[work],
+            theirs=values.get(peer),
+            more_is_better=more_is_better,
+            share=shares.get(work),
+            missing="" if peer in values else missing,
+        )
+        for work, peer in pairs
+    ]
 
 
 def unmeasured(work: str, peers: Sequence[str], reason: str) -> list[Row]:

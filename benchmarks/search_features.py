@@ -20,7 +20,7 @@ from regard.encoders.image import ImageEncoder
 from regard.kernels.products import InferencePrecision
 from regard.pipeline.pictures import Picture, read_picture
 from regard.search import Hypothesis, SearchOptions, SpecialTokens, search
-from rows import Conditions, Outcome, Row
+from rows import Conditions, Outcome, compared
 from textbook import TextbookDecoder, search_one
 
 WORK = "caption from cached features, beam 5, 22 steps"
@@ -62,10 +62,8 @@ def random_weights(features: Tensor, conditions: Conditions, *, hidden: int = HI
     rate = product_operations / seconds["product"]
     speeds = {name: (len(few) if name == TEXTBOOK else len(features)) / seconds[name] for name in works}
     shares = {name: count_operations(works[name]) / seconds[name] / rate for name in WORKS.values()}
-    rows = [
-        Row(work=work, peer=peer, unit="images/s", ours=speeds[work], theirs=speeds[peer], share=shares[work])
-        for work, peer in [(WORK, PLAIN), (WORK, TEXTBOOK), (WORKS["bfloat16"], PLAIN), (WORKS["int8"], PLAIN)]
-    ]
+    pairs = [(WORK, PLAIN), (WORK, TEXTBOOK), (WORKS["bfloat16"], PLAIN), (WORKS["int8"], PLAIN)]
+    rows = compared(pairs, speeds, unit="images/s", shares=shares)
     fact = (
         f"Caption from cached features: {features.shape[1]} × {dim}, hidden {hidden}, vocabulary {VOCABULARY:,}, "
         f"batches of {BATCH}; weights are random, so the end is forbidden and every caption has {STEPS} words, on all "
@@ -84,17 +82,10 @@ def trained_weights(decoder: AttendDecoder, features: Tensor, conditions: Condit
     product, product_operations = matrix_product(torch.float32)
     seconds = interleaved({**works, "product": product}, repetitions=conditions.repetitions)
     rate = product_operations / seconds["product"]
-    rows = [
-        Row(
-            work=work,
-            peer=PLAIN,
-            unit="images/s",
-            ours=len(features) / seconds[work],
-            theirs=len(features) / seconds[PLAIN],
-            share=count_operations(works[work]) / seconds[work] / rate,
-        )
-        for work in SHIPPED_WORKS.values()
-    ]
+    speeds = {name: len(features) / seconds[name] for name in works}
+    shares = {name: count_operations(works[name]) / seconds[name] / rate for name in SHIPPED_WORKS.values()}
+    pairs = [(work, PLAIN) for work in SHIPPED_WORKS.values()]
+    rows = compared(pairs, speeds, unit="images/s", shares=shares)
     fact = (
         f"Decoder that ships: {features.shape[1]} × {features.shape[2]} features of {len(features)} photos, the same "
         "weights on both sides, at most 22 words; captions end where they end, and in float32 both find the same"
@@ -111,7 +102,7 @@ def shipped_features(count: int) -> tuple[AttendDecoder, Tensor]:
     assert isinstance(model.decoder, AttendDecoder), "and looks at"
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         pictures = [read_picture(path, model.encoder) for path in photos(count, made_in=Path(folder))[0]]
-        pixels = torch.stack([each.pixels for each in pictures if isinstance(each, Picture)])
+        pixels = torch.stack([torch.as_tensor(each.pixels) for each in pictures if isinstance(each, Picture)])
         return model.decoder, torch.cat([model.annotate(batch).values for batch in torch.split(pixels, 16)])
 
 

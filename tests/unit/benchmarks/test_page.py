@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from page import Report, markdown, table, write_page
-from rows import Outcome, Plot, Row, unmeasured
+from rows import Outcome, Plot, Row, compared, unmeasured
 
 FASTER = Row(work="train", peer="textbook", unit="tokens/s", ours=5012.3, theirs=830.0, share=0.446)
 SMALLER = Row(work="memory", peer="plain", unit="MB", ours=12.34, theirs=99.9, more_is_better=False)
@@ -35,6 +35,18 @@ def test_ratios_say_how_many_times_better_ours_is() -> None:
     assert FASTER.ratio == 5012.3 / 830
     assert SMALLER.ratio == 99.9 / 12.34
     assert unmeasured("w", ["p"], "why")[0].ratio is None
+
+
+def test_a_row_compares_a_work_with_each_peer() -> None:
+    pairs, titles = [("ours", "a"), ("ours", "b"), ("too", "a")], {"a": "A, alone"}
+    values = {"ours": 30.0, "too": 20.0, "a": 15.0}
+    rows = compared(pairs, values, unit="ms", shares={"ours": 0.5}, titles=titles, more_is_better=False, missing="no b")
+    assert [(row.work, row.peer, row.ours, row.theirs, row.ratio) for row in rows] == [
+        ("ours", "A, alone", 30.0, 15.0, 0.5),
+        ("ours", "b", 30.0, None, None),
+        ("too", "A, alone", 20.0, 15.0, 0.75),
+    ]
+    assert [(row.share, row.missing) for row in rows] == [(0.5, ""), (0.5, "no b"), (None, "")]
 
 
 def test_the_table_is_straight_and_says_what_is_missing() -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         RegardError,
         TextError,
         WeightsError,
+        WorkerError,
     )
     from regard.explain.results import Caption, TranslatedCaption, Translation
     from regard.model import EncoderDecoder
@@ -47,6 +48,7 @@ __all__ = [
     "Translation",
     "Translator",
     "WeightsError",
+    "WorkerError",
     "load",
 ]
 

@@ -8,6 +8,7 @@ RegardError
 ├── ModelError         a model name, bundle or run folder that cannot be used
 │   └── WeightsError   pretrained weights that are missing, damaged or of another shape
 ├── DependencyError    an optional package that is not installed
+├── WorkerError        a worker process that failed, or was ended from outside
 └── Interrupted        long work that the user stopped; the same command continues it
 
 An error is one line that says what was given, what is allowed and what to do. The three parts are also attributes, so
@@ -15,6 +16,9 @@ that a program can use them without reading the sentence.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 
 class RegardError(Exception):
@@ -39,6 +43,17 @@ class RegardError(Exception):
         if self.remedy:
             parts.append(self.remedy)
         return " ".join("; ".join(parts).split())
+
+    def __reduce__(self) -> tuple[Callable[..., RegardError], tuple[type[RegardError], dict[str, Any]]]:
+        # an exception is copied by calling its class with its ``args``, which are not what ours are made from
+        return _with_values, (type(self), self.__dict__)
+
+
+def _with_values(kind: type[RegardError], values: dict[str, Any]) -> RegardError:
+    error = kind.__new__(kind)
+    error.__dict__.update(values)
+    error.args = (error.given,)
+    return error
 
 
 class ConfigError(RegardError):
@@ -80,6 +95,10 @@ class DependencyError(RegardError):
             f"{purpose} needs the package {package!r}, which is not installed",
             remedy=remedy or f'install it with: pip install "regard[{extra}]"',
         )
+
+
+class WorkerError(RegardError):
+    """A worker process that failed, or was ended from outside. What it complained about is a note of the error."""
 
 
 class Interrupted(RegardError):

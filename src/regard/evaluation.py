@@ -35,8 +35,9 @@ def evaluate(
         changes: options of the search, such as ``beam=5``; the others are the model's own.
 
     Returns:
-        ``split``, ``count``, the scores × 100 by name, ``seconds`` (for reading, searching and writing all of the
-        split, without loading the model and without scoring) and ``signature``, as ``regard evaluate`` prints them.
+        As ``regard evaluate`` prints them: ``split``, ``count``, the scores × 100 by name, ``seconds`` (for reading,
+        searching and writing all of the split, without loading the model and without scoring), ``precision`` and, of a
+        translator, ``shortlist``, with which they were reached, and ``signature``.
 
     Raises:
         ModelError: the model cannot be used.
@@ -57,6 +58,7 @@ def _captions(
     captioner: Captioner, data: Path, split: str, *, meteor: bool, progress: Progress, changes: SearchChanges
 ) -> dict[str, Any]:
     images = read_flickr8k(data, split)
+    captioner.start_workers()
     progress.start("captions", len(images))
     began = time.perf_counter()
     said: list[str] = []
@@ -66,7 +68,8 @@ def _captions(
         said.append(result.text)
         progress.advance(1)
     seconds = time.perf_counter() - began
-    return _scored(split, seconds, score_captions(said, images.captions, with_meteor=meteor).as_dict())
+    scores = score_captions(said, images.captions, with_meteor=meteor).as_dict()
+    return _scored(split, scores, seconds=round(seconds, 3), precision=captioner.precision)
 
 
 def _translations(
@@ -74,6 +77,7 @@ def _translations(
 ) -> dict[str, Any]:
     source, target = translator.languages
     pairs = read_parallel(data, split, source=source, target=target)
+    translator.start_workers()
     progress.start("translations", len(pairs))
     began = time.perf_counter()
     said: list[str] = []
@@ -83,10 +87,12 @@ def _translations(
         said.append(result.text)
         progress.advance(1)
     seconds = time.perf_counter() - began
-    return _scored(split, seconds, score_translations(said, pairs.targets, target_language=target).as_dict())
+    scores = score_translations(said, pairs.targets, target_language=target).as_dict()
+    how = {"precision": translator.precision, "shortlist": translator.shortlist}
+    return _scored(split, scores, seconds=round(seconds, 3), **how)
 
 
-def _scored(split: str, seconds: float, scores: dict[str, Any]) -> dict[str, Any]:
+def _scored(split: str, scores: dict[str, Any], **conditions: float | str) -> dict[str, Any]:
     numbers = {name: value for name, value in scores.items() if "signature" not in name}
     signatures = {name: value for name, value in scores.items() if "signature" in name}
-    return {"split": split, **numbers, "seconds": round(seconds, 3), **signatures}
+    return {"split": split, **numbers, **conditions, **signatures}

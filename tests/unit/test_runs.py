@@ -132,8 +132,8 @@ def test_a_run_leaves_a_model_that_can_be_used_and_judged(
         assert promise in bundle.card
     assert str(tmp_path) not in bundle.card
     scores = evaluate(folder, captioned_folder, "dev")
-    expected = ["split", "count", "bleu1", "bleu2", "bleu3", "bleu4", "cider", "rouge_l", "seconds", "signature"]
-    assert list(scores) == expected
+    expected = ["split", "count", "bleu1", "bleu2", "bleu3", "bleu4", "cider", "rouge_l", "seconds"]
+    assert list(scores) == [*expected, "precision", "signature"]
     assert (scores["split"], scores["count"]) == ("dev", 3)
     assert scores["signature"] == bundle.metrics["signature"]
     # the cache keeps features in half precision and the bundle weights, hence no equality to the last digit
@@ -152,7 +152,9 @@ def test_a_translator_is_trained_kept_and_judged_in_the_same_way(
     assert "Translates `en` to `de`" in bundle.card
     watch = Watch()
     scores = evaluate(tmp_path / "run", parallel_folder, "val", progress=watch)
-    assert list(scores)[:6] == ["split", "count", "bleu", "chrf", "bleu_lc_tok", "seconds"]
+    expected = ["split", "count", "bleu", "chrf", "bleu_lc_tok", "seconds", "precision", "shortlist"]
+    assert list(scores)[: len(expected)] == expected
+    assert (scores["precision"], scores["shortlist"]) == ("float32", False)
     assert scores["count"] == 4
     assert scores["bleu"] == pytest.approx(outcome.best, abs=1.0)
     assert scores["signature"] == bundle.metrics["signature"]

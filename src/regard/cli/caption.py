@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from regard.cli.bars import Bars
+from regard.cli.computing import Computing, announce_export, with_computing
 from regard.cli.languages import To, find_translator
-from regard.cli.options import Alternatives, AsJson, Beam, Changes, Precision, Prefix, Save, Threads, search_changes
+from regard.cli.options import Alternatives, AsJson, Beam, Changes, Prefix, Save, search_changes
 from regard.cli.photos import Photos, find_photos
 from regard.cli.report import say, say_error, say_json
-from regard.cli.runtimes import Runtime, announce_export
 from regard.cli.saving import Saver
 from regard.errors import ImageError
 
@@ -29,6 +30,7 @@ CaptionModel = Annotated[
 ]
 
 
+@with_computing
 def caption(
     photos: Photos,
     model: CaptionModel = "flickr8k",
@@ -37,9 +39,8 @@ def caption(
     prefix: Prefix = "",
     changes: Changes = None,
     to: To = None,
-    threads: Threads = None,
-    runtime: Runtime = None,
-    precision: Precision = "float32",
+    *,
+    computing: Computing,
     save: Save = None,
     as_json: AsJson = False,
 ) -> None:
@@ -50,14 +51,13 @@ def caption(
     found = list(find_photos(photos))
     saver = None if save is None else Saver(save, count=len(found))
     paths = [each for each in found if isinstance(each, str)]
-    translator = (
-        None if to is None else load_translator(find_translator(SPOKEN, to), runtime=runtime, precision=precision)
-    )
-    announce_export(model, runtime)
-    captioner = load_captioner(model, threads=threads, runtime=runtime, precision=precision)
-    results = captioner.caption_many(paths, prefix=prefix, alternatives=alternatives, **search)
-    shown = translated(in_place(found, results), translator)
-    all_read = show_captions(shown, count=len(found), saver=saver, as_json=as_json)
+    alone = replace(computing, workers=1)
+    translator = None if to is None else load_translator(find_translator(SPOKEN, to), **asdict(alone))
+    announce_export(model, computing)
+    with load_captioner(model, **asdict(computing)) as captioner:
+        results = captioner.caption_many(paths, prefix=prefix, alternatives=alternatives, **search)
+        shown = translated(in_place(found, results), translator)
+        all_read = show_captions(shown, count=len(found), saver=saver, as_json=as_json)
     if saver is not None:
         saver.finish()
     if not all_read:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from regard.cli.bars import Bars
-from regard.cli.options import AsJson, Beam, Changes, Precision, Shortlist, Threads, search_changes
+from regard.cli.computing import TranslatorComputing, announce_export, with_computing
+from regard.cli.options import AsJson, Beam, Changes, search_changes
 from regard.cli.report import say, say_json, table
-from regard.cli.runtimes import Runtime, announce_export
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model by name, or the folder of a model or a run.")]
 Data = Annotated[
@@ -20,6 +21,7 @@ Split = Annotated[str, typer.Option(metavar="NAME", help="The split to score, su
 Meteor = Annotated[bool, typer.Option("--meteor", help="Score captions with METEOR too, which needs Java.")]
 
 
+@with_computing
 def evaluate(
     model: Model,
     data: Data,
@@ -27,10 +29,8 @@ def evaluate(
     beam: Beam = None,
     changes: Changes = None,
     meteor: Meteor = False,
-    threads: Threads = None,
-    runtime: Runtime = None,
-    precision: Precision = "float32",
-    shortlist: Shortlist = False,
+    *,
+    computing: TranslatorComputing,
     as_json: AsJson = False,
 ) -> None:
     """Score a model on a split by real search on real inputs; scores are × 100 and come with their signature."""
@@ -38,13 +38,21 @@ def evaluate(
     from regard.pipeline import load
 
     search = search_changes(beam, changes)
-    announce_export(model, runtime)
-    loaded = load(model, threads=threads, runtime=runtime, precision=precision, shortlist=shortlist)
-    with Bars() as bars:
+    announce_export(model, computing)
+    with load(model, **asdict(computing)) as loaded, Bars() as bars:
         scores = score(loaded, data, split, meteor=meteor, progress=bars, **search)
     if as_json:
         say_json(scores)
         return
-    rows = [(name, f"{value:.2f}" if isinstance(value, float) else str(value)) for name, value in scores.items()]
-    for line in table(rows):
+    for line in table([(name, _readable(value)) for name, value in scores.items()]):
         say(line)
+
+
+def _readable(value: float | str | bool) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.2f}"
+        case _:
+            return str(value)

@@ -33,6 +33,7 @@ class LineFile:
 
     Attributes:
         num_done: how many lines were there before.
+        num_lines: how many are there now.
         num_failed: for how many of these :meth:`note_failure` was called.
 
     Raises:
@@ -58,7 +59,7 @@ class LineFile:
             raise DataError(f"{path}: cannot be written ({error.strerror})", remedy="choose another place") from None
         # a failure is noted before its line is written, and so perhaps without one, or twice
         self.num_failed = len({each for each in failed if resumes and each.isdigit() and int(each) < self.num_done})
-        self._num_lines = self.num_done
+        self.num_lines = self.num_done
 
     def __enter__(self) -> Self:
         return self
@@ -73,7 +74,7 @@ class LineFile:
     def note_failure(self) -> None:
         """The next line stands for something that failed, and a command that goes on behind it is to know."""
         with self._writing():
-            self._notes.write(f"{self._num_lines}\n".encode())
+            self._notes.write(f"{self.num_lines}\n".encode())
             self._notes.flush()
 
     def write(self, line: str) -> None:
@@ -85,7 +86,7 @@ class LineFile:
         with self._writing():
             self._file.write(f"{one_line(line)}\n".encode("utf-8", "backslashreplace"))
             self._file.flush()
-        self._num_lines += 1
+        self.num_lines += 1
 
     def write_json(self, value: Any) -> None:
         """One more line, of JSON."""

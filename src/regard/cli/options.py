@@ -30,21 +30,6 @@ Changes = Annotated[
     ),
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads to use; all cores unless given.")]
-Precision = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        help="In which numbers the model computes: float32, or faster and nearly the same bfloat16 or int8.",
-    ),
-]
-Shortlist = Annotated[
-    bool,
-    typer.Option(
-        "--shortlist",
-        help="Write each sentence in the pieces that its own most often become: faster, as good on the whole, with "
-        "other words now and then.",
-    ),
-]
 Save = Annotated[
     Path | None,
     typer.Option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -13,22 +14,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regard.cli.bars import Bars
+from regard.cli.computing import TranslatorComputing, announce_export, with_computing
 from regard.cli.languages import To, find_translator
 from regard.cli.linefile import LineFile
-from regard.cli.options import (
-    Alternatives,
-    AsJson,
-    Beam,
-    Changes,
-    Precision,
-    Prefix,
-    Save,
-    Shortlist,
-    Threads,
-    search_changes,
-)
+from regard.cli.options import Alternatives, AsJson, Beam, Changes, Prefix, Save, search_changes
 from regard.cli.report import say, say_error, say_json, say_note
-from regard.cli.runtimes import Runtime, announce_export
 from regard.cli.saving import Saver
 from regard.errors import ConfigError, DataError, Interrupted, TextError
 
@@ -63,6 +53,7 @@ Output = Annotated[
 ]
 
 
+@with_computing
 def translate(
     texts: Texts = None,
     source: Source = "en",
@@ -75,10 +66,8 @@ def translate(
     instead: Instead = None,
     file: File = None,
     output: Output = None,
-    threads: Threads = None,
-    runtime: Runtime = None,
-    precision: Precision = "float32",
-    shortlist: Shortlist = False,
+    *,
+    computing: TranslatorComputing,
     save: Save = None,
     as_json: AsJson = False,
 ) -> None:
@@ -96,27 +85,29 @@ def translate(
     count = num_others if instead is not None else len(texts or "1") if file is None else count_lines(file)
     saver = None if save is None else Saver(save, count=count)
     name = model or find_translator(source, to)
-    announce_export(name, runtime)
-    translator = load_translator(name, threads=threads, runtime=runtime, precision=precision, shortlist=shortlist)
-    shower = _Shower(saver, as_json=as_json, longest=search.get("max_length", translator.bundle.search.max_length))
-    speak = partial(translator.translate_many, prefix=prefix, alternatives=alternatives, **search)
-    if instead is not None and texts:
-        translation = translator.translate(texts[0], prefix=prefix, alternatives=0, **search)
-        shower.show(_others(translator, translation, instead, count=num_others, search=search))
-    elif file is None:
-        shower.show(speak(texts or decode_lines(sys.stdin.buffer, origin="standard input")))
-    elif output is None:
-        with Bars(beside_results=True) as bars:
-            bars.start("lines", count)
-            shower.show(_counted(speak(iterate_lines(file)), bars))
-    else:
-        settings = repr((prefix, alternatives, search, as_json, runtime, precision, shortlist)).encode()
-        with LineFile(output, made_from=[settings, file, *_files(name)]) as lines, Bars() as bars:
-            bars.start("lines", count, done=lines.num_done)
-            rest = islice(iterate_lines(file), lines.num_done, None)
-            with _continuable(output):
-                shower.show(_counted(speak(rest, first=lines.num_done), bars), lines)
-            lines.finish()
+    announce_export(name, computing)
+    with load_translator(name, **asdict(computing)) as translator:
+        shower = _Shower(saver, as_json=as_json, longest=search.get("max_length", translator.bundle.search.max_length))
+        speak = partial(translator.translate_many, prefix=prefix, alternatives=alternatives, **search)
+        if instead is not None and texts:
+            translation = translator.translate(texts[0], prefix=prefix, alternatives=0, **search)
+            shower.show(_others(translator, translation, instead, count=num_others, search=search))
+        elif file is None:
+            shower.show(speak(texts or decode_lines(sys.stdin.buffer, origin="standard input")))
+        elif output is None:
+            with Bars(beside_results=True) as bars:
+                bars.start("lines", count)
+                shower.show(_counted(speak(iterate_lines(file)), bars))
+        else:
+            # the number of workers and threads changes nothing, so that another may go on
+            computed = (computing.runtime, computing.precision, computing.shortlist)
+            settings = repr((prefix, alternatives, search, as_json, *computed)).encode()
+            with LineFile(output, made_from=[settings, file, *_files(name)]) as lines, Bars() as bars:
+                bars.start("lines", count, done=lines.num_done)
+                rest = islice(iterate_lines(file), lines.num_done, None)
+                with _continuable(lines, output):
+                    shower.show(_counted(speak(rest, first=lines.num_done), bars), lines)
+                lines.finish()
     shower.finish()
 
 
@@ -234,8 +225,11 @@ def _files(name: str) -> list[Path]:
 
 
 @contextmanager
-def _continuable(output: Path) -> Iterator[None]:
+def _continuable(lines: LineFile, output: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted(f"stopped; {output}.part holds what is done", remedy="the same command goes on") from None
+        if not lines.num_lines:
+            raise Interrupted("stopped before the first line was done") from None
+        done = f"{lines.num_lines} lines are done" if lines.num_lines > 1 else "one line is done"
+        raise Interrupted(f"stopped; {done} and kept in {output}.part", remedy="the same command goes on") from None

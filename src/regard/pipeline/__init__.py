@@ -17,6 +17,7 @@ from regard.pipeline.captioner import Captioner
 from regard.pipeline.options import SearchChanges, search_changes
 from regard.pipeline.relay import translate_caption
 from regard.pipeline.translator import Translator
+from regard.pipeline.workers import Loading, Workers
 
 RUNTIMES = ("torch", "onnx")
 """What can compute a model."""
@@ -42,6 +43,7 @@ def load(
     runtime: str | None = None,
     precision: str = "float32",
     shortlist: bool = False,
+    workers: int = 1,
 ) -> Captioner | Translator:
     """Load a model.
 
@@ -56,10 +58,12 @@ def load(
             ``bfloat16`` or ``int8``, see :class:`regard.pipeline.engine.Engine`.
         shortlist: of a translator, whether it writes in likely pieces alone, see
             :class:`regard.pipeline.translator.Translator`.
+        workers: how many processes share work of more than one batch, each with the same model and its part of the
+            threads; 1 for this process alone. They start with the first such work, and end with the model.
 
     Raises:
         ModelError: there is no such model, it is damaged, it cannot be exported, or it has no shortlists.
-        ConfigError: ``threads``, ``device``, ``runtime`` or ``precision`` cannot be used.
+        ConfigError: ``threads``, ``device``, ``runtime``, ``precision`` or ``workers`` cannot be used.
         DependencyError: the packages of the extra ``onnx`` are not installed.
     """
     if threads is not None:
@@ -71,12 +75,20 @@ def load(
     numbers, graphs = _known_precision(precision), _runs_graphs(folder, runtime, device)
     if graphs and numbers != "float32":
         raise ConfigError(f"the runtime onnx with precision {precision!r}", allowed="float32, or the runtime torch")
+    _check_workers(workers, device)
     bundle = load_onnx(folder) if graphs else load_bundle(folder)
+    crew = None
+    if workers > 1:
+        share = max(1, torch.get_num_threads() // workers)
+        loading = Loading(
+            str(folder.absolute()), threads=share, runtime=runtime, precision=precision, shortlist=shortlist
+        )
+        crew = Workers(loading, count=workers)
     if bundle.kind == "captioner":
         if shortlist:
             raise ModelError(f"{os.fspath(name_or_path)}: is a captioner, and shortlists are for translators")
-        return Captioner(bundle, device=device, precision=numbers)
-    return Translator(bundle, device=device, precision=numbers, shortlist=shortlist)
+        return Captioner(bundle, device=device, precision=numbers, workers=crew)
+    return Translator(bundle, device=device, precision=numbers, shortlist=shortlist, workers=crew)
 
 
 def load_captioner(
@@ -86,13 +98,14 @@ def load_captioner(
     device: str = "cpu",
     runtime: str | None = None,
     precision: str = "float32",
+    workers: int = 1,
 ) -> Captioner:
     """:func:`load` where only a captioner will do.
 
     Raises:
         ModelError: also where the model is a translator.
     """
-    model = load(name_or_path, threads=threads, device=device, runtime=runtime, precision=precision)
+    model = load(name_or_path, threads=threads, device=device, runtime=runtime, precision=precision, workers=workers)
     if not isinstance(model, Captioner):
         raise ModelError(f"{os.fspath(name_or_path)}: is a translator", allowed="a model that describes pictures")
     return model
@@ -106,6 +119,7 @@ def load_translator(
     runtime: str | None = None,
     precision: str = "float32",
     shortlist: bool = False,
+    workers: int = 1,
 ) -> Translator:
     """:func:`load` where only a translator will do.
 
@@ -113,7 +127,13 @@ def load_translator(
         ModelError: also where the model is a captioner.
     """
     model = load(
-        name_or_path, threads=threads, device=device, runtime=runtime, precision=precision, shortlist=shortlist
+        name_or_path,
+        threads=threads,
+        device=device,
+        runtime=runtime,
+        precision=precision,
+        shortlist=shortlist,
+        workers=workers,
     )
     if not isinstance(model, Translator):
         raise ModelError(f"{os.fspath(name_or_path)}: is a captioner", allowed="a model that translates sentences")
@@ -142,6 +162,13 @@ def _runs_graphs(folder: Path, runtime: str | None, device: str) -> bool:
     if graphs and torch.device(device).type != "cpu":
         raise ConfigError(f"the runtime onnx with device {device!r}", allowed="cpu")
     return graphs
+
+
+def _check_workers(workers: int, device: str) -> None:
+    if workers < 1:
+        raise ConfigError(f"{workers} workers", allowed="1 or more")
+    if workers > 1 and torch.device(device).type != "cpu":
+        raise ConfigError(f"{workers} workers with device {device!r}", allowed="1, or the device cpu")
 
 
 def _check_device(device: str) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import islice
+from operator import length_hint
 from typing import Unpack
 
+import numpy as np
 import torch
 
 from regard.bundle import Bundle
-from regard.data.images import ImageSource
+from regard.data.images import ImageSource, Pixels
 from regard.encoders.image import ImageEncoder
 from regard.errors import ImageError
 from regard.explain.results import Caption, Word
@@ -18,6 +22,7 @@ from regard.pipeline.engine import Engine
 from regard.pipeline.options import SearchChanges, changed_options
 from regard.pipeline.pictures import Picture, ahead, read_picture
 from regard.pipeline.speech import Ids, Speech, prefix_ids, speak
+from regard.pipeline.workers import Workers, WorkSharing
 from regard.search import SearchOptions
 from regard.text import merge_weights
 
@@ -25,24 +30,37 @@ BATCH = 64
 """Pictures whose captions are searched for together."""
 
 
-class Captioner:
+class Captioner(WorkSharing):
     """Describes pictures.
 
     Args:
         bundle: a model of kind ``captioner``.
         device: where it computes.
         precision: in which numbers, see :class:`regard.pipeline.engine.Engine`.
+        workers: processes with the same model, which caption the batches of longer work; None for none.
 
     Raises:
         ConfigError: a precision that the model cannot be had in.
+
+    Attributes:
+        precision: as given.
     """
 
-    def __init__(self, bundle: Bundle, *, device: str = "cpu", precision: InferencePrecision = "float32") -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device: str = "cpu",
+        precision: InferencePrecision = "float32",
+        workers: Workers | None = None,
+    ) -> None:
+        super().__init__(workers)
         assert isinstance(bundle.model.encoder, ImageEncoder), "a captioner reads pictures"
         self.bundle = bundle
         self._encoder = bundle.model.encoder
         self._engine = Engine(bundle, device=device, precision=precision)
         self.device = self._engine.device
+        self.precision = precision
 
     def caption(
         self,
@@ -96,26 +114,49 @@ class Captioner:
         """
         assert batch >= 1, "a batch holds a picture"
         options = changed_options(self.bundle.search, changes, alternatives=alternatives)
+        batch = self._even(length_hint(images), batch)
         return self._stream(images, batch, options, prefix_ids(self.bundle.codec, prefix))
+
+    def say(self, pixels: Sequence[Pixels], options: SearchOptions, prefix: Ids, number: int) -> list[Speech]:
+        """What the search finds for a batch of pictures: the work of one worker.
+
+        Args:
+            pixels: uint8 [H, W, 3] of each, as the network looks at them.
+            options: how to search.
+            prefix: the ids with which captions must begin.
+            number: of the first picture among all pictures of the call, for sampling.
+
+        Raises:
+            ConfigError: the prefix leaves no room for a word.
+        """
+        if not pixels:
+            return []
+        annotations = self._engine.annotate(torch.from_numpy(np.stack(pixels)))
+        numbers, prefixes = range(number, number + len(pixels)), [prefix] * len(pixels)
+        return speak(self._engine, annotations, options, prefixes=prefixes, numbers=numbers)
 
     def _stream(
         self, images: Iterable[ImageSource], batch: int, options: SearchOptions, prefix: Ids
     ) -> Iterator[Caption | ImageError]:
-        read = ahead(lambda image: read_picture(image, self._encoder), images, count=batch)
-        number = 0
-        while pictures := list(islice(read, batch)):
-            good = [picture for picture in pictures if isinstance(picture, Picture)]
-            captions = iter(self._caption(good, options, prefix, number) if good else [])
-            for picture in pictures:
-                yield next(captions) if isinstance(picture, Picture) else picture
-            number += len(good)
+        waiting: deque[Sequence[Picture | ImageError]] = deque()
 
-    def _caption(self, pictures: Sequence[Picture], options: SearchOptions, prefix: Ids, number: int) -> list[Caption]:
-        annotations = self._engine.annotate(torch.stack([picture.pixels for picture in pictures]))
-        numbers, prefixes = range(number, number + len(pictures)), [prefix] * len(pictures)
-        said = speak(self._engine, annotations, options, prefixes=prefixes, numbers=numbers)
-        alpha = options.length_normalisation
-        return [_result(picture, speech, alpha) for picture, speech in zip(pictures, said, strict=True)]
+        def requests() -> Iterator[tuple[Sequence[Pixels], SearchOptions, Ids, int]]:
+            read = ahead(lambda image: read_picture(image, self._encoder), images, count=batch)
+            number = 0
+            while pictures := list(islice(read, batch)):
+                waiting.append(pictures)
+                pixels = [each.pixels for each in pictures if isinstance(each, Picture)]
+                yield pixels, options, prefix, number
+                number += len(pixels)
+
+        with closing(self._run(self.say, requests())) as answers:
+            for speeches in answers:
+                said = iter(speeches)
+                for picture in waiting.popleft():
+                    if isinstance(picture, Picture):
+                        yield _result(picture, next(said), options.length_normalisation)
+                    else:
+                        yield picture
 
 
 def _result(picture: Picture, speech: Speech, alpha: float) -> Caption:

@@ -155,6 +155,8 @@ def _rank(encoded: Encoded, starts: AbstractSet[int], piece: int) -> int:
 
 
 def _part(encoded: Encoded, words: Sequence[WordPieces], first: int, last: int) -> Part:
+    if first == 0 and last == len(encoded):
+        return Part((*encoded.ids, EOS), tuple(words), 0)
     inside = [i for i, word in enumerate(words) if word.pieces[-1] >= first and word.pieces[0] < last]
     here = (replace(words[i], pieces=_shifted(words[i].pieces, first, last)) for i in inside)
     first_word = inside[0] if inside else 0

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 import numpy as np
 from PIL.Image import Resampling
-from torch import Tensor
 
 from regard.annotations import Regions
 from regard.data.images import ImageSource, Pixels, load_image
@@ -37,7 +36,7 @@ class Picture:
     """
 
     path: str
-    pixels: Tensor
+    pixels: Pixels
     regions: Regions
     photo: Pixels
 
@@ -54,7 +53,7 @@ def read_picture(source: ImageSource, encoder: ImageEncoder) -> Picture | ImageE
     if max(shown.size) > DISPLAY_SIDE:
         shown = shown.copy()
         shown.thumbnail((DISPLAY_SIDE, DISPLAY_SIDE), Resampling.LANCZOS)
-    return Picture(photo.path, pixels, encoder.regions(frame), np.asarray(shown))
+    return Picture(photo.path, pixels.numpy(), encoder.regions(frame), np.asarray(shown))
 
 
 def ahead(read: Callable[[Given], Got], sources: Iterable[Given], *, count: int) -> Iterator[Got]:

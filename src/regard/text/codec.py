@@ -197,13 +197,23 @@ def merge_weights(
     """
     pieces = np.asarray(weights, dtype=np.float64)
     assert pieces.ndim == 2, f"weights are [target piece, source position], not {pieces.shape}"
-    merged = np.array([pieces[list(word.pieces)].mean(axis=0) for word in targets]).reshape(-1, pieces.shape[1])
+    counts = np.array([len(word.pieces) for word in targets], dtype=np.float64).reshape(-1, 1)
+    merged: npt.NDArray[np.float64] = _sums(pieces, targets) / counts
     if sources is not None:
-        columns = [merged[:, list(word.pieces)].sum(axis=1) for word in sources]
-        merged = np.array(columns).reshape(len(sources), len(targets)).T
+        merged = _sums(merged.T, sources).T
     totals = merged.sum(axis=1, keepdims=True)
     uniform = np.full_like(merged, 1 / max(1, merged.shape[1]))
     return np.where(totals > _NOTHING, merged / np.maximum(totals, _NOTHING), uniform)
+
+
+def _sums(rows: npt.NDArray[np.float64], words: Sequence[WordPieces]) -> npt.NDArray[np.float64]:
+    """[word, …]: of the rows [piece, …] of each word, of which each has some."""
+    if not words:
+        return np.zeros((0, *rows.shape[1:]))
+    ends = np.cumsum([len(word.pieces) for word in words])
+    places = [piece for word in words for piece in word.pieces]
+    sums: npt.NDArray[np.float64] = np.add.reduceat(rows[places], [0, *ends[:-1]], axis=0)
+    return sums
 
 
 _NOTHING = 1e-12

@@ -35,13 +35,13 @@ def test_a_recipe_becomes_a_model_that_can_be_scored(
 
     assert main(["evaluate", "runs/tiny", str(captioned_folder), "--split", "dev", "--beam", "2", "--json"]) == 0
     scores = json.loads(capsys.readouterr().out)
-    expected = ["split", "count", "bleu1", "bleu2", "bleu3", "bleu4", "cider", "rouge_l", "seconds", "signature"]
-    assert list(scores) == expected
+    expected = ["split", "count", "bleu1", "bleu2", "bleu3", "bleu4", "cider", "rouge_l", "seconds"]
+    assert list(scores) == [*expected, "precision", "signature"]
     assert (scores["split"], scores["count"]) == ("dev", 3)
 
     assert main(["evaluate", "runs/tiny", str(captioned_folder), "--split", "dev", "--beam", "2"]) == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
-    assert lines["bleu1"] == f"{scores['bleu1']:.2f}"
+    assert (lines["bleu1"], lines["precision"]) == (f"{scores['bleu1']:.2f}", "float32")
 
     assert main(["train", recipe, *SHORT, "--output", "runs/tiny"]) == 0
     assert capsys.readouterr().out.startswith("runs/tiny: cider ")

@@ -95,6 +95,16 @@ def test_a_translator_is_exported_once_to_the_cache(translator: Path, cache: Pat
     assert others[0] == others[1]
 
 
+def test_workers_run_the_graphs_too(translator: Path, cache: Path) -> None:
+    texts = ["Two dogs run.", "A girl.", "", "A man in red jumps."] * 3
+    alone = [str(each) for each in load_translator(translator, runtime="onnx").translate_many(texts)]
+    with load_translator(translator, runtime="onnx", workers=2) as graphs:
+        assert [str(each) for each in graphs.translate_many(texts, batch=4)] == alone
+        assert graphs._workers is not None
+        assert len(graphs._workers._alive) == 2
+    assert len(list((cache / "onnx").iterdir())) == 1
+
+
 def test_another_model_of_the_same_name_is_exported_anew(translator: Path, cache: Path, tmp_path: Path) -> None:
     other = tmp_path / translator.name
     shutil.copytree(translator, other)

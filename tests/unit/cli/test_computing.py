@@ -147,7 +147,12 @@ def test_photos_are_shared_and_saved(
     alone = capsys.readouterr()
     assert main([*words, "--workers", "2", "--save", str(tmp_path / "out")]) == 1
     shared = capsys.readouterr()
-    assert (shared.out, shared.err.splitlines()[0]) == (alone.out, alone.err.rstrip("\n"))
+    assert shared.err.splitlines()[0] == alone.err.rstrip("\n")
+    for one, other in zip(alone.out.splitlines(), shared.out.splitlines(), strict=True):
+        expected, found = json.loads(one), json.loads(other)
+        assert [found[name] for name in ("path", "text")] == [expected[name] for name in ("path", "text")]
+        for word, same in zip(expected["words"], found["words"], strict=True):
+            np.testing.assert_allclose(same["weights"], word["weights"], atol=1e-6)
     assert len(loaded) == 2
     assert len(list((tmp_path / "out").iterdir())) == 15
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from regard.kernels import use_reference
 from regard.kernels.loops import current_loops
+from regard.kernels.packing import Rows
 
 BLOCK_NUMBERS = 1 << 19
 """How many numbers of the tanh are alive at once: 2 MiB in float32, in the cache, and few calls."""
@@ -73,36 +74,42 @@ class AdditiveScorer:
     def __init__(self, keys: Tensor, v: Tensor, *, once: bool = False) -> None:
         self._v = v
         self._twice_keys = (keys * 2).contiguous()
-        self._loops = current_loops(keys)
+        self._loops = current_loops(keys.device, keys.dtype)
         no_powers = not keys.numel() or (once and self._loops is None)
         self._room = -math.inf if no_powers else _room(self._twice_keys)
         self._powers = torch.exp(-self._twice_keys) if self._room > 0 else self._twice_keys
         self._one = keys.new_ones(1, 1, 1, 1)
         self._sums: tuple[Tensor, Tensor] | None = None
 
-    def scores(self, query: Tensor) -> Tensor:
-        """[inputs, rows, position], of queries [inputs, rows, dim] to the first inputs."""
+    def scores(self, query: Tensor, rows: Rows) -> Tensor:
+        """[rows, position], of queries [rows, dim] to the keys of their own inputs."""
         query = (query * 2).contiguous()
         if self._loops is not None and self._has_room(query):
-            return self._loops.additive_scores(torch.exp(-query), self._powers, self._v * 2).sub_(self._v.sum())
+            scores = query.new_empty(len(query), self._powers.shape[1])
+            operands = (torch.exp(-query), self._powers, self._v * 2, scores, rows.bounds)
+            self._loops.run("additive_scores", *operands, rows.inputs, *self._powers.shape[1:])
+            return scores.sub_(self._v.sum())
+        query = rows.to_block(query)
         scores = query.new_empty(*query.shape[:2], self._twice_keys.shape[1])
         for block, sigmoid in self._sigmoids(query):
             torch.matmul(sigmoid, self._v, out=scores[block])
-        return scores.mul_(2).sub_(self._v.sum())
+        return rows.from_block(scores.mul_(2).sub_(self._v.sum()))
 
-    def backward(self, query: Tensor, gradient: Tensor) -> Tensor:
+    def backward(self, query: Tensor, gradient: Tensor, rows: Rows) -> Tensor:
         """The gradient of queries from that of their scores; those of keys and v are summed over all calls."""
         if self._sums is None:
             self._sums = (torch.zeros_like(self._twice_keys), torch.zeros_like(self._v))
         to_keys, to_v = self._sums
         query = (query * 2).contiguous()
         if self._loops is not None and self._has_room(query):
-            left, right = torch.exp(-query), self._powers
-            to_query, paid = self._loops.additive_gradients(left, right, gradient.contiguous(), to_right=to_keys)
+            to_query, paid = torch.empty_like(query), torch.empty_like(query)
+            operands = (torch.exp(-query), self._powers, gradient.contiguous(), to_query, paid, to_keys, rows.bounds)
+            self._loops.run("additive_gradients", *operands, rows.inputs, *self._powers.shape[1:])
         else:
-            to_query, paid = self._block_gradients(query, gradient, to_keys)
+            to_query, paid = self._block_gradients(rows.to_block(query), rows.to_block(gradient), to_keys)
+            to_query, paid = rows.from_block(to_query), paid.flatten(0, 1)
         # d tanh = 4 σ (1 − σ); v and the 4 are constant over positions and rows and are applied after the sums
-        to_v.add_(paid.sum(dim=(0, 1)), alpha=2).sub_(gradient.sum())
+        to_v.add_(paid.sum(dim=0), alpha=2).sub_(gradient.sum())
         return to_query.mul_(self._v * 4)
 
     def _block_gradients(self, query: Tensor, gradient: Tensor, to_keys: Tensor) -> tuple[Tensor, Tensor]:
@@ -149,16 +156,18 @@ class _AdditiveScores(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
         ctx.save_for_backward(query, keys, v)
-        return AdditiveScorer(keys, v, once=True).scores(query)
+        rows = Rows.full(*query.shape[:2])
+        scores = AdditiveScorer(keys, v, once=True).scores(query.flatten(0, 1), rows)
+        return scores.view(*query.shape[:2], -1)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         query, keys, v = ctx.saved_tensors
         with torch.autocast(query.device.type, enabled=False):
-            scorer = AdditiveScorer(keys, v, once=True)
-            to_query = scorer.backward(query, gradients[0])
-        return (to_query, *scorer.gradients())
+            scorer, rows = AdditiveScorer(keys, v, once=True), Rows.full(*query.shape[:2])
+            to_query = scorer.backward(query.flatten(0, 1), gradients[0].flatten(0, 1), rows)
+        return (to_query.view_as(query), *scorer.gradients())
 
 
 def _room(exponents: Tensor) -> float:

@@ -19,10 +19,12 @@ import torch
 from torch import Tensor
 
 from regard.kernels.additive import AdditiveScorer
+from regard.kernels.loops import current_loops
+from regard.kernels.mixing import Mixer
 from regard.kernels.packing import Packing, WalkStep
 from regard.kernels.precision import Precision, current_precision
 from regard.kernels.products import Product, multiplier
-from regard.kernels.recurrent import CellKind, GatedStep, Kept, build_step
+from regard.kernels.recurrent import CellKind, GatedStep, State, build_step
 from regard.kernels.scores import DotScorer, Scorer
 
 
@@ -92,27 +94,19 @@ class _Attend(torch.autograd.Function):
         precision = current_precision(operands.of_state)
         with torch.autocast(operands.h.device.type, enabled=False):
             seen = _walk_forward(_Ready(walk, operands, precision))
-        h = torch.cat([look.h for look in seen])
-        weights = torch.cat([look.weights for look in seen])
-        beta = None if operands.w_beta is None else torch.cat([look.beta for look in seen if look.beta is not None])
-        kept = [tensor for look in seen for tensor in (*look.kept, look.query)]
-        needed = operands._replace(words=h)  # what the words add is not needed again
-        ctx.save_for_backward(h, weights, beta, *needed, *kept)
+        needed = operands._replace(words=seen.h)  # what the words add is not needed again
+        ctx.save_for_backward(*needed, *seen)
         ctx.walk, ctx.precision = walk, precision
         ctx.set_materialize_grads(False)
-        return h, weights, beta
+        return seen.h, seen.weights, seen.beta
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        h, weights, beta, *tensors = ctx.saved_tensors
         count = len(Operands._fields)
-        operands, kept = Operands(*tensors[:count]), tensors[count:]
+        operands, seen = Operands(*ctx.saved_tensors[:count]), _Seen(*ctx.saved_tensors[count:])
         with torch.autocast(operands.h.device.type, enabled=False):
             ready = _Ready(ctx.walk, operands, ctx.precision)
-            seen = _Outputs(
-                h, weights, beta, [Kept(*each) for each in zip(kept[::3], kept[1::3], strict=True)], kept[2::3]
-            )
             wanted = Operands(*ctx.needs_input_grad[1:])
             return None, *_Backward(ready, seen, gradients, mixed_learns=bool(wanted.values)).run()
 
@@ -123,11 +117,13 @@ class _Ready:
     def __init__(self, walk: Walk, operands: Operands, precision: Precision) -> None:
         self.walk, self.operands = walk, operands
         self.products, self.sums = precision
-        self.cell = build_step(walk.cell, operands.U, self._multiplier)
-        self.h, self.c = operands.h.to(self.sums), None if operands.c is None else operands.c.to(self.sums)
+        loops = current_loops(operands.h.device, self.sums)
+        self.cell = build_step(walk.cell, operands.U, self._multiplier, loops=loops)
+        self.first = State(operands.h.to(self.sums), None if operands.c is None else operands.c.to(self.sums))
         self.of_state = operands.of_state if operands.W_q is None else torch.cat([operands.of_state, operands.W_q])
         self.num_gates = len(operands.of_state)
         self.values = operands.values.to(self.products)
+        self.mixer = Mixer(self.values, self.sums)
         self.W_c = operands.W_c
         self.w_beta = None if operands.w_beta is None else operands.w_beta.to(self.sums)
         keys, v = operands.keys.to(self.sums), operands.v
@@ -136,7 +132,10 @@ class _Ready:
     @cached_property
     def of_states(self) -> Product:
         """Gates and queries [rows, gates + key_dim] of states."""
-        return self._multiplier(self.of_state)
+        bias = self.operands.bias
+        if bias is not None:
+            bias = torch.nn.functional.pad(bias, (0, len(self.of_state) - len(bias)))
+        return multiplier(self.of_state, self.products, bias)
 
     @cached_property
     def to_states(self) -> Product:
@@ -158,62 +157,82 @@ class _Ready:
     def _multiplier(self, matrix: Tensor) -> Product:
         return multiplier(matrix, self.products)
 
-    def from_block_product(self, step: WalkStep, left: Tensor, right: Tensor) -> Tensor:
-        """The rows of a step [rows, ·], each multiplied with the matrix [·, ·] of its own input."""
-        block = torch.bmm(step.to_block(left.to(self.products)), right[: step.inputs])
-        return step.from_block(block).to(self.sums)
+    def new(self, rows: int, numbers: int) -> Tensor:
+        """[rows, numbers], not written yet, for states and sums."""
+        return self.first.h.new_empty(rows, numbers)
 
 
-class _Look(NamedTuple):
-    """What one step finds."""
+class _Seen(NamedTuple):
+    """What a walk finds, of all tokens: [tokens, ...].
+
+    Attributes:
+        h: the states.
+        weights: α.
+        beta: β, or None.
+        kept: what the recurrent network keeps.
+        c: the cells of an LSTM.
+        query: the queries, or None where they are the states before.
+    """
 
     h: Tensor
     weights: Tensor
     beta: Tensor | None
-    kept: Kept
-    query: Tensor
+    kept: Tensor
+    c: Tensor | None
+    query: Tensor | None
+
+    def state(self, tokens: slice) -> State:
+        """After these tokens."""
+        return State(self.h[tokens], None if self.c is None else self.c[tokens])
 
 
-def _walk_forward(ready: _Ready) -> list[_Look]:
-    h, c = ready.h, ready.c
-    looks = []
+def _walk_forward(ready: _Ready) -> _Seen:
+    tokens, hidden, operands = len(ready.walk.packing), ready.first.h.shape[1], ready.operands
+    seen = _Seen(
+        h=ready.new(tokens, hidden),
+        weights=ready.new(tokens, operands.values.shape[1]),
+        beta=None if ready.w_beta is None else ready.new(tokens, 1),
+        kept=ready.new(tokens, ready.cell.kept * hidden),
+        c=None if operands.c is None else ready.new(tokens, hidden),
+        query=None if operands.W_q is None else ready.new(tokens, len(operands.W_q)),
+    )
+    state = ready.first
     for step in ready.walk.packing.steps:
-        h, c = step.keep(h), None if c is None else step.keep(c)
-        product = ready.of_states(h)
-        query = h if ready.operands.W_q is None else product[:, ready.num_gates :].contiguous()
-        weights = _weights(ready, step, query)
-        beta = None
-        mixed = ready.from_block_product(step, weights, ready.values)
-        if ready.w_beta is not None and ready.operands.b_beta is not None:
-            beta = torch.addmm(ready.operands.b_beta.to(ready.sums), h, ready.w_beta.t()).sigmoid_()
-            mixed.mul_(beta)
-        inputs = mixed if ready.W_c is None else ready.of_mixed(mixed)
-        inputs.add_(ready.operands.words[step.tokens])
-        recurrent = product[:, : ready.num_gates]
-        if ready.operands.bias is not None:
-            recurrent += ready.operands.bias
-        h, kept = ready.cell.forward(inputs, recurrent, h, c)
-        c = kept.c
-        looks.append(_Look(h, weights, beta, kept, query))
-    return looks
+        before = State(step.keep(state.h), None if state.c is None else step.keep(state.c))
+        product = ready.of_states(before.h)
+        query = before.h
+        if seen.query is not None:
+            query = seen.query[step.tokens].copy_(product[:, ready.num_gates :])
+        paid = _look(ready, seen, step, before.h, query)
+        state = seen.state(step.tokens)
+        kept = seen.kept[step.tokens]
+        _write_inputs(ready, step, paid, kept[:, : operands.words.shape[1]])
+        ready.cell.forward(kept, product[:, : ready.num_gates], before, state)
+    return seen
 
 
-def _weights(ready: _Ready, step: WalkStep, query: Tensor) -> Tensor:
-    """α, [rows, position]."""
-    scores = ready.scorer.scores(step.to_block(query))
+def _look(ready: _Ready, seen: _Seen, step: WalkStep, h: Tensor, query: Tensor) -> Tensor:
+    """β α of one step, [rows, position]; both are written to what is seen."""
+    scores = ready.scorer.scores(query, step)
     if ready.walk.mask is not None:
-        scores.masked_fill_(~ready.walk.mask[: step.inputs].unsqueeze(1), float("-inf"))
-    return torch.softmax(step.from_block(scores), dim=-1)
+        real = ready.walk.mask.index_select(0, ready.walk.packing.inputs[step.tokens])
+        scores.masked_fill_(~real, float("-inf"))
+    weights = torch.softmax(scores, dim=-1, out=seen.weights[step.tokens])
+    if seen.beta is None or ready.w_beta is None or ready.operands.b_beta is None:
+        return weights
+    beta = torch.addmm(ready.operands.b_beta.to(ready.sums), h, ready.w_beta.t(), out=seen.beta[step.tokens])
+    return weights * beta.sigmoid_()
 
 
-class _Outputs(NamedTuple):
-    """What a walk has found: h, α and β of all tokens; of each step, what the cell kept and the query."""
-
-    h: Tensor
-    weights: Tensor
-    beta: Tensor | None
-    kept: list[Kept]
-    queries: list[Tensor]
+def _write_inputs(ready: _Ready, step: WalkStep, paid: Tensor, inputs: Tensor) -> None:
+    """All that enters the gates of one step but the state, [rows, gates]."""
+    words = ready.operands.words[step.tokens]
+    if ready.W_c is None:
+        ready.mixer.mix(paid, step, start=words, out=inputs)
+        return
+    mixed = ready.new(len(paid), ready.values.shape[-1])
+    ready.mixer.mix(paid, step, out=mixed)
+    torch.add(ready.of_mixed(mixed), words, out=inputs)
 
 
 class _Backward:
@@ -222,66 +241,64 @@ class _Backward:
     ``mixed_learns`` says whether the gradient of the values is wanted: that of cached features is not.
     """
 
-    def __init__(
-        self, ready: _Ready, seen: _Outputs, gradients: tuple[Tensor | None, ...], *, mixed_learns: bool
-    ) -> None:
+    def __init__(self, ready: _Ready, seen: _Seen, gradients: tuple[Tensor | None, ...], *, mixed_learns: bool) -> None:
         self.ready, self.seen, self.mixed_learns = ready, seen, mixed_learns
         self.to_h, self.to_weights, self.to_beta = gradients
         self.packing = ready.walk.packing
         tokens, gates = len(self.packing), ready.num_gates
-        self.h_before = torch.cat([ready.h, seen.h]).index_select(0, self.packing.before())
+        self.h_before = torch.cat([ready.first.h, seen.h]).index_select(0, self.packing.before())
         new = ready.values.new_empty
         self.to_products = new(tokens, len(ready.of_state))  # with the state: the gates and the query
         width = ready.values.shape[-1] if ready.W_c is None else len(ready.W_c)
         self.to_inputs = self.to_products[:, :gates] if ready.walk.cell == "lstm" else new(tokens, width)
-        self.to_mixed = self.to_inputs if ready.W_c is None else new(tokens, ready.values.shape[-1])  # times β
+        self.to_mixed = new(tokens, ready.values.shape[-1]) if mixed_learns and ready.W_c is not None else None
         self.to_gate = None if seen.beta is None else torch.empty_like(seen.beta)  # before its σ
 
     def run(self) -> tuple[Tensor | None, ...]:
         """The gradients of all operands, in their order."""
-        last = self.packing.steps[-1].tokens
-        later_h, later_c = torch.zeros_like(self.h_before[last]), None
-        for number, step in reversed(list(enumerate(self.packing.steps))):
-            c = self.ready.c if number == 0 else self.seen.kept[number - 1].c
-            rows_before = len(self.ready.h) if number == 0 else len(self.seen.queries[number - 1])
-            c = None if c is None else step.keep(c)
-            later_h, later_c = self._step(number, step, c, later_h, later_c)
-            later_h = step.give_back(later_h, rows_before)
-            later_c = None if later_c is None else step.give_back(later_c, rows_before)
-        return self._operands(later_h, later_c)
+        steps, first = self.packing.steps, self.ready.first
+        later = State(torch.zeros_like(self.h_before[steps[-1].tokens]), None)
+        for number, step in reversed(list(enumerate(steps))):
+            c = first.c if number == 0 or self.seen.c is None else self.seen.c[steps[number - 1].tokens]
+            rows_before = len(first.h) if number == 0 else len(self.seen.h[steps[number - 1].tokens])
+            before = State(self.h_before[step.tokens], None if c is None else step.keep(c))
+            later = self._step(step, before, later)
+            later = State(
+                step.give_back(later.h, rows_before),
+                None if later.c is None else step.give_back(later.c, rows_before),
+            )
+        return self._operands(later)
 
-    def _step(
-        self, number: int, step: WalkStep, c: Tensor | None, later_h: Tensor, later_c: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
-        """The gradients of h and c before a step, from those after it."""
-        ready, tokens, h = self.ready, step.tokens, self.h_before[step.tokens]
-        to_h = later_h if self.to_h is None else later_h + self.to_h[tokens]
-        gradient = ready.cell.backward(self.seen.kept[number], h, c, to_h, later_c)
-        self.to_products[tokens, : ready.num_gates] = gradient.recurrent
-        if gradient.inputs is not gradient.recurrent:
+    def _step(self, step: WalkStep, before: State, later: State) -> State:
+        """The gradient of the state before a step, from that after it."""
+        ready, tokens, gates = self.ready, step.tokens, self.ready.num_gates
+        to_after = later if self.to_h is None else State(later.h + self.to_h[tokens], later.c)
+        to_recurrent = self.to_products[tokens, :gates]
+        gradient = ready.cell.backward(self.seen.kept[tokens], before, self.seen.state(tokens), to_after, to_recurrent)
+        if ready.walk.cell != "lstm":
             self.to_inputs[tokens] = gradient.inputs
-        if ready.W_c is not None:
-            self.to_mixed[tokens] = ready.to_mixed(self.to_inputs[tokens])
-        to_scores = self._softmax(step)
-        to_query = step.from_block(
-            ready.scorer.backward(step.to_block(self.seen.queries[number]), step.to_block(to_scores))
-        )
-        if ready.operands.W_q is not None:
-            self.to_products[tokens, ready.num_gates :] = to_query
-        before = ready.to_states(self.to_products[tokens]).to(ready.sums)
-        if ready.operands.W_q is None:
-            before += to_query
+        to_mixed = gradient.inputs if ready.W_c is None else ready.to_mixed(self.to_inputs[tokens])
+        if self.to_mixed is not None:
+            self.to_mixed[tokens] = to_mixed
+        to_scores = self._softmax(step, to_mixed)
+        query = before.h if self.seen.query is None else self.seen.query[tokens]
+        to_query = ready.scorer.backward(query, to_scores, step)
+        if self.seen.query is not None:
+            self.to_products[tokens, gates:] = to_query
+        to_h = ready.to_states(self.to_products[tokens]).to(ready.sums)
+        if self.seen.query is None:
+            to_h += to_query
         if gradient.h is not None:
-            before += gradient.h
+            to_h += gradient.h
         if self.to_gate is not None and ready.w_beta is not None:
-            before.addmm_(self.to_gate[tokens], ready.w_beta)
-        return before, gradient.c
+            to_h.addmm_(self.to_gate[tokens], ready.w_beta)
+        return State(to_h, gradient.c)
 
-    def _softmax(self, step: WalkStep) -> Tensor:
+    def _softmax(self, step: WalkStep, to_mixed: Tensor) -> Tensor:
         """The gradient of the scores of a step, [rows, position]; that of β on the way."""
         tokens = step.tokens
         weights = self.seen.weights[tokens]
-        to_weights = self.ready.from_block_product(step, self.to_mixed[tokens], self.ready.values.transpose(1, 2))
+        to_weights = self.ready.mixer.backward(to_mixed, step)
         if self.seen.beta is not None and self.to_gate is not None:
             beta = self.seen.beta[tokens]
             to_beta = (to_weights * weights).sum(dim=-1, keepdim=True)
@@ -293,7 +310,7 @@ class _Backward:
             to_weights += self.to_weights[tokens]
         return weights * (to_weights - (to_weights * weights).sum(dim=-1, keepdim=True))
 
-    def _operands(self, to_h: Tensor, to_c: Tensor | None) -> tuple[Tensor | None, ...]:
+    def _operands(self, to_first: State) -> tuple[Tensor | None, ...]:
         """All gradients; those of matrices as one product over all tokens."""
         ready, seen, gates = self.ready, self.seen, self.ready.num_gates
         to_matrices = (self.to_products.t() @ self.h_before.to(ready.products)).to(ready.sums)
@@ -302,8 +319,8 @@ class _Backward:
         paid = paid.to(ready.products)
         found: dict[str, Tensor | None] = {
             "words": self.to_inputs,
-            "h": to_h,
-            "c": to_c,
+            "h": to_first.h,
+            "c": to_first.c,
             "keys": to_keys,
             "values": self._values(paid) if self.mixed_learns else None,
             "of_state": to_matrices[:gates],
@@ -319,9 +336,10 @@ class _Backward:
 
     def _values(self, paid: Tensor) -> Tensor:
         """The gradient of the values."""
+        to_mixed = self.to_inputs if self.to_mixed is None else self.to_mixed
         to_values = torch.empty_like(self.ready.values)
         for number, tokens in enumerate(self.packing.tokens_of_inputs()):
-            torch.mm(paid[tokens].t(), self.to_mixed[tokens], out=to_values[number])
+            torch.mm(paid[tokens].t(), to_mixed[tokens], out=to_values[number])
         return to_values
 
     def _context(self, paid: Tensor) -> Tensor:
@@ -333,6 +351,5 @@ class _Backward:
         """The gradient of U."""
         if self.ready.operands.U is None:
             return None
-        gates = torch.cat([kept.gates for kept in self.seen.kept])
-        multiplied = GatedStep.multiplied(gates, self.h_before).to(self.ready.products)
+        multiplied = GatedStep.multiplied(self.seen.kept, self.h_before).to(self.ready.products)
         return self.to_inputs[:, -len(self.ready.operands.U) :].t() @ multiplied

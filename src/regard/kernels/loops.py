@@ -4,9 +4,12 @@
         ...                     training takes the loops of ``loops.cpp``
 
 A row of operations writes a block of numbers to the cache and reads it back between any two of them; a loop keeps them
-in registers. Compiling takes about a second, once per process, and needs a C++ compiler with OpenMP (``$CXX``, ``c++``,
-``g++`` or ``clang++``). Nothing is kept on the disk, since what is compiled for one processor need not run on another.
-Without a compiler the same numbers are computed by PyTorch, to the precision that all fused paths keep.
+in registers. Loops stand in for additive scores (:mod:`regard.kernels.additive`), for weighted sums of values
+(:mod:`regard.kernels.mixing`) and for what a recurrent step does number by number (:mod:`regard.kernels.recurrent`).
+
+Compiling takes one to two seconds, once per process and type of number, and needs a C++ compiler with OpenMP (``$CXX``,
+``c++``, ``g++`` or ``clang++``). Nothing is kept on the disk, since what is compiled for one processor need not run on
+another. Without a compiler the same numbers are computed by PyTorch, to the precision that all fused paths keep.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -34,6 +38,23 @@ COMPILERS = ("c++", "g++", "clang++")
 OPTIONS = ("-std=c++14", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
 ARITHMETIC = ("-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math", "-fno-math-errno")
 """Sums may be taken in parts side by side; infinities and what is no number stay what they are."""
+NUMBERS = {torch.float32: "-DNUMBER=float", torch.float64: "-DNUMBER=double"}
+NAMES = (
+    "additive_scores",
+    "additive_gradients",
+    "mix_numbers",
+    "mix_rounded",
+    "compare_numbers",
+    "compare_rounded",
+    "lstm_forward",
+    "lstm_backward",
+    "gru_forward",
+    "gru_backward",
+    "gated_open",
+    "gated_forward",
+    "gated_backward",
+    "gated_close",
+)
 COMPILING_SECONDS = 60
 MOST_SHOWN = 200
 """Characters of what a compiler complains of."""
@@ -43,79 +64,58 @@ class NotCompiled(Exception):
     """The loops cannot be compiled here; the message says why, in one line."""
 
 
-class Loops:
-    """The loops of ``loops.cpp``, on contiguous tensors of the processor, all float32 or all float64."""
+class Part(NamedTuple):
+    """Rows [rows, numbers] that are parts of longer rows: a loop is told how far one is from the next."""
 
-    def __init__(self, library: ctypes.CDLL) -> None:
+    rows: Tensor
+
+
+class Loops:
+    """The loops of ``loops.cpp``, compiled for one type of number."""
+
+    def __init__(self, library: ctypes.CDLL, dtype: torch.dtype) -> None:
         """Raises:
         AttributeError: a loop is missing.
         """
-        self._functions = {
-            (name, dtype): getattr(library, f"{name}_{ending}")
-            for name in ("additive_scores", "additive_gradients")
-            for dtype, ending in ((torch.float32, "float"), (torch.float64, "double"))
-        }
+        self._functions = {name: getattr(library, name) for name in NAMES}
+        self._dtypes = (dtype, torch.bfloat16, torch.int64)
 
-    def additive_scores(self, left: Tensor, right: Tensor, v: Tensor) -> Tensor:
-        """Σ_a v_a / (1 + left_ra right_na), [inputs, rows, position].
+    def run(self, name: str, *arguments: Tensor | Part | int | None) -> None:
+        """Run a loop on its arguments as ``loops.cpp`` names them; the number of threads is added."""
+        passed: list[ctypes.c_void_p | ctypes.c_int64] = []
+        for argument in arguments:
+            if isinstance(argument, int):
+                passed.append(ctypes.c_int64(argument))
+            elif isinstance(argument, Part):
+                assert argument.rows.stride(1) == 1, "loops step from one number to the next"
+                passed += [self._place(argument.rows), ctypes.c_int64(argument.rows.stride(0))]
+            else:
+                assert argument is None or argument.is_contiguous(), "loops step from one number to the next"
+                passed.append(ctypes.c_void_p() if argument is None else self._place(argument))
+        self._functions[name](*passed, ctypes.c_int(torch.get_num_threads()))
 
-        Args:
-            left: [inputs, rows, dim].
-            right: [inputs or more, position, dim].
-            v: [dim].
-        """
-        scores = left.new_empty(*left.shape[:2], right.shape[1])
-        self._call("additive_scores", (left, right, v, scores), _sizes(left, right))
-        return scores
-
-    def additive_gradients(
-        self, left: Tensor, right: Tensor, gradient: Tensor, *, to_right: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Of the gradient g [inputs, rows, position] of such scores, with σ = 1 / (1 + left_ra right_na).
-
-        Σ_r g σ (1 − σ) is added to ``to_right``, of the shape of ``right``.
-
-        Returns:
-            Σ_n g σ (1 − σ) and Σ_n g σ, both of the shape of ``left``.
-        """
-        to_left, paid = torch.empty_like(left), torch.empty_like(left)
-        self._call("additive_gradients", (left, right, gradient, to_left, paid, to_right), _sizes(left, right))
-        return to_left, paid
-
-    def _call(self, name: str, tensors: tuple[Tensor, ...], sizes: tuple[int, ...]) -> None:
-        dtype = tensors[0].dtype
-        for tensor in tensors:
-            assert tensor.is_contiguous(), "loops step from one number to the next"
-            assert tensor.dtype == dtype, "a loop has one type of number"
-        places = [ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors]
-        self._functions[name, dtype](
-            *places, *(ctypes.c_int64(size) for size in sizes), ctypes.c_int(torch.get_num_threads())
-        )
+    def _place(self, tensor: Tensor) -> ctypes.c_void_p:
+        assert tensor.dtype in self._dtypes, "loops are compiled for one type of number"
+        return ctypes.c_void_p(tensor.data_ptr())
 
 
-def _sizes(left: Tensor, right: Tensor) -> tuple[int, ...]:
-    assert len(left) <= len(right), "every row has positions to be compared with"
-    return len(left), left.shape[1], right.shape[1], left.shape[2]
+_LOOPS: ContextVar[dict[torch.dtype, Loops] | None] = ContextVar("_LOOPS", default=None)
 
 
-_LOOPS: ContextVar[Loops | None] = ContextVar("_LOOPS", default=None)
-
-
-def current_loops(like: Tensor) -> Loops | None:
-    """The loops, inside :func:`compiled_loops` and for tensors such as ``like``; else None."""
+def current_loops(device: torch.device, dtype: torch.dtype) -> Loops | None:
+    """The loops for this type of number on this device, inside :func:`compiled_loops`; else None."""
     loops = _LOOPS.get()
-    fit = loops is not None and like.device.type == "cpu" and like.dtype in (torch.float32, torch.float64)
-    return loops if fit and not use_reference() else None
+    return None if loops is None or device.type != "cpu" or use_reference() else loops.get(dtype)
 
 
 @contextmanager
-def compiled_loops() -> Iterator[None]:
-    """Inside, in this thread, passes take compiled loops.
+def compiled_loops(*dtypes: torch.dtype) -> Iterator[None]:
+    """Inside, in this thread, passes take compiled loops for these types of numbers, float32 unless others are given.
 
     Raises:
         NotCompiled: on entering.
     """
-    token = _LOOPS.set(compile_loops())
+    token = _LOOPS.set({dtype: compile_loops(dtype) for dtype in dtypes or (torch.float32,)})
     try:
         yield
     finally:
@@ -123,7 +123,7 @@ def compiled_loops() -> Iterator[None]:
 
 
 @cache
-def compile_loops() -> Loops:
+def compile_loops(dtype: torch.dtype = torch.float32) -> Loops:
     """Compile and load ``loops.cpp``.
 
     Raises:
@@ -136,8 +136,8 @@ def compile_loops() -> Loops:
     try:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             library = Path(folder) / "loops.so"
-            _run([*command, *OPTIONS, *ARITHMETIC, str(SOURCE), "-o", str(library)], folder)
-            return Loops(ctypes.CDLL(str(library)))
+            _run([*command, *OPTIONS, *ARITHMETIC, NUMBERS[dtype], str(SOURCE), "-o", str(library)], folder)
+            return Loops(ctypes.CDLL(str(library)), dtype)
     except (OSError, AttributeError, subprocess.SubprocessError) as error:
         raise NotCompiled(_reason(" ".join(command), error)) from None
 

@@ -17,22 +17,24 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class WalkStep:
-    """One step of time.
+class Rows:
+    """Rows [rows, ...] of some inputs, ordered by input.
 
     Attributes:
-        tokens: which of the packed tokens are read in this step.
-        kept: int64 [rows], where the rows of this step stood among those of the step before, a row that parts more than
-            once; None when they are the same.
-        inputs, columns: the smallest leading block of rows that holds those of this step.
+        inputs, columns: the smallest leading block that holds them.
         places: int64 [rows], where each row stands in that block, flattened; None when they fill it in order.
+        bounds: int64 [inputs + 1], on the processor: those of input i are ``bounds[i]`` to ``bounds[i + 1]``.
     """
 
-    tokens: slice
-    kept: Tensor | None
     inputs: int
     columns: int
     places: Tensor | None
+    bounds: Tensor
+
+    @classmethod
+    def full(cls, inputs: int, columns: int) -> Rows:
+        """As many rows of every input."""
+        return cls(inputs, columns, None, torch.arange(inputs + 1) * columns)
 
     def to_block(self, packed: Tensor) -> Tensor:
         """[rows, dim] to [inputs, columns, dim], zeros where no row stands."""
@@ -45,6 +47,20 @@ class WalkStep:
         """[inputs, columns, dim] to [rows, dim]."""
         flat = block.flatten(0, 1)
         return flat if self.places is None else flat.index_select(0, self.places)
+
+
+@dataclass(frozen=True)
+class WalkStep(Rows):
+    """One step of time, and the rows that are read in it.
+
+    Attributes:
+        tokens: which of the packed tokens are read in this step.
+        kept: int64 [rows], where the rows of this step stood among those of the step before, a row that parts more than
+            once; None when they are the same.
+    """
+
+    tokens: slice
+    kept: Tensor | None
 
     def keep(self, before: Tensor) -> Tensor:
         """The rows [rows, dim] that go on, of those [rows before, dim] of the step before."""
@@ -195,8 +211,14 @@ def _step(inputs: Tensor, columns: Tensor, kept: Tensor | None, *, first: int) -
     """The step that reads the rows ``columns`` of ``inputs``, both int64 [rows], ordered by input."""
     num_inputs, num_columns = int(inputs[-1]) + 1, int(columns.max()) + 1
     full = len(inputs) == num_inputs * num_columns
-    places = None if full else inputs * num_columns + columns
-    return WalkStep(slice(first, first + len(inputs)), kept, num_inputs, num_columns, places)
+    return WalkStep(
+        inputs=num_inputs,
+        columns=num_columns,
+        places=None if full else inputs * num_columns + columns,
+        bounds=torch.searchsorted(inputs, torch.arange(num_inputs + 1)),
+        tokens=slice(first, first + len(inputs)),
+        kept=kept,
+    )
 
 
 def _slots(inputs: Tensor, batch: int) -> tuple[int, Tensor]:

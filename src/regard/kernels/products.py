@@ -2,7 +2,7 @@
 
     linear(x, weight, bias)                     once, with gradient, as ``torch.nn.functional.linear``
     multiply(x, weight, bias)                   once, without gradient
-    multiplier(weight, dtype)                   a matrix laid out once, for the steps of one training pass
+    multiplier(weight, dtype, bias)             a matrix laid out once, for the steps of one training pass
     ready_product(weight, bias, precision=...)  a matrix laid out once, for decoding
 
 Measured with AVX-512 on an AMD processor, oneDNN multiplies float32 matrices of these sizes a tenth faster, forwards
@@ -66,9 +66,9 @@ def multiply(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return _ask_onednn(x, weight, bias)
 
 
-def multiplier(weight: Tensor, dtype: torch.dtype) -> Product:
-    """Make a matrix [outputs, inputs] ready for products in ``dtype``, without gradient, while it stays as it is."""
-    return _LaidOut(weight.detach().to(dtype).contiguous(), None)
+def multiplier(weight: Tensor, dtype: torch.dtype, bias: Tensor | None = None) -> Product:
+    """Make a matrix [outputs, inputs] and a bias [outputs] ready for products in ``dtype``; neither may change."""
+    return _LaidOut(weight.detach().to(dtype).contiguous(), None if bias is None else bias.detach().to(dtype))
 
 
 def ready_product(weight: Tensor, bias: Tensor | None, *, precision: InferencePrecision) -> Product:

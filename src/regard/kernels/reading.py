@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from regard.kernels.loops import current_loops
 from regard.kernels.packing import Packing
 from regard.kernels.precision import Precision, current_precision
 from regard.kernels.products import Product, multiplier
-from regard.kernels.recurrent import CellKind, GatedStep, Kept, RecurrentStep, build_step
+from regard.kernels.recurrent import CellKind, GatedStep, RecurrentStep, State, build_step
 
 
 class ReadOperands(NamedTuple):
@@ -52,22 +53,32 @@ class _Read(torch.autograd.Function):
         operands = ReadOperands(*tensors)  # type: ignore[arg-type]
         precision = current_precision(operands.of_state)
         with torch.autocast(operands.h.device.type, enabled=False):
-            states, kept = _Ready(packing, cell, operands, precision).run()
-        h = torch.cat(states)
-        needed = operands._replace(words=h)  # what the words add is not needed again
-        ctx.save_for_backward(*needed, *(tensor for each in kept for tensor in each))
+            seen = _Ready(packing, cell, operands, precision).run()
+        needed = operands._replace(words=seen.h)  # what the words add is not needed again
+        ctx.save_for_backward(*needed, *seen)
         ctx.packing, ctx.cell, ctx.precision = packing, cell, precision
-        return h
+        return seen.h
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         count = len(ReadOperands._fields)
-        operands, kept = ReadOperands(*ctx.saved_tensors[:count]), ctx.saved_tensors[count:]
+        operands, seen = ReadOperands(*ctx.saved_tensors[:count]), _Seen(*ctx.saved_tensors[count:])
         with torch.autocast(operands.h.device.type, enabled=False):
             ready = _Ready(ctx.packing, ctx.cell, operands, ctx.precision)
-            seen = [Kept(*each) for each in zip(kept[::2], kept[1::2], strict=True)]
             return None, None, *_Backward(ready, seen, gradients[0]).run()
+
+
+class _Seen(NamedTuple):
+    """What a reading finds, of all tokens: the states h and, of an LSTM, c, and what the network keeps."""
+
+    h: Tensor
+    c: Tensor | None
+    kept: Tensor
+
+    def state(self, tokens: slice) -> State:
+        """After these tokens."""
+        return State(self.h[tokens], None if self.c is None else self.c[tokens])
 
 
 @dataclass(frozen=True)
@@ -82,40 +93,41 @@ class _Ready:
     @cached_property
     def cell(self) -> RecurrentStep:
         """The steps of the network."""
-        return build_step(self.kind, self.operands.U, self.multiplier)
+        loops = current_loops(self.operands.h.device, self.precision.sums)
+        return build_step(self.kind, self.operands.U, self.multiplier, loops=loops)
+
+    @cached_property
+    def first(self) -> State:
+        """The states before all tokens."""
+        h, c, sums = self.operands.h, self.operands.c, self.precision.sums
+        return State(h.to(sums), None if c is None else c.to(sums))
 
     def multiplier(self, matrix: Tensor) -> Product:
         """The matrix ready for products in the precision of the pass."""
         return multiplier(matrix, self.precision.products)
 
-    def run(self) -> tuple[list[Tensor], list[Kept]]:
-        """The states after each step, and what their gradients need."""
-        sums, bias = self.precision.sums, self.operands.bias
-        of_state = self.multiplier(self.operands.of_state)
-        h, c = self.operands.h.to(sums), None if self.operands.c is None else self.operands.c.to(sums)
-        states, seen = [], []
+    def run(self) -> _Seen:
+        """Read all tokens."""
+        tokens, hidden, words = len(self.packing), self.first.h.shape[1], self.operands.words
+        of_state = multiplier(self.operands.of_state, self.precision.products, self.operands.bias)
+        new, state = self.first.h.new_empty, self.first
+        kept = new(tokens, self.cell.kept * hidden)
+        kept[:, : words.shape[1]] = words
+        seen = _Seen(new(tokens, hidden), None if state.c is None else new(tokens, hidden), kept)
         for step in self.packing.steps:
-            h, c = step.keep(h), None if c is None else step.keep(c)
-            recurrent = of_state(h)
-            if bias is not None:
-                recurrent = recurrent.add_(bias)
-            inputs = self.operands.words[step.tokens].to(sums, copy=True)
-            h, kept = self.cell.forward(inputs, recurrent, h, c)
-            c = kept.c
-            states.append(h)
-            seen.append(kept)
-        return states, seen
+            before = State(step.keep(state.h), None if state.c is None else step.keep(state.c))
+            state = seen.state(step.tokens)
+            self.cell.forward(kept[step.tokens], of_state(before.h), before, state)
+        return seen
 
 
 class _Backward:
     """The walk back. Gradients of what is multiplied with a matrix are written token by token and multiplied once."""
 
-    def __init__(self, ready: _Ready, seen: list[Kept], to_h: Tensor) -> None:
+    def __init__(self, ready: _Ready, seen: _Seen, to_h: Tensor) -> None:
         self.ready, self.seen, self.to_h = ready, seen, to_h
         self.packing, self.operands = ready.packing, ready.operands
-        sums = ready.precision.sums
-        self.first = self.operands.h.to(sums)
-        self.h_before = torch.cat([self.first, self.operands.words]).index_select(0, self.packing.before())
+        self.h_before = torch.cat([ready.first.h, seen.h]).index_select(0, self.packing.before())
         tokens, gates = len(self.packing), len(self.operands.of_state)
         self.to_recurrent = self.h_before.new_empty(tokens, gates, dtype=ready.precision.products)
         width = gates if self.operands.U is None else gates + len(self.operands.U)
@@ -124,48 +136,39 @@ class _Backward:
 
     def run(self) -> tuple[Tensor | None, ...]:
         """The gradients of all operands, in their order."""
-        ready, to_state = self.ready, self.ready.multiplier(self.operands.of_state.t())
-        later_h, later_c = torch.zeros_like(self.h_before[self.packing.steps[-1].tokens]), None
-        for number, step in reversed(list(enumerate(self.packing.steps))):
-            tokens = step.tokens
-            c = self._cell_before(number)
+        ready, steps, to_state = self.ready, self.packing.steps, self.ready.multiplier(self.operands.of_state.t())
+        later = State(torch.zeros_like(self.h_before[steps[-1].tokens]), None)
+        for number, step in reversed(list(enumerate(steps))):
+            tokens, earlier = step.tokens, slice(0, 0) if number == 0 else steps[number - 1].tokens
+            c = ready.first.c if number == 0 or self.seen.c is None else self.seen.c[earlier]
+            before = State(self.h_before[tokens], None if c is None else step.keep(c))
+            to_after = State(later.h + self.to_h[tokens], later.c)
+            to_recurrent = self.to_recurrent[tokens]
             gradient = ready.cell.backward(
-                self.seen[number],
-                self.h_before[tokens],
-                None if c is None else step.keep(c),
-                later_h + self.to_h[tokens],
-                later_c,
+                self.seen.kept[tokens], before, self.seen.state(tokens), to_after, to_recurrent
             )
-            self.to_recurrent[tokens] = gradient.recurrent
-            if gradient.inputs is not gradient.recurrent:
+            if ready.kind != "lstm":
                 self.to_words[tokens] = gradient.inputs
-            before = to_state(self.to_recurrent[tokens]).to(ready.precision.sums)
+            to_h = to_state(to_recurrent).to(ready.precision.sums)
             if gradient.h is not None:
-                before += gradient.h
-            rows_before = len(self.first) if number == 0 else len(self.seen[number - 1].gates)
-            later_h = step.give_back(before, rows_before)
-            later_c = None if gradient.c is None else step.give_back(gradient.c, rows_before)
-        return self._operands(later_h, later_c)
+                to_h += gradient.h
+            rows_before = len(ready.first.h) if number == 0 else earlier.stop - earlier.start
+            to_c = None if gradient.c is None else step.give_back(gradient.c, rows_before)
+            later = State(step.give_back(to_h, rows_before), to_c)
+        return self._operands(later)
 
-    def _cell_before(self, number: int) -> Tensor | None:
-        if number:
-            return self.seen[number - 1].c
-        c = self.operands.c
-        return None if c is None else c.to(self.ready.precision.sums)
-
-    def _operands(self, to_h: Tensor, to_c: Tensor | None) -> tuple[Tensor | None, ...]:
+    def _operands(self, to_first: State) -> tuple[Tensor | None, ...]:
         precision, operands = self.ready.precision, self.operands
         to_state = (self.to_recurrent.t() @ self.h_before.to(precision.products)).to(precision.sums)
         to_inner = None
         if operands.U is not None:
-            gates = torch.cat([kept.gates for kept in self.seen])
-            multiplied = GatedStep.multiplied(gates, self.h_before).to(precision.products)
+            multiplied = GatedStep.multiplied(self.seen.kept, self.h_before).to(precision.products)
             to_inner = self.to_words[:, -len(operands.U) :].t() @ multiplied
         return tuple(
             ReadOperands(
                 words=self.to_words,
-                h=to_h,
-                c=to_c,
+                h=to_first.h,
+                c=to_first.c,
                 of_state=to_state,
                 bias=None if operands.bias is None else self.to_recurrent.sum(dim=0),
                 U=to_inner,

@@ -7,14 +7,16 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from regard.kernels.packing import Rows
+
 
 class Scorer(Protocol):
     """Compares queries with keys that stay the same; gradients of what stays are summed over the calls."""
 
-    def scores(self, query: Tensor) -> Tensor:
-        """[inputs, rows, position], of queries [inputs, rows, dim] to the first inputs."""
+    def scores(self, query: Tensor, rows: Rows) -> Tensor:
+        """[rows, position], of queries [rows, dim] to the keys of their own inputs."""
 
-    def backward(self, query: Tensor, gradient: Tensor) -> Tensor:
+    def backward(self, query: Tensor, gradient: Tensor, rows: Rows) -> Tensor:
         """The gradient of queries from that of their scores."""
 
     def gradients(self) -> tuple[Tensor, Tensor | None]:
@@ -28,17 +30,18 @@ class DotScorer:
         self._keys, self._scale = keys, scale
         self._sums: Tensor | None = None
 
-    def scores(self, query: Tensor) -> Tensor:
+    def scores(self, query: Tensor, rows: Rows) -> Tensor:
         """See :class:`Scorer`."""
-        return torch.bmm(query, self._keys[: len(query)].transpose(1, 2)).mul_(self._scale)
+        scores = torch.bmm(rows.to_block(query), self._keys[: rows.inputs].transpose(1, 2))
+        return rows.from_block(scores).mul_(self._scale)
 
-    def backward(self, query: Tensor, gradient: Tensor) -> Tensor:
+    def backward(self, query: Tensor, gradient: Tensor, rows: Rows) -> Tensor:
         """See :class:`Scorer`."""
         if self._sums is None:
             self._sums = torch.zeros_like(self._keys)
-        scaled = gradient * self._scale
-        self._sums[: len(query)].baddbmm_(scaled.transpose(1, 2), query)
-        return torch.bmm(scaled, self._keys[: len(query)])
+        scaled = rows.to_block(gradient * self._scale)
+        self._sums[: rows.inputs].baddbmm_(scaled.transpose(1, 2), rows.to_block(query))
+        return rows.from_block(torch.bmm(scaled, self._keys[: rows.inputs]))
 
     def gradients(self) -> tuple[Tensor, Tensor | None]:
         """See :class:`Scorer`."""

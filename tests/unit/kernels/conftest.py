@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import torch
 
 from regard.kernels.loops import NotCompiled, compiled_loops
 
@@ -20,7 +21,7 @@ def arithmetic(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
         return
     try:
-        context = compiled_loops()
+        context = compiled_loops(torch.float32, torch.float64)
         context.__enter__()
     except NotCompiled as error:
         pytest.skip(f"nothing can be compiled here: {error}")

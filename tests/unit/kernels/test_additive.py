@@ -8,6 +8,7 @@ from torch import Tensor
 
 from regard.kernels import additive
 from regard.kernels.additive import AdditiveScorer, additive_scores, additive_scores_reference
+from regard.kernels.packing import Rows
 from regard.kernels.scores import DotScorer
 
 pytestmark = pytest.mark.usefixtures("arithmetic")
@@ -53,13 +54,13 @@ def test_many_calls_sum_the_gradients_of_what_stays(scale):
     total = torch.zeros((), dtype=torch.float64)
     for inputs in (3, 2, 1):
         scores = additive_scores_reference(query[:inputs], keys[:inputs], v)
-        torch.testing.assert_close(scorer.scores(query[:inputs].detach()), scores.detach(), atol=1e-10, rtol=0)
+        rows, packed = Rows.full(inputs, 2), query[:inputs].detach().flatten(0, 1)
+        torch.testing.assert_close(scorer.scores(packed, rows).view_as(scores), scores.detach(), atol=1e-10, rtol=0)
         push = torch.randn(scores.shape, dtype=torch.float64)
         total = total + (scores * push).sum()
         (expected,) = torch.autograd.grad((scores * push).sum(), query, retain_graph=True)
-        torch.testing.assert_close(
-            scorer.backward(query[:inputs].detach(), push), expected[:inputs], atol=1e-10, rtol=0
-        )
+        found = scorer.backward(packed, push.flatten(0, 1), rows)
+        torch.testing.assert_close(found, expected[:inputs].flatten(0, 1), atol=1e-10, rtol=0)
     expected_keys, expected_v = torch.autograd.grad(total, (keys, v))
     to_keys, to_v = scorer.gradients()
     torch.testing.assert_close(to_keys, expected_keys, atol=1e-10, rtol=0)
@@ -71,13 +72,13 @@ def test_opposite_extremes_do_not_cancel_by_overflow():
     for query in (-300.0, 0.0, 300.0):
         scorer = AdditiveScorer(keys, torch.ones(1))
         expected = torch.tanh(keys.flatten() + query)
-        torch.testing.assert_close(scorer.scores(torch.full((1, 1, 1), query)).flatten(), expected)
+        torch.testing.assert_close(scorer.scores(torch.full((1, 1), query), Rows.full(1, 1)).flatten(), expected)
 
 
 def test_what_is_not_a_number_is_not_hidden():
     keys = torch.tensor([[[float("nan")], [1.0]]])
-    scores = AdditiveScorer(keys, torch.ones(1)).scores(torch.zeros(1, 1, 1))
-    assert scores.isnan().tolist() == [[[True, False]]]
+    scores = AdditiveScorer(keys, torch.ones(1)).scores(torch.zeros(1, 1), Rows.full(1, 1))
+    assert scores.isnan().tolist() == [[True, False]]
 
 
 def test_under_autocast_scores_are_float32():
@@ -94,8 +95,10 @@ def test_dot_products_sum_the_gradients_of_the_keys():
     total = torch.zeros((), dtype=torch.float64)
     for inputs in (3, 1):
         scores = query[:inputs] @ keys[:inputs].transpose(1, 2) * 0.3
-        torch.testing.assert_close(scorer.scores(query[:inputs].detach()), scores.detach())
+        rows, packed = Rows.full(inputs, 2), query[:inputs].detach().flatten(0, 1)
+        torch.testing.assert_close(scorer.scores(packed, rows).view_as(scores), scores.detach())
         total = total + scores.square().sum() / 2
         (expected,) = torch.autograd.grad(scores.square().sum() / 2, query, retain_graph=True)
-        torch.testing.assert_close(scorer.backward(query[:inputs].detach(), scores.detach()), expected[:inputs])
+        found = scorer.backward(packed, scores.detach().flatten(0, 1), rows)
+        torch.testing.assert_close(found, expected[:inputs].flatten(0, 1))
     torch.testing.assert_close(scorer.gradients()[0], torch.autograd.grad(total, keys)[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import torch
 
 from regard.kernels import loops as module
 from regard.kernels.additive import AdditiveScorer
-from regard.kernels.loops import Loops, NotCompiled, compile_loops, compiled_loops, current_loops
+from regard.kernels.loops import Loops, NotCompiled, Part, compile_loops, compiled_loops, current_loops
+from regard.kernels.mixing import Mixer
+from regard.kernels.packing import Rows
 
 
 @pytest.fixture
@@ -28,49 +31,76 @@ def script(folder: Path, text: str) -> str:
     return str(path)
 
 
-def test_they_are_compiled_once(loops):
-    assert compile_loops() is loops
+@pytest.fixture
+def steady() -> Loops:
+    try:
+        return compile_loops(torch.float64)
+    except NotCompiled as error:
+        pytest.skip(f"nothing can be compiled here: {error}")
+
+
+def test_they_are_compiled_once_for_each_type_of_number(loops, steady):
+    assert compile_loops(torch.float32) is compile_loops(torch.float32)
+    assert steady is not loops
 
 
 def test_they_are_taken_inside_alone(loops, monkeypatch):
-    number = torch.zeros(1)
-    assert current_loops(number) is None
+    device = torch.device("cpu")
+    assert current_loops(device, torch.float32) is None
     with compiled_loops():
-        assert current_loops(number) is loops
-        assert current_loops(number.double()) is loops
-        assert current_loops(number.bfloat16()) is None
+        assert current_loops(device, torch.float32) is not None
+        assert current_loops(device, torch.float64) is None
+        assert current_loops(torch.device("meta"), torch.float32) is None
+        with compiled_loops(torch.float64):
+            assert current_loops(device, torch.float64) is not None
+            assert current_loops(device, torch.float32) is None
         monkeypatch.setenv("REGARD_REFERENCE", "1")
-        assert current_loops(number) is None
+        assert current_loops(device, torch.float32) is None
     monkeypatch.setenv("REGARD_REFERENCE", "0")
-    assert current_loops(number) is None
+    assert current_loops(device, torch.float32) is None
 
 
 @pytest.mark.parametrize("threads", [2, 3])
 def test_threads_change_nothing(threads, loops):
     generator = torch.Generator().manual_seed(0)
-    left, right = torch.rand(5, 3, 37, generator=generator), torch.rand(7, 11, 37, generator=generator)
-    gradient, found = torch.randn(5, 3, 11, generator=generator), []
+    query, keys = torch.rand(9, 37, generator=generator), torch.rand(7, 11, 37, generator=generator)
+    push, v, found = torch.randn(9, 11, generator=generator), torch.rand(37, generator=generator), []
+    rows = dataclasses.replace(Rows.full(5, 2), bounds=torch.tensor([0, 2, 2, 3, 8, 9]))
     before = torch.get_num_threads()
     for count in (1, threads):
         torch.set_num_threads(count)
-        to_right = torch.zeros_like(right)
-        gradients = loops.additive_gradients(left, right, gradient, to_right=to_right)
-        found.append((loops.additive_scores(left, right, left[0, 0].clone()), *gradients, to_right))
+        with compiled_loops():
+            scorer, mixer = AdditiveScorer(keys, v), Mixer(keys, torch.float32)
+            mixer.mix(push, rows, out=(mixed := torch.empty(9, 37)))
+            results = (scorer.scores(query, rows), scorer.backward(query, push, rows), mixer.backward(query, rows))
+            found.append((*results, *scorer.gradients(), mixed))
     torch.set_num_threads(before)
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
 
+def test_what_a_loop_cannot_take_is_refused(loops):
+    whole = torch.zeros(2, 6)
+    with pytest.raises(AssertionError, match="one type of number"):
+        loops.run("lstm_forward", whole.double())
+    with pytest.raises(AssertionError, match="one number to the next"):
+        loops.run("lstm_forward", whole[:, :3])
+    with pytest.raises(AssertionError, match="one number to the next"):
+        loops.run("lstm_forward", Part(whole.t()))
+
+
 def test_tensors_that_are_not_laid_out_side_by_side(loops):
     generator = torch.Generator().manual_seed(0)
-    query, keys = (torch.randn(3, 6, 5, generator=generator).transpose(1, 2) for _ in range(2))
-    v, push = torch.randn(12, generator=generator)[::2], torch.randn(5, 5, 3, generator=generator).permute(2, 0, 1)
+    rows, query = Rows.full(3, 5), torch.randn(6, 15, generator=generator).t()
+    keys = torch.randn(3, 6, 5, generator=generator).transpose(1, 2)
+    v, push = torch.randn(12, generator=generator)[::2], torch.randn(5, 15, generator=generator).t()
     plain = AdditiveScorer(keys, v)
     with compiled_loops():
         compiled = AdditiveScorer(keys, v)
     for scorer in (plain, compiled):
-        assert scorer.scores(query).shape == (3, 5, 5)
-    torch.testing.assert_close(compiled.scores(query), plain.scores(query), atol=1e-5, rtol=0)
-    torch.testing.assert_close(compiled.backward(query, push), plain.backward(query, push), atol=1e-5, rtol=0)
+        assert scorer.scores(query, rows).shape == (15, 5)
+    torch.testing.assert_close(compiled.scores(query, rows), plain.scores(query, rows), atol=1e-5, rtol=0)
+    found, expected = (scorer.backward(query, push, rows) for scorer in (compiled, plain))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
     for one, other in zip(compiled.gradients(), plain.gradients(), strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
 

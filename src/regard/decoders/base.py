@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from regard.annotations import Annotations
 from regard.attention import Memory
 
+EMPTY = -1
+"""In the place of the index of a row: there is none."""
+
 
 @dataclass(frozen=True)
 class State:
@@ -33,7 +36,10 @@ class State:
     length: int = 0
 
     def reorder(self, index: Tensor) -> State:
-        """Let row r of input b continue from row ``index[b, r]`` of the same input (int64 [batch, rows])."""
+        """Let row r of input b continue from row ``index[b, r]`` of the same input (int64 [batch, rows]).
+
+        Where the index is ``EMPTY`` the row is empty from now on: whatever stands there will not be read.
+        """
         batch = torch.arange(index.shape[0], device=index.device).unsqueeze(1)
         return replace(self, rows={name: tensor[batch, index] for name, tensor in self.rows.items()})
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from regard.search.draw import draw, keep_probable
 from regard.search.live import Choice, Live
 from regard.search.options import SearchOptions, SpecialTokens
 from regard.search.partial import best_continuations
+from regard.search.scores import Scores
 from regard.search.shortlist import Shortlist
 
 _NEVER = float("-inf")
@@ -40,8 +42,8 @@ class Chooser(ABC):
     kept: int
 
     @abstractmethod
-    def choose(self, scores: Tensor, live: Live) -> Choice:
-        """Pick from log-probabilities [batch, rows, vocabulary], -inf where forbidden."""
+    def choose(self, scores: Scores, live: Live) -> Choice:
+        """Pick from log-probabilities, -inf where forbidden."""
 
     @abstractmethod
     def stuck(self, before: Live, after: Choice) -> Tensor:
@@ -65,15 +67,16 @@ class BeamChooser(Chooser):
         self.kept = options.alternatives
         self._taken = torch.zeros(options.groups, batch, dtype=torch.long, device=device)
 
-    def choose(self, scores: Tensor, live: Live) -> Choice:
-        rows = scores.shape[1] // self.groups
+    def choose(self, scores: Scores, live: Live) -> Choice:
+        if self.groups == 1:
+            return self._choose(scores, scores, live.totals, live.inputs, 0)
+        rows = live.totals.shape[1] // self.groups
         choices: list[Choice] = []
         for group in range(self.groups):
-            own = slice(group * rows, (group + 1) * rows)
-            penalty = self._penalty(choices, scores.shape[-1])
-            choices.append(self._choose(scores[:, own], live.totals[:, own], penalty, live.inputs, group))
-        if self.groups == 1:
-            return choices[0]
+            columns = slice(group * rows, (group + 1) * rows)
+            own = replace(scores, places=scores.places[:, columns])
+            judged = self._judged(own, choices)
+            choices.append(self._choose(own, judged, live.totals[:, columns], live.inputs, group))
         return Choice(
             torch.cat([choice.parents + group * rows for group, choice in enumerate(choices)], dim=1),
             torch.cat([choice.tokens for choice in choices], dim=1),
@@ -87,10 +90,9 @@ class BeamChooser(Chooser):
     def done(self, live: Live, shortlist: Shortlist) -> Tensor:
         return shortlist.is_final(live)
 
-    def _choose(self, scores: Tensor, totals: Tensor, penalty: Tensor | None, inputs: Tensor, group: int) -> Choice:
-        judged = scores if penalty is None else scores - penalty.unsqueeze(1)
+    def _choose(self, scores: Scores, judged: Scores, totals: Tensor, inputs: Tensor, group: int) -> Choice:
         best, parents, tokens = best_continuations(judged, totals, self.width)
-        log_probabilities = scores.flatten(1).gather(1, parents * scores.shape[-1] + tokens)
+        log_probabilities = scores.values.take(scores.places.gather(1, parents) * scores.values.shape[1] + tokens)
         free = (self.width - self._taken[group].index_select(0, inputs)).unsqueeze(1)
         closed = torch.arange(best.shape[1], device=best.device) >= free
         new_totals = (totals.gather(1, parents) + log_probabilities).masked_fill_(closed, _NEVER)
@@ -98,14 +100,16 @@ class BeamChooser(Chooser):
         self._taken[group].index_add_(0, inputs, ended)
         return Choice(parents, tokens, log_probabilities, new_totals)
 
-    def _penalty(self, earlier: list[Choice], vocabulary_size: int) -> Tensor | None:
-        """λ times how often earlier groups chose each word, [batch, vocabulary]."""
+    def _judged(self, scores: Scores, earlier: list[Choice]) -> Scores:
+        """The scores of a group less λ times how often earlier groups chose each word."""
         if not earlier or not self.diversity:
-            return None
+            return scores
         tokens = torch.cat([choice.tokens for choice in earlier], dim=1)
         said = torch.cat([choice.alive for choice in earlier], dim=1)
-        counts = said.new_zeros(tokens.shape[0], vocabulary_size, dtype=torch.float)
-        return counts.scatter_add_(1, tokens, said.float()).mul_(self.diversity)
+        counts = said.new_zeros(len(tokens), scores.values.shape[1], dtype=torch.float)
+        penalty = counts.scatter_add_(1, tokens, said.float()).mul_(self.diversity)
+        own = scores.values.index_select(0, scores.places.flatten()).view(*scores.places.shape, -1)
+        return Scores.of_all(own.sub_(penalty.unsqueeze(1)))
 
 
 class SampleChooser(Chooser):
@@ -122,10 +126,12 @@ class SampleChooser(Chooser):
         uniform = [_uniform(options, number) for number in numbers]
         self._uniform = torch.stack(uniform).to(device) if uniform else torch.empty(0, device=device)
 
-    def choose(self, scores: Tensor, live: Live) -> Choice:
-        probable = keep_probable(scores / self.options.temperature, top_k=self.options.top_k, top_p=self.options.top_p)
-        tokens = draw(probable, self._uniform[live.inputs, live.step])
-        log_probabilities = scores.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
+    def choose(self, scores: Scores, live: Live) -> Choice:
+        options, values = self.options, scores.values
+        probable = keep_probable(values / options.temperature, top_k=options.top_k, top_p=options.top_p)
+        drawn = draw(probable, scores.take(self._uniform[live.inputs, live.step]))
+        tokens = scores.give(drawn)
+        log_probabilities = scores.give(values.gather(1, drawn.unsqueeze(1)).squeeze(1))
         parents = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
         return Choice(parents, tokens, log_probabilities, live.totals + log_probabilities)
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
 
 from regard.errors import ConfigError
 from regard.search.live import Live
 from regard.search.options import SearchOptions, SpecialTokens
+from regard.search.scores import Scores
 
-Filter = Callable[[Tensor, Live], None]
-"""Changes scores [batch, rows, vocabulary] in place."""
+Filter = Callable[[Scores, Live], None]
+"""Changes the values of scores in place."""
 
 _NEVER = float("-inf")
 
@@ -26,8 +26,8 @@ class Forbidden:
     def __init__(self, tokens: Sequence[int], *, device: torch.device) -> None:
         self.tokens = torch.tensor(tokens, dtype=torch.long, device=device)
 
-    def __call__(self, scores: Tensor, live: Live) -> None:
-        scores.index_fill_(-1, self.tokens, _NEVER)
+    def __call__(self, scores: Scores, live: Live) -> None:
+        scores.values.index_fill_(1, self.tokens, _NEVER)
 
 
 class MinimumLength:
@@ -37,9 +37,9 @@ class MinimumLength:
         self.length = length
         self.eos = eos
 
-    def __call__(self, scores: Tensor, live: Live) -> None:
+    def __call__(self, scores: Scores, live: Live) -> None:
         if live.step < self.length:
-            scores[..., self.eos] = _NEVER
+            scores.values[:, self.eos] = _NEVER
 
 
 class NoRepeat:
@@ -48,16 +48,17 @@ class NoRepeat:
     def __init__(self, size: int) -> None:
         self.size = size
 
-    def __call__(self, scores: Tensor, live: Live) -> None:
+    def __call__(self, scores: Scores, live: Live) -> None:
         assert live.said is not None, "this filter needs the words said so far"
         if live.step < self.size:
             return
-        grams = live.said.unfold(2, self.size, 1)
-        ending = live.said[..., live.step - self.size + 1 :].unsqueeze(2)
+        said = scores.take(live.said)
+        grams = said.unfold(1, self.size, 1)
+        ending = said[:, live.step - self.size + 1 :].unsqueeze(1)
         begun = (grams[..., :-1] == ending).all(dim=-1)
         # a gram that was not begun forbids nothing: it gets 0 instead of -inf
-        penalty = torch.zeros_like(begun, dtype=scores.dtype).masked_fill(begun, _NEVER)
-        scores.scatter_add_(-1, grams[..., -1], penalty)
+        penalty = torch.zeros_like(begun, dtype=scores.values.dtype).masked_fill(begun, _NEVER)
+        scores.values.scatter_add_(1, grams[..., -1], penalty)
 
 
 class Prefix:
@@ -75,18 +76,20 @@ class Prefix:
         padded = [[*prefix, *[0] * (self.longest - len(prefix))] for prefix in prefixes]
         self.tokens = torch.tensor(padded, dtype=torch.long, device=device)
 
-    def __call__(self, scores: Tensor, live: Live) -> None:
+    def __call__(self, scores: Scores, live: Live) -> None:
         if live.step >= self.longest:
             self._filter(scores, live)
             return
-        forced = self.lengths[live.inputs] > live.step
-        token = self.tokens[live.inputs, live.step].view(-1, 1, 1).expand(-1, scores.shape[1], 1)
-        given = scores.gather(-1, token)
+        values = scores.values
+        inputs = scores.take(live.inputs.unsqueeze(1).expand_as(live.totals))
+        forced = (self.lengths[inputs] > live.step).unsqueeze(1)
+        token = self.tokens[inputs, live.step].unsqueeze(1)
+        given = values.gather(1, token)
         self._filter(scores, live)
-        scores.masked_fill_(forced.view(-1, 1, 1), _NEVER)
-        scores.scatter_(-1, token, torch.where(forced.view(-1, 1, 1), given, scores.gather(-1, token)))
+        values.masked_fill_(forced, _NEVER)
+        values.scatter_(1, token, torch.where(forced, given, values.gather(1, token)))
 
-    def _filter(self, scores: Tensor, live: Live) -> None:
+    def _filter(self, scores: Scores, live: Live) -> None:
         for each in self.others:
             each(scores, live)
 

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from regard.annotations import Annotations
-from regard.decoders.base import Decoder, State, Stepper
+from regard.decoders.base import EMPTY, Decoder, State, Stepper
 from regard.decoders.stepping import build_stepper
 from regard.search.choosers import Chooser, build_chooser
 from regard.search.filters import Filter, build_filters, check_prefixes
-from regard.search.live import Choice, Live, worth_leaving
+from regard.search.live import Live, worth_leaving
 from regard.search.options import SearchOptions, SpecialTokens
+from regard.search.scores import Scores
 from regard.search.shortlist import Entries, Shortlist
 from regard.search.trail import Hypothesis, Said, Trail
 
@@ -85,7 +86,7 @@ def _run(
     live = Live.begin(batch, chooser.first_rows, bos=tokens.bos, remember=remember, device=device)
     while len(live) and live.step < max_length:
         step = stepper.step(state, live.tokens)
-        scores = _log_probabilities(step.logits)
+        scores = Scores.of(step, *live.tokens.shape)
         for each in filters:
             each(scores, live)
         choice = chooser.choose(scores, live)
@@ -94,26 +95,16 @@ def _run(
         shortlist.add(ended, live, rows=choice.parents, totals=choice.totals, finished=True)
         _keep_unfinished(shortlist, live, chooser.stuck(live, choice))
         live = live.follow(choice, eos=tokens.eos)
-        live, state = _leave(live, step.state.reorder(_parents(choice, live)), chooser.done(live, shortlist))
+        parents = torch.where(live.alive, choice.parents, EMPTY)
+        live, state = _leave(live, step.state.reorder(parents), chooser.done(live, shortlist))
     _keep_unfinished(shortlist, live, live.alive)
     entries = shortlist.best()
     return entries, trail.read(entries.inputs, entries.rows, entries.words)
 
 
-def _log_probabilities(logits: Tensor) -> Tensor:
-    """A new tensor, which filters may change, in float32 whatever the decoder computes in."""
-    return torch.log_softmax(logits, dim=-1, dtype=torch.float32)
-
-
 def _keep_unfinished(shortlist: Shortlist, live: Live, chosen: Tensor) -> None:
     rows = torch.arange(live.totals.shape[1], device=live.totals.device).expand_as(live.totals)
     shortlist.add(chosen, live, rows=rows, totals=live.totals, finished=False)
-
-
-def _parents(choice: Choice, live: Live) -> Tensor:
-    """Whom rows continue; empty ones the parent of the best row, so that nothing is computed for them alone."""
-    of_best = choice.parents.gather(1, live.totals.argmax(dim=1, keepdim=True))
-    return torch.where(live.alive, choice.parents, of_best)
 
 
 def _leave(live: Live, state: State, done: Tensor) -> tuple[Live, State]:

@@ -10,45 +10,53 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from regard.search.scores import Scores
+
 BLOCK = 64
 """Words in a block."""
 _NEVER = float("-inf")
 
 
-def best_continuations(scores: Tensor, totals: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+def best_continuations(scores: Scores, totals: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
     """The ``count`` largest sums of a total and a score; fewer where there are fewer.
 
     Args:
-        scores: [batch, rows, vocabulary] of continuations.
-        totals: [batch, rows] of what is continued.
+        scores: of continuations.
+        totals: [batch, rows] of what is continued; -inf of empty rows.
         count: how many.
 
     Returns:
         The sums, best first, and the row and the word of each, all [batch, count].
     """
-    batch, rows, size = scores.shape
+    rows, size = totals.shape[1], scores.values.shape[1]
     count = min(count, rows * size)
     if rows * size <= 2 * count * BLOCK:
-        sums = (scores + totals.unsqueeze(-1)).view(batch, -1)
-        best, place = sums.topk(count, dim=1)
+        best, place = _sums(scores.values, scores.places, totals).topk(count, dim=1)
         return best, place // size, place % size
     block, row = _best_blocks(scores, totals, count)
-    words = block.unsqueeze(-1) * BLOCK + torch.arange(BLOCK, device=scores.device)
+    words = block.unsqueeze(-1) * BLOCK + torch.arange(BLOCK, device=block.device)
     absent = words >= size
     words.clamp_max_(size - 1)
-    places = (row * size).unsqueeze(-1) + words
-    sums = scores.reshape(batch, -1).gather(1, places.flatten(1)).view_as(places) + totals.gather(1, row).unsqueeze(-1)
+    places = (scores.places.gather(1, row) * size).unsqueeze(-1) + words
+    found = scores.values.flatten().index_select(0, places.flatten()).view_as(places)
+    sums = found.add_(totals.gather(1, row).unsqueeze(-1))
     best, place = sums.masked_fill_(absent, _NEVER).flatten(1).topk(count, dim=1)
     return best, row.gather(1, place // BLOCK), words.flatten(1).gather(1, place)
 
 
-def _best_blocks(scores: Tensor, totals: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def _best_blocks(scores: Scores, totals: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The number of each of the ``count`` best blocks in its row, and that row, both int64 [batch, count]."""
-    size = scores.shape[-1]
+    living, size = scores.values.shape
     whole = size // BLOCK * BLOCK
-    best = [scores[..., :whole].view(*scores.shape[:2], -1, BLOCK).amax(dim=-1)]
+    best = [scores.values[:, :whole].view(living, -1, BLOCK).amax(dim=2)]
     if whole < size:
-        best.append(scores[..., whole:].amax(dim=-1, keepdim=True))
-    joined = torch.cat(best, dim=-1) + totals.unsqueeze(-1)
-    place = joined.flatten(1).topk(count, dim=1).indices
-    return place % joined.shape[-1], place // joined.shape[-1]
+        best.append(scores.values[:, whole:].amax(dim=1, keepdim=True))
+    joined = torch.cat(best, dim=1)
+    place = _sums(joined, scores.places, totals).topk(count, dim=1).indices
+    return place % joined.shape[1], place // joined.shape[1]
+
+
+def _sums(values: Tensor, places: Tensor, totals: Tensor) -> Tensor:
+    """What rows have at their places, and their totals added, [batch, rows × columns]."""
+    of_rows = values.index_select(0, places.flatten()).view(*places.shape, -1)
+    return of_rows.add_(totals.unsqueeze(-1)).flatten(1)

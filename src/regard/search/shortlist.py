@@ -97,7 +97,8 @@ class Shortlist:
         """bool [batch]: no row of ``live`` can enter what will be returned (see the proof above)."""
         finished = self._scores[:, : self.places].index_select(0, live.inputs)
         worst_kept = finished.topk(self.kept, dim=1).values[:, -1]
-        return worst_kept >= score(live.totals.amax(dim=1), self.max_length, alpha=self.alpha)
+        # where scores are not numbers nothing can come
+        return ~(worst_kept < score(live.totals.amax(dim=1), self.max_length, alpha=self.alpha))
 
     def best(self) -> Entries:
         """The ``kept`` best of each input: finished before unfinished, then by score."""

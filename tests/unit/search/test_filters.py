@@ -5,6 +5,7 @@ from regard.errors import ConfigError
 from regard.search import SearchOptions, SpecialTokens
 from regard.search.filters import Forbidden, MinimumLength, NoRepeat, Prefix, build_filters, check_prefixes
 from regard.search.live import Live
+from regard.search.scores import Scores
 
 CPU = torch.device("cpu")
 TOKENS = SpecialTokens(bos=1, eos=2, forbidden=(0, 1, 3))
@@ -24,7 +25,7 @@ def banned(scores):
 
 def apply(filter_, rows, vocabulary_size=8):
     scores = torch.zeros(rows.totals.shape[0], rows.totals.shape[1], vocabulary_size)
-    filter_(scores, rows)
+    filter_(Scores.of_all(scores), rows)
     return scores
 
 
@@ -87,9 +88,20 @@ def test_a_prefix_leaves_one_possible_token_and_overrules_other_filters():
 def test_a_forced_token_keeps_its_score():
     scores = torch.randn(2, 3, 7, generator=torch.Generator().manual_seed(1))
     before = scores.clone()
-    Prefix([[3], [4]], [Forbidden((3,), device=CPU)], device=CPU)(scores, live([[[]] * 3, [[]] * 3]))
+    rows = live([[[]] * 3, [[]] * 3])
+    Prefix([[3], [4]], [Forbidden((3,), device=CPU)], device=CPU)(Scores.of_all(scores), rows)
     assert torch.equal(scores[0, :, 3], before[0, :, 3])
     assert torch.equal(scores[1, :, 4], before[1, :, 4])
+
+
+def test_rows_that_are_not_empty_are_filtered_as_in_a_full_batch():
+    rows, living = live([[[4, 5, 4], [5, 4, 6]], [[6, 5, 6], [4, 6, 4]]], inputs=[1, 2]), torch.tensor([1, 2])
+    others = [MinimumLength(4, eos=2), NoRepeat(2), Forbidden((0, 7), device=CPU)]
+    for prefixes in ([[], [6, 4, 5, 3], []], [[], [], []]):
+        filter_ = Prefix(prefixes, others, device=CPU)
+        few = Scores(torch.zeros(2, 8), torch.tensor([[0, 0], [1, 1]]), living)
+        filter_(few, rows)
+        assert torch.equal(few.values, apply(filter_, rows).flatten(0, 1)[living])
 
 
 @pytest.mark.parametrize(

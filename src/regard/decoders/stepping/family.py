@@ -15,12 +15,12 @@ from torch import Tensor
 from regard.annotations import Annotations
 from regard.decoders.base import State, Step
 from regard.decoders.stepping.looks import Looks, StepMemory
-from regard.decoders.stepping.rows import FamilyState, Looking
+from regard.decoders.stepping.rows import FamilyState, LivingStep, Looking
 from regard.decoders.stepping.words import WordTable
 from regard.kernels.products import Product
 
 Rows = dict[str, Tensor]
-"""The vectors of hypotheses by name, each [rows, hidden]."""
+"""The vectors of rows by name, each [rows, hidden]."""
 
 
 class FamilyStepper(ABC):
@@ -41,25 +41,25 @@ class FamilyStepper(ABC):
         """See :meth:`Decoder.start`."""
         keys, values = self._remember(annotations)
         memory = self._looks.remember(keys, values, annotations.mask)
-        first = {name: value.unsqueeze(1).expand(-1, rows, -1) for name, value in self._first(annotations).items()}
-        return FamilyState(memory, first)
+        places = torch.arange(len(annotations), device=keys.device).unsqueeze(1).expand(-1, rows)
+        return FamilyState(memory, self._first(annotations), places=places)
 
     def step(self, state: State, tokens: Tensor) -> Step:
-        """See :meth:`Decoder.step`."""
+        """See :meth:`Decoder.step`; where rows are empty it is a :class:`LivingStep`."""
         memory = state.memory
         assert isinstance(state, FamilyState), "a state of this stepper's own start"
         assert isinstance(memory, StepMemory), "a state of this stepper's own start"
-        looking = state.looking()
-        before = {name: value.flatten(0, 1) for name, value in state.rows.items()}
-        seen, weights = self._see(memory, before, looking)
-        told = self._words(tokens.flatten()).add_(seen.index_select(0, looking.sees))
-        after, readout = self._read(told, before, looking.parents)
-        following = {name: value.view(*tokens.shape, -1) for name, value in after.items()}
-        return Step(
-            self._logits(readout).view(*tokens.shape, -1),
-            FamilyState(memory, following, state.length + 1),
-            weights.index_select(0, looking.sees).view(*tokens.shape, -1),
-        )
+        looking, words = state.looking(), tokens.flatten()
+        living = looking.living
+        seen, weights = self._see(memory, state.rows, looking)
+        told = self._words(words if living is None else words.index_select(0, living))
+        after, readout = self._read(told.add_(seen.index_select(0, looking.sees)), state.rows, looking.parents)
+        logits, following = self._logits(readout), state.following(after, living)
+        weights = weights.index_select(0, looking.sees)
+        if living is None:
+            return Step(logits.view(*tokens.shape, -1), following, weights.view(*tokens.shape, -1))
+        weights = weights.new_zeros(len(words), weights.shape[1]).index_copy_(0, living, weights)
+        return LivingStep(logits, following, weights.view(*tokens.shape, -1), living)
 
     def _mix(self, memory: StepMemory, query: Tensor, looking: Looking) -> tuple[Tensor, Tensor]:
         """What queries [looks, key_dim] find [looks, dim], and their weights [looks, position]."""
@@ -85,10 +85,10 @@ class FamilyStepper(ABC):
 
     @abstractmethod
     def _read(self, told: Tensor, before: Rows, parents: Tensor) -> tuple[Rows, Tensor]:
-        """The next vectors and the readout [new rows, ·].
+        """The next vectors and the readout [living, ·].
 
         Args:
-            told: [new rows, width], what each has seen and read; may be changed.
+            told: [living, width], what each new row has seen and read; may be changed.
             before: the vectors of the rows before.
-            parents: int64 [new rows], the row that each continues.
+            parents: int64 [living], the row that each continues.
         """

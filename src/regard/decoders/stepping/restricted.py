@@ -20,6 +20,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from regard.annotations import Annotations
 from regard.decoders.base import State, Step, Stepper
+from regard.decoders.stepping.rows import LivingStep
 from regard.kernels.products import Product
 
 MOST_OWN = 4
@@ -147,19 +148,23 @@ class RestrictedStepper:
         """See :meth:`Decoder.step`; tokens and logits are numbered as here."""
         assert isinstance(state, RestrictedState), "a state of this stepper's own start"
         step = self._stepper.step(state.inner, state.words.gather(1, tokens))
-        return replace(step, logits=self._logits(step.logits, state), state=state.following(step.state))
+        given, product = step.logits.flatten(0, -2), self._shared.product
+        if isinstance(step, LivingStep):
+            block = given.new_zeros(tokens.numel(), given.shape[1]).index_copy_(0, step.living, given)
+            own = self._own_logits(block.view(*tokens.shape, -1), state).flatten(0, 1).index_select(0, step.living)
+        else:
+            own = self._own_logits(step.logits, state).flatten(0, 1)
+        shared = given.index_select(1, self._shared.words) if product is None else product(given)
+        logits = torch.cat([shared, own], dim=1).view(*step.logits.shape[:-1], -1)
+        return replace(step, logits=logits, state=state.following(step.state))
 
-    def _logits(self, given: Tensor, state: RestrictedState) -> Tensor:
-        """[batch, rows, words], of readouts or of the logits of all words."""
-        words, first = state.words.unsqueeze(1).expand(-1, given.shape[1], -1), len(self._shared.words)
-        if self._shared.product is None:
-            logits = given.gather(2, words)
-            logits[..., first:] += state.bias
-            return logits
-        shared = self._shared.product(given.flatten(0, 1)).view(*given.shape[:2], -1)
+    def _own_logits(self, given: Tensor, state: RestrictedState) -> Tensor:
+        """Of the own words [batch, rows, own words], of readouts or of the logits of all words."""
+        words = state.words[:, None, len(self._shared.words) :].expand(-1, given.shape[1], -1)
         if state.own is not None:
             own = torch.bmm(given.to(state.own.dtype), state.own.transpose(1, 2))
+        elif self._every is not None:
+            own = linear(given.to(self._every.dtype), self._every).gather(2, words)
         else:
-            assert self._every is not None, "own words have a matrix, or all words have one"
-            own = linear(given.to(self._every.dtype), self._every).gather(2, words[..., first:])
-        return torch.cat([shared, own.to(shared.dtype) + state.bias], dim=2)
+            own = given.gather(2, words)
+        return own.to(given.dtype) + state.bias

@@ -2,7 +2,7 @@
 
 Where a decoder looks from depends on the words before the last one, so hypotheses that part at their last word look
 alike: what they share is computed once. That is why the rows of such a state are not reordered when hypotheses are;
-they are read through their parents at the next step.
+they are read through their parents at the next step. Of hypotheses that are empty nothing is computed.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from regard.decoders.base import State
+from regard.decoders.base import EMPTY, State, Step
 
 
 class Looking(NamedTuple):
-    """Which rows of a state look, and who sees it. A row is counted over all inputs, ``input × rows + row``.
+    """Which rows of a state look, and who sees it.
 
     Attributes:
-        rows: int64 [looks], the rows that are continued, ascending; each once.
-        sees: int64 [batch × new rows], for each new row the look that it has, an index into ``rows``.
-        parents: int64 [batch × new rows], for each new row the row that it continues.
+        rows: int64 [looks], the rows of the state that are continued, ascending; each once.
+        sees: int64 [living], for each new row the look that it has, an index into ``rows``.
+        parents: int64 [living], for each new row the row of the state that it continues.
         counts: how many looks each input has.
         places: int64 [looks], where each look stands in a block [batch, width] whose rows begin with the looks of an
-            input; counted over all inputs like a row.
+            input.
+        living: int64 [living], which of the batch × rows new ones are not empty; None when none is.
     """
 
     rows: Tensor
@@ -33,6 +34,7 @@ class Looking(NamedTuple):
     parents: Tensor
     counts: list[int]
     places: Tensor
+    living: Tensor | None
 
     @property
     def inputs(self) -> Tensor:
@@ -59,36 +61,59 @@ class Looking(NamedTuple):
 
 
 @dataclass(frozen=True)
-class FamilyState(State):
-    """A state whose hypotheses are given by their parents.
+class LivingStep(Step):
+    """A step with rows that are empty: ``logits`` are those of the others, [living, vocabulary].
 
     Attributes:
-        parents: int64 [batch, new rows], the row of ``rows`` that each hypothesis continues.
+        living: int64 [living], the other rows, counted over all inputs.
     """
 
-    parents: Tensor | None = None
+    living: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class FamilyState(State):
+    """A state whose hypotheses are given by what they continue.
+
+    Attributes:
+        rows: tensors [continued, ...], those of one input after those of another.
+        places: int64 [batch, new rows], the row that each hypothesis continues, ``EMPTY`` where there is none.
+    """
+
+    places: Tensor
 
     def reorder(self, index: Tensor) -> FamilyState:
         """See :meth:`State.reorder`; nothing is copied."""
-        return replace(self, parents=index if self.parents is None else self.parents.gather(1, index))
+        places = self.places.gather(1, index.clamp_min(0))
+        return replace(self, places=torch.where(index < 0, EMPTY, places))
 
     def select(self, index: Tensor) -> FamilyState:
-        """See :meth:`State.select`."""
-        rows = {name: tensor.index_select(0, index) for name, tensor in self.rows.items()}
-        parents = None if self.parents is None else self.parents.index_select(0, index)
-        return replace(self, memory=self.memory.select(index), rows=rows, parents=parents)
+        """See :meth:`State.select`; the inputs stay in their order, and no row is copied."""
+        return replace(self, memory=self.memory.select(index), places=self.places.index_select(0, index))
 
     def looking(self) -> Looking:
         """Who looks."""
-        batch, rows = next(iter(self.rows.values())).shape[:2]
-        every = torch.arange(batch * rows, device=self.memory.values.device)
-        if self.parents is None:
-            return Looking(every, every, every, [rows] * batch, every)
-        parents = (self.parents + every[::rows].unsqueeze(1)).flatten()
-        continued = torch.zeros_like(every).index_fill_(0, parents, 1)
-        looking = continued.nonzero().squeeze(1)
-        sees = (continued.cumsum(dim=0) - 1).index_select(0, parents)
-        in_input = continued.view(batch, rows).cumsum(dim=1)
-        counts: list[int] = in_input[:, -1].tolist()
-        first = torch.arange(batch, device=every.device).unsqueeze(1) * max(counts, default=0) - 1
-        return Looking(looking, sees, parents, counts, (in_input + first).flatten().index_select(0, looking))
+        (batch, rows), parents, living = self.places.shape, self.places.flatten(), None
+        inputs = torch.arange(batch, device=parents.device).repeat_interleave(rows)
+        if int(parents.amin()) < 0:
+            living = (parents >= 0).nonzero().squeeze(1)
+            parents, inputs = parents.index_select(0, living), inputs.index_select(0, living)
+        continued = next(iter(self.rows.values())).shape[0]
+        owners = torch.full((continued,), EMPTY, device=parents.device).index_copy_(0, parents, inputs)
+        looks = owners >= 0
+        looking = looks.nonzero().squeeze(1)
+        sees = (looks.cumsum(dim=0) - 1).index_select(0, parents)
+        owners = owners.index_select(0, looking)
+        counts = torch.bincount(owners, minlength=batch)
+        width = counts.amax()
+        first = torch.arange(batch, device=parents.device) * width - (counts.cumsum(dim=0) - counts)
+        places = torch.arange(len(looking), device=parents.device) + first.index_select(0, owners)
+        return Looking(looking, sees, parents, counts.tolist(), places, living)
+
+    def following(self, rows: dict[str, Tensor], living: Tensor | None) -> FamilyState:
+        """The state after a step, of the rows [living, ...] that it has given."""
+        places = torch.arange(self.places.numel() if living is None else len(living), device=self.places.device)
+        if living is not None:
+            empty = torch.full_like(self.places, EMPTY).flatten()
+            places = empty.index_copy_(0, living, places)
+        return replace(self, rows=rows, length=self.length + 1, places=places.view_as(self.places))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -13,10 +13,11 @@ from regard.annotations import Annotations
 from regard.attention import ScoreName
 from regard.decoders import Decoder, DecoderSettings, build_decoder
 from regard.decoders.attend import AttendSettings
-from regard.decoders.base import Stepper
+from regard.decoders.base import EMPTY, Stepper
 from regard.decoders.luong import LuongSettings
 from regard.decoders.rnnsearch import RnnSearchSettings
 from regard.decoders.stepping import build_stepper
+from regard.decoders.stepping.rows import LivingStep
 from regard.errors import ConfigError
 from regard.search import SearchOptions, SpecialTokens, search
 
@@ -155,6 +156,58 @@ def test_a_search_does_not_depend_on_its_batch(precision: str) -> None:
         ((alone,),) = search(stepper, one, options, tokens=tokens)
         assert alone.tokens == found.tokens
         assert alone.score == pytest.approx(found.score, abs=1e-5)
+
+
+def test_empty_rows_cost_nothing_and_change_nothing(decoder: Decoder) -> None:
+    stepper, inputs = build_stepper(decoder), annotations()
+    state, expected = stepper.start(inputs), decoder.start(inputs)
+    generator, rows, parents = torch.Generator().manual_seed(4), 1, torch.zeros(BATCH, 1, dtype=torch.long)
+    for t in range(TIME):
+        tokens = torch.randint(0, VOCABULARY, (BATCH, rows), generator=generator)
+        step, whole = stepper.step(state, tokens), decoder.step(expected, tokens)
+        living = torch.arange(BATCH * rows)
+        if t:
+            assert isinstance(step, LivingStep)
+            living = step.living
+            assert living.tolist() == (parents >= 0).flatten().nonzero().squeeze(1).tolist()
+        torch.testing.assert_close(step.logits.flatten(0, -2), whole.logits.flatten(0, 1)[living], atol=1e-5, rtol=1e-5)
+        looked, others = step.weights.flatten(0, 1)[living], whole.weights.flatten(0, 1)[living]
+        torch.testing.assert_close(looked, others, atol=1e-5, rtol=1e-5)
+        alive = living.new_zeros(BATCH * rows).index_fill_(0, living, 1).view(BATCH, rows)
+        # each row continues a row of its input that is not empty; some are empty from now on, of input 2 all but one
+        parents = torch.multinomial(alive.float(), ROWS, replacement=True, generator=generator)
+        parents[0, t % ROWS] = parents[2, 1:] = EMPTY
+        state, expected, rows = step.state.reorder(parents), whole.state.reorder(parents), ROWS
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"beam": 4, "alternatives": 4},
+        {"beam": 3, "length_normalisation": 0.0, "no_repeat": 2, "min_length": 2},
+        {"beam": 4, "groups": 2, "alternatives": 3},
+        {"samples": 3, "temperature": 0.5},
+        {"samples": 2, "top_k": 5},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("prefixes", [None, [[4], [], [5, 6], []]], ids=["free", "begun"])
+def test_a_search_says_what_it_says_with_the_decoder_itself(
+    options: dict[str, Any], prefixes: list[list[int]] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("attend-additive-lstm", "rnnsearch-general"):
+        decoder = built(CASES[name], size=0.9).double()
+        found = []
+        for reference in ("0", "1"):
+            monkeypatch.setenv("REGARD_REFERENCE", reference)
+            chosen = SearchOptions(max_length=9, **options)
+            inputs = annotations(torch.float64)
+            found.append(search(decoder, inputs, chosen, tokens=SpecialTokens(), prefixes=prefixes))
+        for ours, theirs in zip(*found, strict=True):
+            assert [one.tokens for one in ours] == [one.tokens for one in theirs]
+            for one, other in zip(ours, theirs, strict=True):
+                assert one.score == pytest.approx(other.score, abs=1e-5)
+                torch.testing.assert_close(one.weights, other.weights, atol=1e-5, rtol=0)
 
 
 def test_others_step_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:

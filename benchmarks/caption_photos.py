@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from regard.pipeline import load_captioner
 from rows import Conditions, Outcome, Row
 
 FOLDER, SINGLE = "caption JPEG files, shipped model, beam 5, whole folder", "caption one JPEG file, after start"
-PRECISIONS = {"float32": "", "bfloat16": ", ours in bfloat16", "int8": ", ours in int8"}
+PRECISIONS = ("float32", "bfloat16", "int8")
 PEERS = {"blip": "BLIP-base, one image at a time", "vit-gpt2": "ViT-GPT2, one image at a time"}
 GRAPHS = "the same model and search, in ONNX Runtime"
+PROCESSES = ", in a process for each thread"
 BEAM, TOKENS = 5, 14
 MILLISECONDS = 1e3
 
@@ -34,13 +36,24 @@ def measure(conditions: Conditions) -> Outcome:
 
 def measure_on(paths: Sequence[Path], origin: str, conditions: Conditions) -> Outcome:
     """The same of these files, ours in three precisions."""
+    with ExitStack() as opened:
+        return _measured(paths, origin, conditions, opened)
+
+
+def _measured(paths: Sequence[Path], origin: str, conditions: Conditions, opened: ExitStack) -> Outcome:
     few = paths[:10]
     works: dict[str, Work] = {}
-    counts: dict[str, int] = {}
-    for precision, ending in PRECISIONS.items():
+    for precision in PRECISIONS:
         captioner = load_captioner("flickr8k", threads=conditions.threads, precision=precision)
-        works |= {FOLDER + ending: whole(captioner, paths), SINGLE + ending: one_by_one(captioner, few)}
-        counts |= {FOLDER + ending: len(paths), SINGLE + ending: len(few)}
+        works |= {
+            named(FOLDER, precision): whole(captioner, paths),
+            named(SINGLE, precision): one_by_one(captioner, few),
+        }
+        shared = load_captioner("flickr8k", threads=conditions.threads, workers=conditions.threads, precision=precision)
+        opened.enter_context(shared).start_workers()
+        works[named(FOLDER, precision, processes=True)] = whole(shared, paths)
+    counts = {work: len(few) if work.startswith(SINGLE) else len(paths) for work in works}
+    operations = {work: count_operations(each) for work, each in works.items() if PROCESSES not in work}
     product, product_operations = matrix_product(torch.float32)
     graphs, absent = load_graphs(conditions.threads)
     if graphs is not None:
@@ -58,7 +71,8 @@ def measure_on(paths: Sequence[Path], origin: str, conditions: Conditions) -> Ou
             ours=seconds[work] / counts[work] * MILLISECONDS,
             theirs=guest.value(seconds[peer] * MILLISECONDS),
             more_is_better=False,
-            share=count_operations(works[work]) / seconds[work] / rate,
+            # workers do the operations that one process does
+            share=operations[work.replace(PROCESSES, "")] / seconds[work] / rate,
             missing=guest.reason,
         )
         for work, peer, title in pairs()
@@ -73,21 +87,29 @@ def measure_on(paths: Sequence[Path], origin: str, conditions: Conditions) -> Ou
         share=rows[0].share,
         missing=absent,
     )
+    versions = f"transformers {guest.versions.get('transformers', 'absent')}"
     fact = (
         f"Caption JPEG files: {len(paths)} {origin}, from opening the file to the words; the peers have random weights "
-        f"and write {TOKENS} tokens each in float32 (transformers {guest.versions.get('transformers', 'absent')})"
+        f"and write {TOKENS} tokens each in float32 ({versions}); in a process for each thread: {conditions.threads} "
+        f"workers of one thread each, as --workers {conditions.threads} has them, started before"
     )
     return Outcome([*rows, row], [], [fact], rate)
 
 
+def named(work: str, precision: str, *, processes: bool = False) -> str:
+    """The work as a row names it."""
+    where = PROCESSES if processes else ""
+    return f"{work}{where}" if precision == "float32" else f"{work}{where}, ours in {precision}"
+
+
 def pairs() -> list[tuple[str, str, str]]:
-    """Work, peer and the peer's title of each row; the other precisions stand beside the faster peer alone."""
+    """Work, peer and the peer's title of each row; only one stands beside both peers, the others beside the faster."""
     faster = list(PEERS)[-1]
     return [
-        (work + ending, peer, PEERS[peer])
-        for work in (FOLDER, SINGLE)
-        for precision, ending in PRECISIONS.items()
-        for peer in (PEERS if precision == "float32" else [faster])
+        (named(work, precision, processes=processes), peer, PEERS[peer])
+        for work, processes in ((FOLDER, False), (FOLDER, True), (SINGLE, False))
+        for precision in PRECISIONS
+        for peer in (PEERS if precision == "float32" and not processes else [faster])
     ]
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 
-import regard
 from inputs import SentenceBatch, Sentences, data_folder, sentence_batches
 from measure import Work, count_operations, interleaved, matrix_product
 from peer import Guest
+from processes import saved, sharing
 from regard.annotations import Annotations
 from regard.data.parallel import read_parallel
 from regard.decoders.base import Stepper
@@ -19,7 +21,7 @@ from regard.decoders.stepping.restricted import RestrictedStepper, SharedWords
 from regard.encoders.ready_text import ReadyGru
 from regard.kernels.products import InferencePrecision
 from regard.model import EncoderDecoder
-from regard.pipeline import Translator
+from regard.pipeline import Translator, load_translator
 from regard.search import Hypothesis, SearchOptions, SpecialTokens, search
 from regard.text import Lexicon
 from regard.text.lexicon import learn_translations
@@ -39,31 +41,49 @@ class Way:
     Attributes:
         precision: of the products.
         shortlist: whether sentences are written in their shortlists.
+        processes: whether there is a process of one thread for each thread, instead of one with all threads.
     """
 
     precision: InferencePrecision = "float32"
     shortlist: bool = False
+    processes: bool = False
 
     @property
     def name(self) -> str:
         """What a row adds to its work; nothing for the plain way."""
         parts = [f"in {self.precision}"] * (self.precision != "float32") + ["with a shortlist"] * self.shortlist
-        return f", ours {' '.join(parts)}" if parts else ""
+        where = ", in a process for each thread" * self.processes
+        return f"{where}, ours {' '.join(parts)}" if parts else where
+
+    def load(self, model: str | Path, *, threads: int) -> Translator:
+        """A saved translator in this way, with so many threads in all."""
+        workers = threads if self.processes else 1
+        return load_translator(
+            model, threads=threads, workers=workers, precision=self.precision, shortlist=self.shortlist
+        )
 
 
 PRECISIONS: tuple[InferencePrecision, ...] = ("float32", "bfloat16", "int8")
-WAYS = tuple(Way(precision, shortlist) for shortlist in (False, True) for precision in PRECISIONS)
+WAYS = tuple(
+    Way(precision, shortlist, processes)
+    for processes in (False, True)
+    for shortlist in (False, True)
+    for precision in PRECISIONS
+)
 WORKS = {f"{WORK}{way.name}": way for way in WAYS}
 SHIPPED_WORKS = {f"{SHIPPED}{way.name}": way for way in WAYS if way != Way()}
 
 
 def measure(conditions: Conditions) -> Outcome:
-    """Sentences a second: the model of :mod:`train_rnnsearch` with random weights, and the model that ships."""
+    """Sentences a second, by the model of :mod:`train_rnnsearch` with random weights."""
     sentences, batches, learned = (8, 2, 4) if conditions.quick else (64, 8, 450)
     read = sentence_batches("val", sentences=sentences, batches=batches)
-    random = measure_on(read, conditions, lexicon=learn(sentence_batches("train", sentences=64, batches=learned)))
-    shipped = shipped_model(16 if conditions.quick else 256, conditions)
-    return Outcome([*random.rows, *shipped.rows], [], [*random.facts, *shipped.facts], random.rate)
+    return measure_on(read, conditions, lexicon=learn(sentence_batches("train", sentences=64, batches=learned)))
+
+
+def measure_shipped(conditions: Conditions) -> Outcome:
+    """The same by the model that ships."""
+    return shipped_model(16 if conditions.quick else 256, conditions)
 
 
 def measure_on(
@@ -79,15 +99,27 @@ def measure_on(
     sizes = {"hidden": hidden, "embedding": embedding}
     model, steps = build(sentences.vocabulary, **sizes).eval(), steps_of(sentences)
     lists = [own for batch in sentences.assembled() for own in own_words(lexicon, batch)]
-    works = {work: translating(model, sentences, way, lexicon) for work, way in WORKS.items()}
+    alone = {way: translating(model, sentences, way, lexicon) for way in WAYS if not way.processes}
     product, product_operations = matrix_product(torch.float32)
-    with Guest(lambda: joeynmt(sentences, threads=conditions.threads, **sizes)) as guest:
-        turns = {**works, PEER: guest.work("translate"), "product": product}
+    with (
+        Guest(lambda: joeynmt(sentences, threads=conditions.threads, **sizes)) as guest,
+        saved(model, sentences, lexicon) as folder,
+        ExitStack() as translators,
+    ):
+        options = [exactly(length) for length in steps]
+        works = dict(alone)
+        for way in WAYS:
+            if way.processes:
+                translator = translators.enter_context(way.load(folder, threads=conditions.threads))
+                works[way] = sharing(translator, sentences, options)
+        turns = {work: works[way] for work, way in WORKS.items()}
+        turns |= {PEER: guest.work("translate"), "product": product}
         seconds = interleaved(turns, repetitions=conditions.repetitions)
     if not guest.reason:
         assert guest.answers["translate"]["steps"] == steps, "both take the same steps"
     count = sum(map(len, sentences.batches))
     rate = product_operations / seconds["product"]
+    operations = {way: count_operations(work) for way, work in alone.items()}
     rows = [
         Row(
             work=name,
@@ -95,12 +127,14 @@ def measure_on(
             unit="sentences/s",
             ours=count / seconds[name],
             theirs=guest.value(count / seconds[PEER]),
-            share=count_operations(work) / seconds[name] / rate,
+            # workers do the operations that one process does
+            share=operations[replace(way, processes=False)] / seconds[name] / rate,
             missing=guest.reason,
         )
-        for name, work in works.items()
+        for name, way in WORKS.items()
     ]
-    return Outcome(rows, [], [_fact(sentences, steps), _lists_fact(lists, lexicon)], rate)
+    facts = [_fact(sentences, steps), _lists_fact(lists, lexicon), _processes_fact(conditions.threads)]
+    return Outcome(rows, [], facts, rate)
 
 
 def shipped_model(count: int, conditions: Conditions) -> Outcome:
@@ -111,8 +145,13 @@ def shipped_model(count: int, conditions: Conditions) -> Outcome:
         return Outcome([row for work in SHIPPED_WORKS for row in unmeasured(work, [PLAIN], reason)])
     torch.set_num_threads(conditions.threads)
     texts = read_parallel(folder, "val", source="en", target="de").sources[:count]
-    turns = {name: _reading(texts, way) for name, way in {PLAIN: Way(), **SHIPPED_WORKS}.items()}
-    seconds = interleaved(turns, repetitions=conditions.repetitions)
+    with ExitStack() as translators:
+        turns: dict[str, Work] = {}
+        for name, way in {PLAIN: Way(), **SHIPPED_WORKS}.items():
+            translator = translators.enter_context(way.load(MODEL, threads=conditions.threads))
+            translator.start_workers()
+            turns[name] = _reading(translator, texts)
+        seconds = interleaved(turns, repetitions=conditions.repetitions)
     speeds = {name: len(texts) / taken for name, taken in seconds.items()}
     rows = [
         Row(work=work, peer=PLAIN, unit="sentences/s", ours=speeds[work], theirs=speeds[PLAIN])
@@ -125,9 +164,7 @@ def shipped_model(count: int, conditions: Conditions) -> Outcome:
     return Outcome(rows, [], [fact])
 
 
-def _reading(texts: Sequence[str], way: Way) -> Work:
-    translator = regard.load(MODEL, precision=way.precision, shortlist=way.shortlist)
-    assert isinstance(translator, Translator), "the model that ships translates"
+def _reading(translator: Translator, texts: Sequence[str]) -> Work:
     return lambda: list(translator.translate_many(texts, alternatives=0))
 
 
@@ -158,8 +195,12 @@ def translating(model: EncoderDecoder, sentences: Sentences, way: Way, lexicon: 
 
 def translate(stepper: Stepper, annotations: Annotations, *, steps: int) -> list[list[Hypothesis]]:
     """Beam search of exactly ``steps`` words for each sentence. Special tokens keep their numbers in shortlists."""
-    options = SearchOptions(beam=BEAM, min_length=steps, max_length=steps, length_normalisation=0.0)
-    return search(stepper, annotations, options, tokens=SpecialTokens())
+    return search(stepper, annotations, exactly(steps), tokens=SpecialTokens())
+
+
+def exactly(steps: int) -> SearchOptions:
+    """Beam search of so many words."""
+    return SearchOptions(beam=BEAM, min_length=steps, max_length=steps, length_normalisation=0.0)
 
 
 def own_words(lexicon: Lexicon, batch: SentenceBatch) -> list[list[int]]:
@@ -174,6 +215,14 @@ def _fact(sentences: Sentences, steps: list[int]) -> str:
         f"{len(sentences.batches[0])} of like length; weights are random, so the end is forbidden and every sentence "
         f"of a batch gets as many words as its references have in the mean ({min(steps)} to {max(steps)}), on both "
         "sides; the peer computes in float32 over the whole vocabulary"
+    )
+
+
+def _processes_fact(threads: int) -> str:
+    return (
+        f"In a process for each thread: {threads} workers of one thread each, as --workers {threads} has them; started "
+        "before, as the peer is, and told by pipe what to search, which counts; all other rows, and the peer, are of "
+        f"one process with {threads} threads"
     )
 
 

@@ -149,7 +149,7 @@ class Captioner(WorkSharing):
                 yield pixels, options, prefix, number
                 number += len(pixels)
 
-        with closing(self._run(self.say, requests())) as answers:
+        with closing(self.share(self.say, requests())) as answers:
             for speeches in answers:
                 said = iter(speeches)
                 for picture in waiting.popleft():

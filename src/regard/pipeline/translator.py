@@ -226,7 +226,7 @@ class Translator(WorkSharing):
                 read.append(window)
                 yield from (([window.jobs[place] for place in places], options) for places in window.batches)
 
-        with closing(self._run(self.say, requests())) as answers:
+        with closing(self.share(self.say, requests())) as answers:
             for first in answers:
                 window = read.popleft()
                 rest = islice(answers, len(window.batches) - 1)

@@ -173,7 +173,7 @@ class WorkSharing:
     ) -> None:
         self.close()
 
-    def _run(self, method: Callable[..., Answer], requests: Iterable[Arguments]) -> Generator[Answer]:
+    def share(self, method: Callable[..., Answer], requests: Iterable[Arguments]) -> Generator[Answer]:
         """What a method of this object gives for each request, in order; made ahead only for workers."""
         yield from starmap(method, requests) if self._workers is None else self._workers.run(method, requests)
 

@@ -64,7 +64,7 @@ class Asked(WorkSharing):
         return "work", number, os.getpid()
 
     def ask(self, numbers: Any) -> Iterator[tuple[str, Any, int]]:
-        return self._run(self.work, ((number,) for number in numbers))
+        return self.share(self.work, ((number,) for number in numbers))
 
 
 @pytest.fixture

@@ -30,8 +30,7 @@ class AttendStepper(FamilyStepper):
 
     def __init__(self, decoder: AttendDecoder, *, precision: InferencePrecision) -> None:
         looks = Looks(decoder.attention)
-        logits = ready_product(decoder.L_o.weight, decoder.L_o.bias, precision=precision)
-        super().__init__(looks, logits, vocabulary_size=decoder.vocabulary_size)
+        super().__init__(looks, (decoder.L_o.weight, decoder.L_o.bias), precision)
         self._decoder = decoder
         self._keys = None if looks.W_k is None else ready_product(looks.W_k, None, precision=precision)
         cell, hidden = decoder.cell, decoder.settings.hidden

@@ -8,6 +8,8 @@ with the state. Hypotheses that part at their last word have one state, so this 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from copy import copy
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -17,7 +19,7 @@ from regard.decoders.base import State, Step
 from regard.decoders.stepping.looks import Looks, StepMemory
 from regard.decoders.stepping.rows import FamilyState, LivingStep, Looking
 from regard.decoders.stepping.words import WordTable
-from regard.kernels.products import Product
+from regard.kernels.products import InferencePrecision, Product, ready_product
 
 Rows = dict[str, Tensor]
 """The vectors of rows by name, each [rows, hidden]."""
@@ -26,15 +28,20 @@ Rows = dict[str, Tensor]
 class FamilyStepper(ABC):
     """Steps like the decoder that it is made from, with fewer and faster products.
 
+    It is a :class:`regard.decoders.stepping.restricted.Divisible`.
+
     Args:
         looks: its attention.
-        vocabulary_size: number of words.
-        logits: the vocabulary product.
+        vocabulary: the matrix [vocabulary, readout_dim] and the bias of its vocabulary product.
+        precision: of the products.
     """
 
-    def __init__(self, looks: Looks, logits: Product, *, vocabulary_size: int) -> None:
-        self.vocabulary_size = vocabulary_size
-        self._looks, self._logits = looks, logits
+    def __init__(self, looks: Looks, vocabulary: tuple[Tensor, Tensor | None], precision: InferencePrecision) -> None:
+        matrix, bias = vocabulary
+        vocabulary_size = self.vocabulary_size = len(matrix)
+        self._looks, self._precision = looks, precision
+        self._vocabulary = matrix.detach(), None if bias is None else bias.detach()
+        self._logits = ready_product(matrix, bias, precision=precision)
         self._words = WordTable(self._of_words, vocabulary_size=vocabulary_size, device=torch.device("cpu"))
 
     def start(self, annotations: Annotations, *, rows: int = 1) -> State:
@@ -60,6 +67,23 @@ class FamilyStepper(ABC):
             return Step(logits.view(*tokens.shape, -1), following, weights.view(*tokens.shape, -1))
         weights = weights.new_zeros(len(words), weights.shape[1]).index_copy_(0, living, weights)
         return LivingStep(logits, following, weights.view(*tokens.shape, -1), living)
+
+    def reading(self) -> Self:
+        """The same stepper with readouts in place of logits; all else is shared with this one."""
+        reading = copy(self)
+        reading._logits = _unchanged
+        return reading
+
+    def product(self, words: Tensor) -> Product:
+        """The vocabulary product for some words (int64 [words])."""
+        matrix, bias = self._vocabulary
+        return ready_product(matrix[words], None if bias is None else bias[words], precision=self._precision)
+
+    def matrix(self, words: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Its matrix and bias for some words (int64 [...]); the matrix in bfloat16 for every lower precision."""
+        matrix, bias = self._vocabulary
+        rows = matrix[words]
+        return rows if self._precision == "float32" else rows.bfloat16(), None if bias is None else bias[words]
 
     def _mix(self, memory: StepMemory, query: Tensor, looking: Looking) -> tuple[Tensor, Tensor]:
         """What queries [looks, key_dim] find [looks, dim], and their weights [looks, position]."""
@@ -92,3 +116,7 @@ class FamilyStepper(ABC):
             before: the vectors of the rows before.
             parents: int64 [living], the row that each continues.
         """
+
+
+def _unchanged(readout: Tensor) -> Tensor:
+    return readout

@@ -10,8 +10,6 @@ takes a sixth of the time, what stands under tanh comes doubled.
 
 from __future__ import annotations
 
-from copy import copy
-
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
@@ -21,7 +19,7 @@ from regard.decoders.rnnsearch import RnnSearchDecoder
 from regard.decoders.stepping.family import FamilyStepper, Rows
 from regard.decoders.stepping.looks import Looks, StepMemory
 from regard.decoders.stepping.rows import Looking
-from regard.kernels.products import InferencePrecision, Product, ready_product
+from regard.kernels.products import InferencePrecision, ready_product
 
 
 class RnnSearchStepper(FamilyStepper):
@@ -32,9 +30,8 @@ class RnnSearchStepper(FamilyStepper):
 
     def __init__(self, decoder: RnnSearchDecoder, *, precision: InferencePrecision) -> None:
         looks = Looks(decoder.attention)
-        logits = ready_product(decoder.W_o, decoder.b_o, precision=precision)
-        super().__init__(looks, logits, vocabulary_size=decoder.vocabulary_size)
-        self._decoder, self._hidden, self._precision = decoder, decoder.hidden, precision
+        super().__init__(looks, (decoder.W_o, decoder.b_o), precision)
+        self._decoder, self._hidden = decoder, decoder.hidden
         joined = decoder.joined()
         words, context = (self._arranged(each) for each in (joined.words, joined.context))
         self._E, self._W_words = decoder.E.weight.detach(), torch.cat([words, _halves(decoder.V_o)])
@@ -62,23 +59,6 @@ class RnnSearchStepper(FamilyStepper):
             return None
         gates = self._arranged(torch.cat([decoder.b_z, decoder.b_r, decoder.b]))
         return torch.cat([gates, _halves(decoder.b_t)])
-
-    def reading(self) -> RnnSearchStepper:
-        """See :class:`regard.decoders.stepping.restricted.Divisible`; all else is shared with this stepper."""
-        reading = copy(self)
-        reading._logits = _unchanged
-        return reading
-
-    def product(self, words: Tensor) -> Product:
-        """See :class:`regard.decoders.stepping.restricted.Divisible`."""
-        bias = None if self._decoder.b_o is None else self._decoder.b_o[words]
-        return ready_product(self._decoder.W_o[words], bias, precision=self._precision)
-
-    def matrix(self, words: Tensor) -> tuple[Tensor, Tensor | None]:
-        """See :class:`regard.decoders.stepping.restricted.Divisible`; in bfloat16 for every lower precision."""
-        bias = None if self._decoder.b_o is None else self._decoder.b_o.detach()[words]
-        rows = self._decoder.W_o.detach()[words]
-        return rows if self._precision == "float32" else rows.bfloat16(), bias
 
     def _of_words(self, words: Tensor) -> Tensor:
         return linear(self._E[words], self._W_words, self._bias)
@@ -115,7 +95,3 @@ class RnnSearchStepper(FamilyStepper):
 def _halves(pairs: Tensor) -> Tensor:
     """The rows of a matrix or a bias of the readout, the first of every pair before the second of every pair."""
     return torch.cat([pairs[0::2], pairs[1::2]]).detach()
-
-
-def _unchanged(readout: Tensor) -> Tensor:
-    return readout

@@ -128,7 +128,7 @@ def test_every_search_says_what_it_says_alone_with_all_else_forbidden(
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
-@pytest.mark.parametrize("case", ["rnnsearch-biases-tied", "rnnsearch"])
+@pytest.mark.parametrize("case", ["rnnsearch-biases-tied", "rnnsearch", "attend"])
 def test_many_own_words_are_taken_from_the_whole_product(
     inputs: Annotations, allowed: Tensor, case: str, precision: InferencePrecision, monkeypatch: pytest.MonkeyPatch
 ) -> None:

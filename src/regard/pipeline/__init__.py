@@ -21,6 +21,8 @@ from regard.pipeline.workers import Loading, Workers
 
 RUNTIMES = ("torch", "onnx")
 """What can compute a model."""
+WORKERS_A_CORE = 4
+"""More processes than that on a core are surely not meant, and could fill the memory."""
 
 __all__ = [
     "RUNTIMES",
@@ -165,8 +167,9 @@ def _runs_graphs(folder: Path, runtime: str | None, device: str) -> bool:
 
 
 def _check_workers(workers: int, device: str) -> None:
-    if workers < 1:
-        raise ConfigError(f"{workers} workers", allowed="1 or more")
+    most = WORKERS_A_CORE * (os.cpu_count() or 1)
+    if not 1 <= workers <= most:
+        raise ConfigError(f"{workers} workers", allowed=f"1 to {most}, and one for each processor core serves best")
     if workers > 1 and torch.device(device).type != "cpu":
         raise ConfigError(f"{workers} workers with device {device!r}", allowed="1, or the device cpu")
 

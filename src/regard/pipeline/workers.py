@@ -40,6 +40,8 @@ Request = tuple[str, Arguments]
 Jobs = SimpleQueue[tuple[Future[Any], Request] | None]
 """What a crew shares, in order; None tells one of them to leave."""
 
+LEAST = 16
+"""Fewer units are not worth a process of their own."""
 FEWER = "use fewer workers"
 PROGRAM = "from regard.pipeline.workers import serve; serve()"
 
@@ -131,8 +133,9 @@ class Workers:
         return worker
 
     def _start(self) -> _Worker:
-        worker = _Worker(self._loading)
+        worker = _Worker()
         self._alive.add(worker)
+        worker.load(self._loading)
         return worker
 
     def _dismiss(self, crew: Iterable[_Worker]) -> None:
@@ -182,7 +185,7 @@ class WorkSharing:
         if self._workers is None or total <= batch:
             return batch
         rounds = math.ceil(total / (batch * self._workers.count))
-        return math.ceil(total / (rounds * self._workers.count))
+        return min(batch, max(LEAST, math.ceil(total / (rounds * self._workers.count))))
 
 
 class _Worker:
@@ -192,7 +195,7 @@ class _Worker:
         WorkerError: it cannot be started.
     """
 
-    def __init__(self, loading: Loading) -> None:
+    def __init__(self) -> None:
         self._ready = False
         with ExitStack() as opened:
             self._complaints = opened.enter_context(tempfile.TemporaryFile())
@@ -202,7 +205,6 @@ class _Worker:
             self._requests = opened.enter_context(self._process.stdin)
             self._answers = opened.enter_context(self._process.stdout)
             self._files = opened.pop_all()
-        self._send(loading)
 
     def _start(self) -> subprocess.Popen[bytes]:
         try:
@@ -218,6 +220,14 @@ class _Worker:
             )
         except OSError as error:
             raise WorkerError(f"a worker process cannot be started ({error.strerror})", remedy=FEWER) from None
+
+    def load(self, loading: Loading) -> None:
+        """Tell it what to load, and do not wait.
+
+        Raises:
+            WorkerError: it has ended.
+        """
+        self._send(loading)
 
     def ask(self, request: Request) -> Any:
         """What the model's method gives.

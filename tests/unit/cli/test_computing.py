@@ -28,9 +28,13 @@ LINES = ["a red cat", "", "two dogs run", "the mat sits", "word " * 30_000, "gra
 class InProcess:
     """A worker without a process: what it is told and what it answers travels as it would."""
 
-    def __init__(self, loading: Loading) -> None:
+    def __init__(self, loaded: list[Loading]) -> None:
+        self.loaded = loaded
+
+    def load(self, loading: Loading) -> None:
         values = vars(loading).copy()
         self.model = load(values.pop("folder"), **values)
+        self.loaded.append(loading)
 
     def ask(self, request: tuple[str, tuple[Any, ...]]) -> Any:
         name, arguments = pickle.loads(pickle.dumps(request))
@@ -47,12 +51,7 @@ class InProcess:
 def loaded(monkeypatch: pytest.MonkeyPatch) -> list[Loading]:
     """What workers are told to load."""
     found: list[Loading] = []
-
-    def start(loading: Loading) -> InProcess:
-        found.append(loading)
-        return InProcess(loading)
-
-    monkeypatch.setattr(workers, "_Worker", start)
+    monkeypatch.setattr(workers, "_Worker", lambda: InProcess(found))
     return found
 
 

@@ -42,6 +42,8 @@ while True:
     number = arguments[0]
     if number == "refuse":
         send(ModelError("cannot do it"))
+    if number == "environment":
+        number = os.environ.get("LRU_CACHE_CAPACITY")
     if number == "fail":
         raise ValueError("no such  layer")
     if number == "kill":
@@ -96,6 +98,13 @@ def test_answers_come_in_order_from_all_workers_and_few_are_asked_for_ahead(num:
 
 
 @pytest.mark.usefixtures("_light")
+def test_workers_have_the_environment_of_the_process_that_starts_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "123")
+    with Asked() as asked:
+        assert [found for _, found, _ in asked.ask(["environment"] * 3)] == ["123"] * 3
+
+
+@pytest.mark.usefixtures("_light")
 def test_what_is_one_batch_starts_no_process() -> None:
     with Asked() as asked:
         assert list(asked.ask([])) == []
@@ -112,7 +121,8 @@ def test_workers_are_even_loaded() -> None:
         assert size <= batch
         assert total <= batch or len(sizes) % 2 == 0
         assert max(sizes) - min(sizes) <= len(sizes)
-    assert Asked(num=16)._even(100, 64) == 7
+    assert Asked(num=16)._even(100, 64) == 16
+    assert asked._even(9, 4) == 4
     assert WorkSharing(None)._even(100, 64) == 64
 
 
@@ -308,8 +318,10 @@ def test_a_model_that_is_gone_is_told_as_itself(speaker: Path, tmp_path: Path) -
 
 
 def test_what_cannot_be_used_is_told(speaker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match="0 workers; allowed: 1 or more"):
-        load(speaker, workers=0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    for workers in (-1, 0, 9):
+        with pytest.raises(ConfigError, match=f"{workers} workers; allowed: 1 to 8, and one for each"):
+            load(speaker, workers=workers)
     monkeypatch.setattr("regard.pipeline._check_device", lambda device: None)
     with pytest.raises(ConfigError, match="2 workers with device 'cuda:1'; allowed: 1, or the device cpu"):
         load(speaker, workers=2, device="cuda:1")
@@ -323,6 +335,7 @@ def test_workers_share_the_threads_and_load_the_same(
     monkeypatch.setattr("regard.pipeline.Workers", lambda loading, *, count: loaded.append(loading))
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
     load(looker, threads=7, workers=3, precision="bfloat16")
     load(speaker, workers=9)
     assert loaded == [

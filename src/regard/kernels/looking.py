@@ -16,6 +16,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from regard.kernels.loops import current_loops
+from regard.kernels.mixing import Mixer
+from regard.kernels.packing import Rows
+
 BLOCK_NUMBERS = 1 << 17
 """How many terms of the sums are alive at once: 512 KiB in float32, which a core's own cache holds with the keys."""
 
@@ -38,7 +42,7 @@ def _precise(numbers: Tensor) -> Tensor:
     return numbers.float() if numbers.element_size() < 4 else numbers
 
 
-def additive_looks(query: Tensor, powers: Tensor, v: Tensor, *, counts: Sequence[int]) -> Tensor:
+def additive_looks(query: Tensor, powers: Tensor, v: Tensor, rows: Rows) -> Tensor:
     """Scores up to a number that all positions of a row share.
 
     Args:
@@ -46,31 +50,45 @@ def additive_looks(query: Tensor, powers: Tensor, v: Tensor, *, counts: Sequence
             :func:`powers_fit` of the keys.
         powers: [batch, position, dim], see :func:`key_powers`.
         v: [dim].
-        counts: how many looks each input has.
+        rows: how the looks are laid out.
 
     Returns:
         [looks, position].
     """
     with torch.autocast(query.device.type, enabled=False):
-        return _additive_looks(query.to(powers.dtype), powers, v.to(powers.dtype), counts)
+        left, twice_v = torch.exp(query.to(powers.dtype) * -2), v.to(powers.dtype) * 2
+        loops = current_loops(powers.device, powers.dtype)
+        if loops is None:
+            return _additive_looks(left, powers, twice_v, rows.bounds.diff().tolist())
+        scores = left.new_empty(len(left), powers.shape[1])
+        loops.run("additive_scores", left, powers, twice_v, scores, rows.bounds, *powers.shape)
+        return scores
 
 
-def _additive_looks(query: Tensor, powers: Tensor, v: Tensor, counts: Sequence[int]) -> Tensor:
+def _additive_looks(left: Tensor, powers: Tensor, twice_v: Tensor, counts: Sequence[int]) -> Tensor:
     positions, dim = powers.shape[1:]
     most = max(1, BLOCK_NUMBERS // max(1, positions * dim))
     pieces = [(keys, count) for keys, each in zip(powers.unbind(), counts, strict=True) for count in _cut(each, most)]
     sizes = [count for _, count in pieces]
-    left, one, twice_v = torch.exp(query * -2).unsqueeze(1), query.new_ones(1, 1, 1), v * 2
-    scores = query.new_empty(len(query) * positions)
+    one, scores = left.new_ones(1, 1, 1), left.new_empty(len(left) * positions)
     founds = torch.split(scores, [count * positions for count in sizes])
     # a piece takes some forty microseconds, and every view that is made for it is one more
-    buffer = query.new_empty(max(sizes, default=0) * positions, dim)
+    buffer = left.new_empty(max(sizes, default=0) * positions, dim)
     flat = {count: buffer[: count * positions] for count in set(sizes)}
     terms = {count: rows.view(count, positions, dim) for count, rows in flat.items()}
-    for (keys, count), own, found in zip(pieces, torch.split(left, sizes), founds, strict=True):
+    for (keys, count), own, found in zip(pieces, torch.split(left.unsqueeze(1), sizes), founds, strict=True):
         torch.addcmul(one, own, keys, out=terms[count]).reciprocal_()
         torch.mv(flat[count], twice_v, out=found)
     return scores.view(-1, positions)
+
+
+def mix_looks(weights: Tensor, values: Tensor, rows: Rows) -> Tensor:
+    """What weights [looks, position] mix of the values [batch, position, dim] of their inputs, [looks, dim]."""
+    if current_loops(values.device, weights.dtype) is None:
+        return rows.from_block(torch.bmm(rows.to_block(weights.to(values.dtype)), values)).to(weights.dtype)
+    mixed = weights.new_empty(len(weights), values.shape[2])
+    Mixer(values, weights.dtype).mix(weights, rows, out=mixed)
+    return mixed
 
 
 def _cut(count: int, most: int) -> list[int]:

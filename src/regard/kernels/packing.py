@@ -36,6 +36,18 @@ class Rows:
         """As many rows of every input."""
         return cls(inputs, columns, None, torch.arange(inputs + 1) * columns)
 
+    @classmethod
+    def of(cls, owners: Tensor, inputs: int) -> Rows:
+        """Rows of these owners (int64 [rows], ascending, on the processor) among so many inputs."""
+        counts = torch.bincount(owners, minlength=inputs)
+        bounds = torch.zeros(inputs + 1, dtype=torch.long)
+        torch.cumsum(counts, dim=0, out=bounds[1:])
+        columns = int(counts.amax())
+        if len(owners) == inputs * columns:
+            return cls(inputs, columns, None, bounds)
+        first = torch.arange(inputs) * columns - bounds[:-1]
+        return cls(inputs, columns, torch.arange(len(owners)) + first.index_select(0, owners), bounds)
+
     def to_block(self, packed: Tensor) -> Tensor:
         """[rows, dim] to [inputs, columns, dim], zeros where no row stands."""
         if self.places is not None:

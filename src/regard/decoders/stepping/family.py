@@ -19,6 +19,7 @@ from regard.decoders.base import State, Step
 from regard.decoders.stepping.looks import Looks, StepMemory
 from regard.decoders.stepping.rows import FamilyState, LivingStep, Looking
 from regard.decoders.stepping.words import WordTable
+from regard.kernels.looking import mix_looks
 from regard.kernels.products import InferencePrecision, Product, ready_product
 
 Rows = dict[str, Tensor]
@@ -88,8 +89,7 @@ class FamilyStepper(ABC):
     def _mix(self, memory: StepMemory, query: Tensor, looking: Looking) -> tuple[Tensor, Tensor]:
         """What queries [looks, key_dim] find [looks, dim], and their weights [looks, position]."""
         weights = self._looks.weights(query, memory, looking)
-        mixed = torch.bmm(looking.to_block(weights).to(memory.values.dtype), memory.values)
-        return looking.from_block(mixed).to(weights.dtype), weights
+        return mix_looks(weights, memory.values, looking.looks), weights
 
     @abstractmethod
     def _of_words(self, words: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from regard.decoders.stepping.rows import Looking
 from regard.decoders.walking import query_operands, score_scale
 from regard.kernels.additive import additive_scores_reference
 from regard.kernels.looking import additive_looks, key_powers, powers_fit
+from regard.kernels.loops import current_loops
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,8 @@ class Looks:
 
     def remember(self, keys: Tensor, values: Tensor, mask: Tensor | None) -> StepMemory:
         """What is kept of keys [batch, position, key_dim] and of values [batch, position, dim] that are to be mixed."""
+        if current_loops(values.device, values.dtype) is not None:
+            values = values.contiguous()  # they would be laid out at every step
         room = 0.0 if self._v is None else powers_fit(keys)
         return StepMemory(values, key_powers(keys) if room > 0 else keys, mask, room=room)
 
@@ -59,12 +62,12 @@ class Looks:
 
     def _scores(self, query: Tensor, memory: StepMemory, looking: Looking) -> Tensor:
         if self._v is not None and memory.room > 0 and float(query.abs().amax()) < memory.room:
-            return additive_looks(query, memory.keys, self._v, counts=looking.counts)
-        block = looking.to_block(query)
+            return additive_looks(query, memory.keys, self._v, looking.looks)
+        block = looking.looks.to_block(query)
         if self._v is None:
-            return looking.from_block(torch.bmm(block, memory.keys.transpose(1, 2))).mul_(self._scale)
+            return looking.looks.from_block(torch.bmm(block, memory.keys.transpose(1, 2))).mul_(self._scale)
         keys = memory.keys.log() / -2 if memory.room > 0 else memory.keys
-        return looking.from_block(additive_scores_reference(block, keys, self._v))
+        return looking.looks.from_block(additive_scores_reference(block, keys, self._v))
 
 
 def _key_matrix(score: Score) -> Tensor | None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from regard.decoders.base import EMPTY, State, Step
+from regard.kernels.packing import Rows
 
 
 class Looking(NamedTuple):
@@ -23,41 +24,17 @@ class Looking(NamedTuple):
         rows: int64 [looks], the rows of the state that are continued, ascending; each once.
         sees: int64 [living], for each new row the look that it has, an index into ``rows``.
         parents: int64 [living], for each new row the row of the state that it continues.
-        counts: how many looks each input has.
-        places: int64 [looks], where each look stands in a block [batch, width] whose rows begin with the looks of an
-            input.
         living: int64 [living], which of the batch × rows new ones are not empty; None when none is.
+        inputs: int64 [looks], the input that each look is at.
+        looks: how they are laid out.
     """
 
     rows: Tensor
     sees: Tensor
     parents: Tensor
-    counts: list[int]
-    places: Tensor
     living: Tensor | None
-
-    @property
-    def inputs(self) -> Tensor:
-        """int64 [looks], the input that each look is at."""
-        return torch.div(self.places, max(1, self.width), rounding_mode="floor")
-
-    @property
-    def width(self) -> int:
-        """The most looks of an input."""
-        return max(self.counts, default=0)
-
-    def to_block(self, looks: Tensor) -> Tensor:
-        """[looks, dim] in their places: [batch, width, dim], zeros elsewhere."""
-        batch, width = len(self.counts), self.width
-        if len(looks) == batch * width:
-            return looks.view(batch, width, -1)
-        block = looks.new_zeros(batch * width, looks.shape[1]).index_copy_(0, self.places, looks)
-        return block.view(batch, width, -1)
-
-    def from_block(self, block: Tensor) -> Tensor:
-        """The inverse of :meth:`to_block`."""
-        flat = block.flatten(0, 1)
-        return flat if len(flat) == len(self.places) else flat.index_select(0, self.places)
+    inputs: Tensor
+    looks: Rows
 
 
 @dataclass(frozen=True)
@@ -104,11 +81,7 @@ class FamilyState(State):
         looking = looks.nonzero().squeeze(1)
         sees = (looks.cumsum(dim=0) - 1).index_select(0, parents)
         owners = owners.index_select(0, looking)
-        counts = torch.bincount(owners, minlength=batch)
-        width = counts.amax()
-        first = torch.arange(batch, device=parents.device) * width - (counts.cumsum(dim=0) - counts)
-        places = torch.arange(len(looking), device=parents.device) + first.index_select(0, owners)
-        return Looking(looking, sees, parents, counts.tolist(), places, living)
+        return Looking(looking, sees, parents, living, owners, Rows.of(owners, batch))
 
     def following(self, rows: dict[str, Tensor], living: Tensor | None) -> FamilyState:
         """The state after a step, of the rows [living, ...] that it has given."""

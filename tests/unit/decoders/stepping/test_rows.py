@@ -18,7 +18,7 @@ def test_every_row_that_is_continued_looks_once() -> None:
     assert looking.rows.tolist() == [0, 2, 4]
     assert looking.sees.tolist() == [1, 1, 0, 1, 2, 2, 2, 2]
     assert looking.parents.tolist() == [2, 2, 0, 2, 4, 4, 4, 4]
-    assert looking.counts == [2, 1]
+    assert looking.looks.bounds.tolist() == [0, 2, 3]
     assert looking.living is None
 
 
@@ -26,18 +26,18 @@ def test_before_the_first_reordering_every_row_looks() -> None:
     looking = state(2, 2).looking()
     assert looking.rows.tolist() == looking.sees.tolist() == looking.parents.tolist() == [0, 1, 2, 3]
     looks = torch.arange(4.0).view(4, 1)
-    assert torch.equal(looking.to_block(looks), looks.view(2, 2, 1))
-    assert torch.equal(looking.from_block(looks.view(2, 2, 1)), looks)
+    assert torch.equal(looking.looks.to_block(looks), looks.view(2, 2, 1))
+    assert torch.equal(looking.looks.from_block(looks.view(2, 2, 1)), looks)
 
 
 def test_looks_come_first_in_the_block_of_their_input() -> None:
     looking = state(3, 4).reorder(torch.tensor([[3, 3, 1], [2, 2, 2], [0, 1, 3]])).looking()
     looks = torch.tensor([[1.0, 1.5], [3, 3.5], [6, 6.5], [8, 8.5], [9, 9.5], [11, 11.5]])
-    assert looking.counts == [2, 1, 3]
+    assert looking.looks.bounds.tolist() == [0, 2, 3, 6]
     assert looking.inputs.tolist() == [0, 0, 1, 2, 2, 2]
-    block = looking.to_block(looks)
+    block = looking.looks.to_block(looks)
     assert block[..., 0].tolist() == [[1, 3, 0], [6, 0, 0], [8, 9, 11]]
-    assert torch.equal(looking.from_block(block), looks)
+    assert torch.equal(looking.looks.from_block(block), looks)
 
 
 def test_reordering_twice_and_leaving_are_those_of_rows() -> None:
@@ -57,9 +57,9 @@ def test_nothing_is_looked_at_for_empty_rows() -> None:
     assert looking.parents.tolist() == [2, 0, 7, 7]
     assert looking.rows.tolist() == [0, 2, 7]
     assert looking.sees.tolist() == [1, 0, 2, 2]
-    assert looking.counts == [2, 0, 1]
+    assert looking.looks.bounds.tolist() == [0, 2, 2, 3]
     after = moved.following({"h": torch.tensor([[12.0], [10.0], [17.0], [17.0]])}, looking.living)
     assert after.places.tolist() == [[EMPTY, 0, 1], [EMPTY] * 3, [2, EMPTY, 3]]
     again = after.reorder(torch.tensor([[2, EMPTY], [EMPTY, EMPTY], [0, 2]])).select(torch.tensor([0, 2])).looking()
     assert again.rows.tolist() == [1, 2, 3]
-    assert again.counts == [1, 2]
+    assert again.looks.bounds.tolist() == [0, 1, 3]

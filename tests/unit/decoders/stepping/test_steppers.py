@@ -19,6 +19,7 @@ from regard.decoders.rnnsearch import RnnSearchSettings
 from regard.decoders.stepping import build_stepper
 from regard.decoders.stepping.rows import LivingStep
 from regard.errors import ConfigError
+from regard.kernels.loops import NotCompiled, compiled_loops
 from regard.search import SearchOptions, SpecialTokens, search
 
 DIM, VOCABULARY, BATCH, ROWS, TIME = 9, 11, 4, 3, 5
@@ -98,6 +99,18 @@ def test_a_stepper_equals_its_decoder(decoder: Decoder, dtype: torch.dtype, tole
         for one, other in zip(ours, theirs, strict=True):
             assert one.dtype == dtype
             torch.testing.assert_close(one, other, atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("case", ["attend-additive-lstm", "attend-dot-gru", "rnnsearch-additive"])
+def test_a_stepper_that_looks_by_compiled_loops_equals_its_decoder(case: str) -> None:
+    decoder, inputs = built(CASES[case]), annotations()
+    try:
+        with compiled_loops():
+            found = wander(build_stepper(decoder), inputs)
+    except NotCompiled as error:
+        pytest.skip(f"nothing can be compiled here: {error}")
+    for ours, theirs in zip(found, wander(decoder, inputs), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("size", [60.0, 500.0], ids=["the queries", "the keys"])

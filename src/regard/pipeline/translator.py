@@ -229,8 +229,8 @@ class Translator(WorkSharing):
         with closing(self.share(self.say, requests())) as answers:
             for first in answers:
                 window = read.popleft()
-                rest = islice(answers, len(window.batches) - 1)
-                yield from self._translations(window, chain(first, *rest), options)
+                said = chain([first], islice(answers, len(window.batches) - 1))
+                yield from self._translations(window, said, options)
 
     def _windows(self, texts: Iterable[str | TextError], batch: int, prefix: Ids, number: int) -> Iterator[Window]:
         """What is read at a time, cut into batches of like length."""
@@ -253,16 +253,24 @@ class Translator(WorkSharing):
             return error
 
     def _translations(
-        self, window: Window, said: Iterable[Speech], options: SearchOptions
+        self, window: Window, said: Iterable[Sequence[Speech]], options: SearchOptions
     ) -> Iterator[Translation | TextError]:
-        """The texts of a window in order, from what was said batch by batch."""
-        spoken = dict(zip(chain.from_iterable(window.batches), said, strict=True))
-        speeches = iter(spoken[place] for place in range(len(window.jobs)))
-        for source in window.sources:
+        """The texts of a window in order, from what is said batch by batch."""
+        spoken: dict[int, Speech] = {}
+        whole: dict[int, Translation] = {}
+        for places, speeches in zip(window.batches, said, strict=True):
+            spoken.update(zip(places, speeches, strict=True))
+            # what is whole is joined at once, while workers go on
+            for text in {window.owners[place] for place in places}:
+                source, parts = window.sources[text], window.parts[text]
+                assert isinstance(source, Source), "only what could be read has parts"
+                if all(part in spoken for part in parts):
+                    whole[text] = self._joined(source, [spoken[part] for part in parts], options)
+        for text, source in enumerate(window.sources):
             if isinstance(source, TextError):
                 yield source
             else:
-                yield self._joined(source, list(islice(speeches, len(source.parts))), options)
+                yield whole[text] if window.parts[text] else self._joined(source, [], options)
 
     def _joined(self, source: Source, speeches: Sequence[Speech], options: SearchOptions) -> Translation:
         return joined(source, speeches, alpha=options.length_normalisation, attends=self.bundle.model.decoder.attends)

@@ -25,12 +25,16 @@ class Window:
 
     Attributes:
         sources: the texts, in order.
-        jobs: their parts.
-        batches: the places of parts of like length among ``jobs``.
+        jobs: their parts, in order.
+        parts: for each text the places of its parts among ``jobs``.
+        owners: for each part the place of its text among ``sources``.
+        batches: the places of parts of like length.
     """
 
     sources: Sequence[Source | TextError]
     jobs: Sequence[Job]
+    parts: Sequence[range]
+    owners: Sequence[int]
     batches: Sequence[Sequence[int]]
 
 
@@ -43,13 +47,16 @@ def cut_window(sources: Sequence[Source | TextError], prefix: Ids, number: int, 
         number: of the first of them in the whole row of texts.
         batch: how many parts are translated together.
     """
-    # no text has more parts than pieces, so that all parts of all texts have numbers of their own
-    jobs = [
-        Job(part.ids, () if i else prefix, each * MAX_PIECES + i)
-        for each, source in enumerate(sources, start=number)
-        for i, part in enumerate(source.parts if isinstance(source, Source) else ())
-    ]
+    jobs: list[Job] = []
+    parts: list[range] = []
+    for each, source in enumerate(sources, start=number):
+        own = source.parts if isinstance(source, Source) else ()
+        parts.append(range(len(jobs), len(jobs) + len(own)))
+        # no text has more parts than pieces, so that all parts of all texts have numbers of their own
+        jobs += [Job(part.ids, () if i else prefix, each * MAX_PIECES + i) for i, part in enumerate(own)]
+    owners = [text for text, places in enumerate(parts) for _ in places]
     # long ones first: the last batches are then short, and workers come to the end of them at nearly the same time
     order = sorted(range(len(jobs)), key=lambda place: -len(jobs[place].ids))
     # a window of which nothing is to be said has one batch of nothing, so that it gets its turn
-    return Window(sources, jobs, [order[first : first + batch] for first in range(0, max(1, len(order)), batch)])
+    batches = [order[first : first + batch] for first in range(0, max(1, len(order)), batch)]
+    return Window(sources, jobs, parts, owners, batches)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from regard.kernels import products
 from regard.kernels.products import InferencePrecision, Linear, linear, multiply, ready_product
 
 ERRORS: dict[InferencePrecision, float] = {"float32": 1e-6, "bfloat16": 2e-2, "int8": 3e-2}
@@ -85,6 +86,27 @@ def test_a_row_does_not_see_its_neighbours(precision: InferencePrecision) -> Non
     x[3] *= 1e4
     others = torch.arange(9) != 3
     torch.testing.assert_close(product(x)[others], alone[others], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_rows_are_multiplied_in_eights(precision: InferencePrecision, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+
+    def multiplied(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        taken.append(len(rows))
+        return nn.functional.linear(rows, weight, bias)
+
+    monkeypatch.setattr(products, "_can_lay_out", lambda _: True)
+    monkeypatch.setattr(torch.ops.mkldnn, "_reorder_linear_weight", lambda weight, _: weight)
+    monkeypatch.setattr(products, "_ask_onednn", multiplied)
+    weight, bias = random(5, 7), random(5)
+    product = ready_product(weight, bias, precision=precision)
+    for count in (0, 1, 7, 8, 9, 16, 31):
+        rows = random(count, 7)
+        found = product(rows)
+        tolerance = 1e-6 if precision == "float32" else 0.1
+        torch.testing.assert_close(found, nn.functional.linear(rows, weight, bias), atol=tolerance, rtol=tolerance)
+    assert taken == [0, 1, 7, 8, 16, 16, 32]
 
 
 def test_whole_numbers_of_zeros_are_zeros() -> None:

@@ -17,8 +17,8 @@ Workers = Annotated[
     int,
     typer.Option(
         min=1,
-        help="Processes that share the work and the threads. One for each core translates files of a thousand lines or "
-        "more nearly that many times faster; each takes two seconds to start.",
+        help="Processes that share the work and the threads, best one for each core. On two cores two translate half "
+        "as fast again as one; they take two seconds to start, so they pay from two thousand sentences on.",
     ),
 ]
 Runtime = Annotated[

@@ -1,9 +1,10 @@
 """Worker processes: each holds the same model and does batches of a long work, so that every core has its own.
 
 A step of a search is some hundred short operations, too short to be shared among threads: where two threads of one
-process translate a fifth faster than one, two processes of one thread each are twice as fast. The process that is asked
-reads the inputs, cuts them into batches, and makes results of what comes back; workers only compute. So little travels
-(no photo does), and results, their order, and what is drawn at random do not depend on how many workers there are.
+process translate a third faster than one, two processes of one thread each are nearly twice as fast. The process that
+is asked reads the inputs, cuts them into batches, and makes results of what comes back; workers only compute. So little
+travels (no photo does), and results, their order, and what is drawn at random do not depend on how many workers there
+are.
 
 Workers are processes of their own, told by pipe what to do. A fork of this process could not use the threads that
 OpenMP began before it; processes of :mod:`multiprocessing` would run the caller's program again, up to where it asks

@@ -132,7 +132,7 @@ def kept_bytes(forward: Callable[[], Tensor], model: nn.Module) -> int:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in parameters:
             sizes[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        return tensor.detach()  # a result that an operation keeps would hold the operation, and nothing were let go
 
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
         loss = forward()

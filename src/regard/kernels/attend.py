@@ -322,7 +322,7 @@ class _Backward:
             "h": to_first.h,
             "c": to_first.c,
             "keys": to_keys,
-            "values": self._values(paid) if self.mixed_learns else None,
+            "values": None,
             "of_state": to_matrices[:gates],
             "bias": None if ready.operands.bias is None else self.to_products[:, :gates].sum(dim=0),
             "U": self._inner(),
@@ -332,6 +332,10 @@ class _Backward:
             "w_beta": None if self.to_gate is None else self.to_gate.t() @ self.h_before,
             "b_beta": None if self.to_gate is None else self.to_gate.sum(dim=0),
         }
+        if self.mixed_learns:
+            # this takes as much memory as anything here, so what it does not need goes first
+            del self.h_before, ready.scorer, ready.to_states, ready.of_state
+            found["values"] = self._values(paid)
         return tuple(found[name] for name in Operands._fields)
 
     def _values(self, paid: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from regard.kernels.loops import current_loops
 from regard.kernels.precision import Precision, current_precision
 from regard.kernels.products import multiply
 
@@ -88,11 +89,14 @@ class _Blocks:
         products, sums = call.precision
         self.call = call
         self.vocabulary = len(weight)
+        fit = products in (sums, torch.bfloat16)
+        self.loops = current_loops(weight.device, sums) if fit else None
         self.readouts = readouts.to(products)
         missing = -self.vocabulary % WIDTH
         self.weight = (torch.nn.functional.pad(weight, (0, 0, 0, missing)) if missing else weight).to(products)
         self.bias = weight.new_full((len(self.weight),), float("-inf"), dtype=sums)
         self.bias[: self.vocabulary] = 0 if bias is None else bias
+        self.taken = self.bias.new_full((1,), 1 - call.smoothing)
         self.smoothing = call.smoothing / self.vocabulary
         self.smoothed = self.weight.to(sums).sum(dim=0) * self.smoothing
         self.smoothed_bias = self.bias[: self.vocabulary].sum() * self.smoothing
@@ -108,10 +112,15 @@ class _Blocks:
         """Go through all tokens."""
         for first in range(0, len(self.readouts), TOKENS_AT_ONCE):
             tokens = slice(first, first + TOKENS_AT_ONCE)
-            logits = multiply(self.readouts[tokens], self.weight).to(self.call.precision.sums).add_(self.bias)
-            probabilities = self._score(tokens, logits)
+            logits = multiply(self.readouts[tokens], self.weight)
+            slopes, normaliser = self._slopes(tokens, logits) if self.loops is None else self._loop(tokens, logits)
+            losses = (self.call.smoothing - 1) * self.log_probabilities[tokens]
+            if self.smoothing:
+                all_logits = self.readouts[tokens].to(self.smoothed.dtype) @ self.smoothed + self.smoothed_bias
+                losses += self.call.smoothing * normaliser - all_logits
+            self.loss += self.call.shares[tokens] @ losses
             if self.call.differentiate:
-                self._differentiate(tokens, probabilities)
+                self._differentiate(tokens, slopes)
 
     def layer_gradients(self) -> tuple[Tensor, Tensor]:
         """Those of the matrix and of the bias, the even share of smoothing taken away."""
@@ -120,35 +129,41 @@ class _Blocks:
         to_weight, to_bias = self.to_weight[: self.vocabulary], self.to_bias[: self.vocabulary]
         return to_weight.sub_(even), to_bias.sub_(self.smoothing * shares.sum())
 
-    def _score(self, tokens: slice, logits: Tensor) -> Tensor:
-        """Add the losses of some tokens; returns their probabilities [tokens, vocabulary, padded]."""
+    def _slopes(self, tokens: slice, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """p − (1 − ε) 1_y [tokens, vocabulary, padded] for products, and log Σ exp of the logits; log p on the way."""
+        logits = logits.to(self.call.precision.sums).add_(self.bias)
+        targets, share = self.call.targets[tokens].unsqueeze(1), self.call.shares[tokens]
         probabilities = torch.softmax(logits, dim=-1)
         # log Σ exp from the largest logit and its probability, which is at least 1/V
         normaliser = logits.amax(dim=-1) - probabilities.amax(dim=-1).log()
-        chosen = logits.gather(1, self.call.targets[tokens].unsqueeze(1)).squeeze(1)
-        self.log_probabilities[tokens] = chosen - normaliser
-        losses = (self.call.smoothing - 1) * self.log_probabilities[tokens]
-        if self.smoothing:
-            all_logits = self.readouts[tokens].to(self.smoothed.dtype) @ self.smoothed + self.smoothed_bias
-            losses += self.call.smoothing * normaliser - all_logits
-        self.loss += self.call.shares[tokens] @ losses
-        return probabilities
+        self.log_probabilities[tokens] = logits.gather(1, targets).squeeze(1) - normaliser
+        if self.call.differentiate:
+            probabilities.scatter_add_(1, targets, self.taken.neg().expand_as(targets))
+            self.to_bias.addmv_(probabilities.t(), share)
+        return probabilities.to(self.call.precision.products), normaliser
 
-    def _differentiate(self, tokens: slice, probabilities: Tensor) -> None:
-        """Add the gradients of some tokens; ``probabilities`` are overwritten."""
+    def _loop(self, tokens: slice, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """The same in one compiled loop, over the logits."""
+        assert self.loops is not None, "compiled"
+        kind = "numbers" if logits.dtype == self.call.precision.sums else "rounded"
+        chosen = self.log_probabilities[tokens]
+        normaliser = torch.empty_like(chosen)
+        targets, shares = self.call.targets[tokens].contiguous(), self.call.shares[tokens].contiguous()
+        operands = (logits, self.bias, targets, shares, self.taken, chosen, normaliser, self.to_bias)
+        self.loops.run(f"softmax_slopes_{kind}", *operands, *logits.shape)
+        return logits, normaliser
+
+    def _differentiate(self, tokens: slice, slopes: Tensor) -> None:
+        """Add the gradients of some tokens."""
         products, sums = self.call.precision
         share = self.call.shares[tokens].unsqueeze(1)
-        targets = self.call.targets[tokens].unsqueeze(1)
-        probabilities.scatter_add_(1, targets, torch.full_like(share, self.call.smoothing - 1))
-        rounded = probabilities.to(products)
-        self.to_readouts[tokens] = (multiply(rounded, self.weight.t()).to(sums) - self.smoothed).mul_(share)
+        self.to_readouts[tokens] = (multiply(slopes, self.weight.t()).to(sums) - self.smoothed).mul_(share)
         pushed = (self.readouts[tokens] * share).to(products)
         if tokens.start == 0 and products == sums:
-            torch.mm(rounded.t(), pushed, out=self.to_weight)
+            torch.mm(slopes.t(), pushed, out=self.to_weight)
         elif tokens.start == 0:
-            self.to_weight.copy_(torch.mm(rounded.t(), pushed))
+            self.to_weight.copy_(torch.mm(slopes.t(), pushed))
         elif products == sums:
-            self.to_weight.addmm_(rounded.t(), pushed)
+            self.to_weight.addmm_(slopes.t(), pushed)
         else:
-            self.to_weight += torch.mm(rounded.t(), pushed)
-        self.to_bias.addmv_(probabilities.t(), share.squeeze(1))
+            self.to_weight += torch.mm(slopes.t(), pushed)

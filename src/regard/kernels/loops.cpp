@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <vector>
 
 typedef NUMBER Number;
 typedef uint16_t Rounded;  // bfloat16: the upper half of a float
@@ -28,6 +29,16 @@ inline Number widen(Rounded number) {
   float wide;
   std::memcpy(&wide, &bits, sizeof wide);
   return wide;
+}
+
+inline void narrow(Number number, Number* to) { *to = number; }
+
+// To the nearest, to the even one of two; what is not a number stays none
+inline void narrow(Number number, Rounded* to) {
+  const float wide = static_cast<float>(number);
+  uint32_t bits;
+  std::memcpy(&bits, &wide, sizeof bits);
+  *to = static_cast<Rounded>(wide != wide ? 0x7fc0 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
 inline Lane load(const Number* from) {
@@ -164,6 +175,44 @@ void compare(const Number* left, int64_t stride, const Value* values, Number* pr
   }
 }
 
+// With p_t = softmax(logits_t + bias) of a token t with the target y:
+//   logits_t = p_t − taken 1_y        chosen_t = log p_ty        normaliser_t = log Σ exp        to_bias += Σ_t share_t logits_t
+template <typename Value>
+void softmax_slopes(Value* logits, const Number* bias, const int64_t* targets, const Number* shares, const Number* taken,
+                    Number* chosen, Number* normaliser, Number* to_bias, int64_t tokens, int64_t width, int threads) {
+  PARALLEL
+  for (int64_t token = 0; token < tokens; ++token) {
+    Value* own = logits + token * width;
+    std::vector<Number> numbers(width);
+    Number* __restrict__ row = numbers.data();
+    Number largest = widen(own[0]) + bias[0], sum = 0;
+    _Pragma("omp simd reduction(max : largest)")
+    for (int64_t i = 0; i < width; ++i) {
+      row[i] = widen(own[i]) + bias[i];
+      largest = row[i] > largest ? row[i] : largest;
+    }
+    const int64_t target = targets[token];
+    const Number score = row[target] - largest;
+    for (int64_t i = 0; i < width; ++i) {
+      row[i] = exponential(row[i] - largest);
+      sum += row[i];
+    }
+    chosen[token] = score - std::log(sum);
+    normaliser[token] = largest + std::log(sum);
+    for (int64_t i = 0; i < width; ++i) row[i] /= sum;
+    row[target] -= *taken;
+    for (int64_t i = 0; i < width; ++i) narrow(row[i], own + i);
+  }
+  constexpr int64_t COLUMNS = 256;
+  PARALLEL
+  for (int64_t first = 0; first < width; first += COLUMNS) {
+    const int64_t end = first + COLUMNS < width ? first + COLUMNS : width;
+    for (int64_t token = 0; token < tokens; ++token)
+      SIDE_BY_SIDE
+      for (int64_t i = first; i < end; ++i) to_bias[i] += shares[token] * widen(logits[token * width + i]);
+  }
+}
+
 }  // namespace
 
 extern "C" {
@@ -186,6 +235,18 @@ void compare_numbers(const Number* left, int64_t stride, const Number* values, N
 void compare_rounded(const Number* left, int64_t stride, const Rounded* values, Number* products,
                      const int64_t* bounds, int64_t inputs, int64_t positions, int64_t dim, int threads) {
   compare(left, stride, values, products, bounds, inputs, positions, dim, threads);
+}
+
+void softmax_slopes_numbers(Number* logits, const Number* bias, const int64_t* targets, const Number* shares,
+                            const Number* taken, Number* chosen, Number* normaliser, Number* to_bias, int64_t tokens,
+                            int64_t width, int threads) {
+  softmax_slopes(logits, bias, targets, shares, taken, chosen, normaliser, to_bias, tokens, width, threads);
+}
+
+void softmax_slopes_rounded(Rounded* logits, const Number* bias, const int64_t* targets, const Number* shares,
+                            const Number* taken, Number* chosen, Number* normaliser, Number* to_bias, int64_t tokens,
+                            int64_t width, int threads) {
+  softmax_slopes(logits, bias, targets, shares, taken, chosen, normaliser, to_bias, tokens, width, threads);
 }
 
 // e_rn = Σ_a v_a / (1 + left_ra right_na)

@@ -5,7 +5,8 @@
 
 A row of operations writes a block of numbers to the cache and reads it back between any two of them; a loop keeps them
 in registers. Loops stand in for additive scores (:mod:`regard.kernels.additive`), for weighted sums of values
-(:mod:`regard.kernels.mixing`) and for what a recurrent step does number by number (:mod:`regard.kernels.recurrent`).
+(:mod:`regard.kernels.mixing`), for the softmax of a cross-entropy (:mod:`regard.kernels.cross_entropy`) and for what a
+recurrent step does number by number (:mod:`regard.kernels.recurrent`).
 
 Compiling takes one to two seconds, once per process and type of number, and needs a C++ compiler with OpenMP (``$CXX``,
 ``c++``, ``g++`` or ``clang++``). Nothing is kept on the disk, since what is compiled for one processor need not run on
@@ -46,6 +47,8 @@ NAMES = (
     "mix_rounded",
     "compare_numbers",
     "compare_rounded",
+    "softmax_slopes_numbers",
+    "softmax_slopes_rounded",
     "lstm_forward",
     "lstm_backward",
     "gru_forward",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import weakref
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from measure import count_operations, fused_paths, interleaved, kept_bytes, matrix_product, peak_bytes
 from regard.kernels.products import ready_product
@@ -38,6 +40,25 @@ def test_kept_bytes_leave_out_parameters() -> None:
     assert kept_bytes(lambda: layer(value).sum(), layer) == 5 * 8 * 4
     # tanh keeps its output as well
     assert kept_bytes(lambda: torch.tanh(layer(value)).sum(), layer) == 5 * 8 * 4 + 5 * 16 * 4
+
+
+class _Doubled(torch.autograd.Function):
+    """Keeps its own result, and something that tells when it is let go."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, layer: nn.Module) -> Tensor:
+        doubled = value * 2
+        ctx.save_for_backward(doubled)
+        ctx.layer = layer
+        return doubled
+
+
+def test_what_was_counted_is_let_go() -> None:
+    layer = nn.Linear(8, 16, bias=False)
+    inside = [nn.Identity()]
+    gone = weakref.ref(inside[0])
+    assert kept_bytes(lambda: _Doubled.apply(layer.weight, inside.pop()).sum(), layer) == 8 * 16 * 4  # type: ignore[no-untyped-call]
+    assert gone() is None
 
 
 def test_the_peak_counts_what_is_let_go_of_again() -> None:

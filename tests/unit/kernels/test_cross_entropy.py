@@ -10,6 +10,8 @@ from torch import Tensor
 from regard.kernels import cross_entropy
 from regard.kernels.cross_entropy import linear_cross_entropy
 
+pytestmark = pytest.mark.usefixtures("arithmetic")
+
 TOKENS, DIM = 13, 5
 
 

@@ -26,9 +26,9 @@ from regard.pipeline.windows import Job, Window, cut_window
 from regard.pipeline.workers import Workers, WorkSharing
 from regard.search import SearchOptions
 
-BATCH = 64
+BATCH = 128
 """Sentences that are translated together."""
-WINDOW = 16
+WINDOW = 8
 """How many batches are read before the first is translated, so that sentences of like length go together."""
 LONGEST = 100
 """How many pieces are read at once by a model that does not say so itself."""
@@ -122,7 +122,7 @@ class Translator(WorkSharing):
         Args:
             texts: as for :meth:`translate`; they may be made as they are asked for. One that could not be read may be
                 given as its error.
-            batch: how many are translated together; sixteen times as many are read at a time.
+            batch: how many are translated together; eight times as many are read at a time.
             first: which text the first one is, of a longer row of which it continues the translation: what is drawn at
                 random for a text is a function of the seed and of its number.
             prefix, alternatives, changes: as for :meth:`translate`.

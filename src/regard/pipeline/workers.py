@@ -185,7 +185,8 @@ class WorkSharing:
         """The size of batches, at most ``batch``, of which all workers get equally many of ``total`` units."""
         if self._workers is None or total <= batch:
             return batch
-        rounds = math.ceil(total / (batch * self._workers.count))
+        # with two batches or more each, one that gets longer texts first gets shorter ones after
+        rounds = max(2, math.ceil(total / (batch * self._workers.count)))
         return min(batch, max(LEAST, math.ceil(total / (rounds * self._workers.count))))
 
 

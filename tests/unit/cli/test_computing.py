@@ -22,7 +22,7 @@ from regard.text import Lexicon
 
 pytestmark = pytest.mark.usefixtures("only_shipped")
 
-LINES = ["a red cat", "", "two dogs run", "the mat sits", "word " * 30_000, "grass"] * 24
+LINES = ["a red cat", "", "two dogs run", "the mat sits", "word " * 30_000, "grass"] * 80
 
 
 class InProcess:
@@ -160,7 +160,7 @@ def test_a_score_says_how_it_was_reached(
     lister: str, parallel_folder: Path, loaded: list[Loading], capsys: pytest.CaptureFixture[str]
 ) -> None:
     for split in ("en", "de"):
-        lines = (parallel_folder / f"train.{split}").read_text() * 4
+        lines = (parallel_folder / f"train.{split}").read_text() * 8
         (parallel_folder / f"long.{split}").write_text(lines)
     words = ["evaluate", lister, str(parallel_folder), "--split", "long", "--precision", "bfloat16", "--shortlist"]
     assert main([*words, "--json"]) == 0

@@ -102,7 +102,7 @@ class LuongDecoder(Decoder):
         self.embedding_dropout = Dropout(settings.embedding_dropout)
 
     def start(self, annotations: Annotations, *, rows: int = 1) -> State:
-        state = self._initial(annotations, rows)
+        state = self.first_states(annotations, rows)
         if self.settings.input_feeding:
             state["fed"] = torch.zeros_like(state["h"][:, :, 0])
         return State(self.attention.remember(annotations), state)
@@ -124,7 +124,7 @@ class LuongDecoder(Decoder):
         batch, rows, time = tokens.shape
         if self.settings.input_feeding:
             embedded = self.embedding_dropout(self.E(tokens))
-            return self._trace_fed(memory, self._initial(annotations, rows), embedded, lengths)
+            return self._trace_fed(memory, self.first_states(annotations, rows), embedded, lengths)
         packing = pack_targets(lengths, batch=batch, rows=rows, time=time, device=tokens.device)
         h = self._read_all(self.embedding_dropout(self.E(packing.pack(tokens))), annotations, packing)
         steps = torch.arange(time, device=tokens.device).repeat(rows)
@@ -158,7 +158,7 @@ class LuongDecoder(Decoder):
             weights.append(look.weights)
         return Trace(self.dropout(stack_steps(reads, **shape)), stack_steps(weights, **shape))
 
-    def _initial(self, annotations: Annotations, rows: int) -> Hidden:
+    def first_states(self, annotations: Annotations, rows: int) -> Hidden:
         """The states of all layers before the first word, each [batch, rows, layers, hidden]."""
         vector, layers = annotations.vector(), self.settings.layers
         states = {name: torch.tanh(layer(vector)) for name, layer in self.start_states.items()}
@@ -182,8 +182,8 @@ class LuongDecoder(Decoder):
     def _read_all(self, embedded: Tensor, annotations: Annotations, packing: Packing) -> Tensor:
         """h_t of the top layer at every step, [batch, rows, time, hidden], from E y [tokens, embedding], packed."""
         if use_reference():
-            return self._read_plainly(packing.unpack(embedded), self._initial(annotations, packing.shape[1]))
-        layers = self._unstack(self._initial(annotations, 1))
+            return self._read_plainly(packing.unpack(embedded), self.first_states(annotations, packing.shape[1]))
+        layers = self._unstack(self.first_states(annotations, 1))
         h = embedded
         for i, first in enumerate(layers):
             below = self.dropout(h) if i else h

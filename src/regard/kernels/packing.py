@@ -48,6 +48,10 @@ class Rows:
         first = torch.arange(inputs) * columns - bounds[:-1]
         return cls(inputs, columns, torch.arange(len(owners)) + first.index_select(0, owners), bounds)
 
+    def owners(self) -> Tensor:
+        """int64 [rows], the input of each."""
+        return torch.arange(self.inputs).repeat_interleave(self.bounds.diff())
+
     def to_block(self, packed: Tensor) -> Tensor:
         """[rows, dim] to [inputs, columns, dim], zeros where no row stands."""
         if self.places is not None:

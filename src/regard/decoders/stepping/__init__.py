@@ -9,9 +9,12 @@ from __future__ import annotations
 from regard.attention import Attention
 from regard.decoders.attend import AttendDecoder
 from regard.decoders.base import Decoder, Stepper
+from regard.decoders.luong import LuongDecoder
+from regard.decoders.rnnencdec import RnnEncDecDecoder
 from regard.decoders.rnnsearch import RnnSearchDecoder
 from regard.decoders.stepping.attend import AttendStepper
-from regard.decoders.stepping.rnnsearch import RnnSearchStepper
+from regard.decoders.stepping.gated import RnnEncDecStepper, RnnSearchStepper
+from regard.decoders.stepping.luong import LuongStepper
 from regard.errors import ConfigError
 from regard.kernels import use_reference
 from regard.kernels.products import InferencePrecision
@@ -37,10 +40,15 @@ def build_stepper(decoder: Decoder, *, precision: InferencePrecision = "float32"
                 return AttendStepper(decoder, precision=precision)
             case RnnSearchDecoder():
                 return RnnSearchStepper(decoder, precision=precision)
+            case RnnEncDecDecoder():
+                return RnnEncDecStepper(decoder, precision=precision)
+            case LuongDecoder() if LuongStepper.takes(decoder):
+                return LuongStepper(decoder, precision=precision)
     if precision != "float32":
         raise ConfigError(
             f"precision {precision!r} is not to be had for this decoder",
-            allowed="float32, or a decoder attend with soft attention or rnnsearch, on the processor",
+            allowed="float32; on the processor attend with soft attention, rnnsearch, rnnencdec, or luong with one "
+            "layer and global attention",
         )
     return decoder
 

@@ -1,9 +1,4 @@
-"""One step of a recurrent decoder that looks before it reads, for many hypotheses of a search.
-
-A step has two halves. What a hypothesis *sees* follows from its state alone: the look at the input and every product
-with the state. Hypotheses that part at their last word have one state, so this half is taken once for them all. What it
-*reads* is that word: a row of a table is added, and the state moves on.
-"""
+"""One step of a recurrent decoder for many hypotheses of a search."""
 
 from __future__ import annotations
 
@@ -15,15 +10,12 @@ import torch
 from torch import Tensor
 
 from regard.annotations import Annotations
+from regard.attention import Memory
 from regard.decoders.base import State, Step
-from regard.decoders.stepping.looks import Looks, StepMemory
+from regard.decoders.stepping.cells import Vectors
 from regard.decoders.stepping.rows import FamilyState, LivingStep, Looking
 from regard.decoders.stepping.words import WordTable
-from regard.kernels.looking import mix_looks
 from regard.kernels.products import InferencePrecision, Product, ready_product
-
-Rows = dict[str, Tensor]
-"""The vectors of rows by name, each [rows, hidden]."""
 
 
 class FamilyStepper(ABC):
@@ -32,38 +24,31 @@ class FamilyStepper(ABC):
     It is a :class:`regard.decoders.stepping.restricted.Divisible`.
 
     Args:
-        looks: its attention.
         vocabulary: the matrix [vocabulary, readout_dim] and the bias of its vocabulary product.
         precision: of the products.
     """
 
-    def __init__(self, looks: Looks, vocabulary: tuple[Tensor, Tensor | None], precision: InferencePrecision) -> None:
+    def __init__(self, vocabulary: tuple[Tensor, Tensor | None], precision: InferencePrecision) -> None:
         matrix, bias = vocabulary
         vocabulary_size = self.vocabulary_size = len(matrix)
-        self._looks, self._precision = looks, precision
+        self._precision = precision
         self._vocabulary = matrix.detach(), None if bias is None else bias.detach()
         self._logits = ready_product(matrix, bias, precision=precision)
         self._words = WordTable(self._of_words, vocabulary_size=vocabulary_size, device=torch.device("cpu"))
 
     def start(self, annotations: Annotations, *, rows: int = 1) -> State:
         """See :meth:`Decoder.start`."""
-        keys, values = self._remember(annotations)
-        memory = self._looks.remember(keys, values, annotations.mask)
-        places = torch.arange(len(annotations), device=keys.device).unsqueeze(1).expand(-1, rows)
-        return FamilyState(memory, self._first(annotations), places=places)
+        places = torch.arange(len(annotations), device=annotations.values.device).unsqueeze(1).expand(-1, rows)
+        return FamilyState(self._remember(annotations), self._first(annotations), places=places)
 
     def step(self, state: State, tokens: Tensor) -> Step:
         """See :meth:`Decoder.step`; where rows are empty it is a :class:`LivingStep`."""
-        memory = state.memory
         assert isinstance(state, FamilyState), "a state of this stepper's own start"
-        assert isinstance(memory, StepMemory), "a state of this stepper's own start"
         looking, words = state.looking(), tokens.flatten()
         living = looking.living
-        seen, weights = self._see(memory, state.rows, looking)
-        told = self._words(words if living is None else words.index_select(0, living))
-        after, readout = self._read(told.add_(seen.index_select(0, looking.sees)), state.rows, looking.parents)
+        said = self._words(words if living is None else words.index_select(0, living))
+        after, readout, weights = self._advance(state.memory, state.rows, looking, said)
         logits, following = self._logits(readout), state.following(after, living)
-        weights = weights.index_select(0, looking.sees)
         if living is None:
             return Step(logits.view(*tokens.shape, -1), following, weights.view(*tokens.shape, -1))
         weights = weights.new_zeros(len(words), weights.shape[1]).index_copy_(0, living, weights)
@@ -86,29 +71,51 @@ class FamilyStepper(ABC):
         rows = matrix[words]
         return rows if self._precision == "float32" else rows.bfloat16(), None if bias is None else bias[words]
 
-    def _mix(self, memory: StepMemory, query: Tensor, looking: Looking) -> tuple[Tensor, Tensor]:
-        """What queries [looks, key_dim] find [looks, dim], and their weights [looks, position]."""
-        weights = self._looks.weights(query, memory, looking)
-        return mix_looks(weights, memory.values, looking.looks), weights
-
     @abstractmethod
     def _of_words(self, words: Tensor) -> Tensor:
-        """What words int64 [words] add to what is seen, [words, width]."""
+        """What words int64 [words] add to a step, [words, width]."""
 
     @abstractmethod
-    def _remember(self, annotations: Annotations) -> tuple[Tensor, Tensor]:
-        """Keys [batch, position, key_dim] and what is to be mixed [batch, position, dim]."""
+    def _remember(self, annotations: Annotations) -> Memory:
+        """What all rows of an input share."""
 
     @abstractmethod
-    def _first(self, annotations: Annotations) -> Rows:
+    def _first(self, annotations: Annotations) -> Vectors:
         """The vectors before the first word, each [batch, hidden]."""
 
     @abstractmethod
-    def _see(self, memory: StepMemory, before: Rows, looking: Looking) -> tuple[Tensor, Tensor]:
+    def _advance(
+        self, memory: Memory, before: Vectors, looking: Looking, said: Tensor
+    ) -> tuple[Vectors, Tensor, Tensor]:
+        """The next vectors, the readout and the weights of new rows [living, ·].
+
+        Args:
+            memory: of the inputs.
+            before: the vectors of the rows before.
+            looking: who continues whom.
+            said: [living, width], what the word of each new row adds; may be changed.
+        """
+
+
+class SharingStepper(FamilyStepper):
+    """A step in two halves. What a hypothesis *sees* follows from its state alone: the look at the input and every
+    product with the state. Hypotheses that part at their last word have one state, so this half is taken once for them
+    all. What it *reads* is that word: a row of a table is added, and the state moves on.
+    """
+
+    def _advance(
+        self, memory: Memory, before: Vectors, looking: Looking, said: Tensor
+    ) -> tuple[Vectors, Tensor, Tensor]:
+        seen, weights = self._see(memory, before, looking)
+        told = said.add_(seen.index_select(0, looking.sees))
+        return *self._read(told, before, looking.parents), weights.index_select(0, looking.sees)
+
+    @abstractmethod
+    def _see(self, memory: Memory, before: Vectors, looking: Looking) -> tuple[Tensor, Tensor]:
         """What is seen [looks, width], and the weights [looks, position]."""
 
     @abstractmethod
-    def _read(self, told: Tensor, before: Rows, parents: Tensor) -> tuple[Rows, Tensor]:
+    def _read(self, told: Tensor, before: Vectors, parents: Tensor) -> tuple[Vectors, Tensor]:
         """The next vectors and the readout [living, ·].
 
         Args:

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from regard.attention import Additive, Attention, Concat, General, Memory, Score, masked_softmax
-from regard.decoders.stepping.rows import Looking
 from regard.decoders.walking import query_operands, score_scale
 from regard.kernels.additive import additive_scores_reference
-from regard.kernels.looking import additive_looks, key_powers, powers_fit
+from regard.kernels.looking import additive_looks, key_powers, mix_looks, powers_fit
 from regard.kernels.loops import current_loops
+from regard.kernels.packing import Rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,21 +53,25 @@ class Looks:
         room = 0.0 if self._v is None else powers_fit(keys)
         return StepMemory(values, key_powers(keys) if room > 0 else keys, mask, room=room)
 
-    def weights(self, query: Tensor, memory: StepMemory, looking: Looking) -> Tensor:
-        """α [looks, position], of projected queries [looks, key_dim]."""
-        scores = self._scores(query, memory, looking)
+    def __call__(self, query: Tensor, memory: Memory, rows: Rows) -> tuple[Tensor, Tensor]:
+        """What projected queries [looks, key_dim] find [looks, dim], and their weights [looks, position]."""
+        assert isinstance(memory, StepMemory), "a memory of these looks"
+        scores = self._scores(query, memory, rows)
         if memory.mask is None:
-            return torch.softmax(scores, dim=-1)
-        return masked_softmax(scores.unsqueeze(1), memory.mask.index_select(0, looking.inputs)).squeeze(1)
+            weights = torch.softmax(scores, dim=-1)
+        else:
+            mask = memory.mask.index_select(0, rows.owners())
+            weights = masked_softmax(scores.unsqueeze(1), mask).squeeze(1)
+        return mix_looks(weights, memory.values, rows), weights
 
-    def _scores(self, query: Tensor, memory: StepMemory, looking: Looking) -> Tensor:
+    def _scores(self, query: Tensor, memory: StepMemory, rows: Rows) -> Tensor:
         if self._v is not None and memory.room > 0 and float(query.abs().amax()) < memory.room:
-            return additive_looks(query, memory.keys, self._v, looking.looks)
-        block = looking.looks.to_block(query)
+            return additive_looks(query, memory.keys, self._v, rows)
+        block = rows.to_block(query)
         if self._v is None:
-            return looking.looks.from_block(torch.bmm(block, memory.keys.transpose(1, 2))).mul_(self._scale)
+            return rows.from_block(torch.bmm(block, memory.keys.transpose(1, 2))).mul_(self._scale)
         keys = memory.keys.log() / -2 if memory.room > 0 else memory.keys
-        return looking.looks.from_block(additive_scores_reference(block, keys, self._v))
+        return rows.from_block(additive_scores_reference(block, keys, self._v))
 
 
 def _key_matrix(score: Score) -> Tensor | None:

@@ -25,16 +25,16 @@ class Looking(NamedTuple):
         sees: int64 [living], for each new row the look that it has, an index into ``rows``.
         parents: int64 [living], for each new row the row of the state that it continues.
         living: int64 [living], which of the batch × rows new ones are not empty; None when none is.
-        inputs: int64 [looks], the input that each look is at.
-        looks: how they are laid out.
+        looks: how the looks are laid out.
+        owners: int64 [living], the input of each new row.
     """
 
     rows: Tensor
     sees: Tensor
     parents: Tensor
     living: Tensor | None
-    inputs: Tensor
     looks: Rows
+    owners: Tensor
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,11 @@ class FamilyState(State):
             living = (parents >= 0).nonzero().squeeze(1)
             parents, inputs = parents.index_select(0, living), inputs.index_select(0, living)
         continued = next(iter(self.rows.values())).shape[0]
-        owners = torch.full((continued,), EMPTY, device=parents.device).index_copy_(0, parents, inputs)
-        looks = owners >= 0
+        looked = torch.full((continued,), EMPTY, device=parents.device).index_copy_(0, parents, inputs)
+        looks = looked >= 0
         looking = looks.nonzero().squeeze(1)
         sees = (looks.cumsum(dim=0) - 1).index_select(0, parents)
-        owners = owners.index_select(0, looking)
-        return Looking(looking, sees, parents, living, owners, Rows.of(owners, batch))
+        return Looking(looking, sees, parents, living, Rows.of(looked.index_select(0, looking), batch), inputs)
 
     def following(self, rows: dict[str, Tensor], living: Tensor | None) -> FamilyState:
         """The state after a step, of the rows [living, ...] that it has given."""

@@ -34,7 +34,8 @@ def test_looks_come_first_in_the_block_of_their_input() -> None:
     looking = state(3, 4).reorder(torch.tensor([[3, 3, 1], [2, 2, 2], [0, 1, 3]])).looking()
     looks = torch.tensor([[1.0, 1.5], [3, 3.5], [6, 6.5], [8, 8.5], [9, 9.5], [11, 11.5]])
     assert looking.looks.bounds.tolist() == [0, 2, 3, 6]
-    assert looking.inputs.tolist() == [0, 0, 1, 2, 2, 2]
+    assert looking.looks.owners().tolist() == [0, 0, 1, 2, 2, 2]
+    assert looking.owners.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     block = looking.looks.to_block(looks)
     assert block[..., 0].tolist() == [[1, 3, 0], [6, 0, 0], [8, 9, 11]]
     assert torch.equal(looking.looks.from_block(block), looks)

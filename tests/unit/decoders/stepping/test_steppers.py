@@ -15,6 +15,7 @@ from regard.decoders import Decoder, DecoderSettings, build_decoder
 from regard.decoders.attend import AttendSettings
 from regard.decoders.base import EMPTY, Stepper
 from regard.decoders.luong import LuongSettings
+from regard.decoders.rnnencdec import RnnEncDecSettings
 from regard.decoders.rnnsearch import RnnSearchSettings
 from regard.decoders.stepping import build_stepper
 from regard.decoders.stepping.rows import LivingStep
@@ -41,6 +42,15 @@ CASES: dict[str, DecoderSettings] = {
         f"rnnsearch-{score}": RnnSearchSettings.model_validate({**SIZES, "score": score, "readout": 4})
         for score in get_args(ScoreName)
     },
+    **{
+        f"luong-{score}-{cell}": LuongSettings.model_validate(
+            {"embedding": 7, "hidden": 9, "attention": 8, "score": score, "cell": cell, "input_feeding": cell == "lstm"}
+        )
+        for score, cell in itertools.product(get_args(ScoreName), ("lstm", "gru"))
+    },
+    "luong-gru-fed-tied": LuongSettings(embedding=6, hidden=6, cell="gru", tied=True),
+    "rnnencdec": RnnEncDecSettings(hidden=6, embedding=7, readout=4),
+    "rnnencdec-biases-tied": RnnEncDecSettings(hidden=6, embedding=7, readout=7, biases=True, tied=True),
     "rnnsearch-biases-tied": RnnSearchSettings(hidden=6, embedding=7, attention=8, readout=7, biases=True, tied=True),
 }
 
@@ -101,7 +111,7 @@ def test_a_stepper_equals_its_decoder(decoder: Decoder, dtype: torch.dtype, tole
             torch.testing.assert_close(one, other, atol=tolerance, rtol=tolerance)
 
 
-@pytest.mark.parametrize("case", ["attend-additive-lstm", "attend-dot-gru", "rnnsearch-additive"])
+@pytest.mark.parametrize("case", ["attend-additive-lstm", "rnnsearch-additive", "luong-dot-gru"])
 def test_a_stepper_that_looks_by_compiled_loops_equals_its_decoder(case: str) -> None:
     decoder, inputs = built(CASES[case]), annotations()
     try:
@@ -208,7 +218,7 @@ def test_empty_rows_cost_nothing_and_change_nothing(decoder: Decoder) -> None:
 def test_a_search_says_what_it_says_with_the_decoder_itself(
     options: dict[str, Any], prefixes: list[list[int]] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("attend-additive-lstm", "rnnsearch-general"):
+    for name in ("attend-additive-lstm", "rnnsearch-general", "rnnencdec", "luong-additive-lstm"):
         decoder = built(CASES[name], size=0.9).double()
         found = []
         for reference in ("0", "1"):
@@ -225,11 +235,12 @@ def test_a_search_says_what_it_says_with_the_decoder_itself(
 
 def test_others_step_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     hard = built(AttendSettings.model_validate({**SIZES, "kind": "hard"}))
-    luong = built(LuongSettings(hidden=6, embedding=7))
-    assert build_stepper(hard) is hard
-    assert build_stepper(luong) is luong
-    with pytest.raises(ConfigError, match="int8"):
-        build_stepper(luong, precision="int8")
+    local = built(LuongSettings(hidden=6, embedding=7, kind="local-p"))
+    deep = built(LuongSettings(hidden=6, embedding=7, layers=2))
+    for decoder in (hard, local, deep):
+        assert build_stepper(decoder) is decoder
+        with pytest.raises(ConfigError, match="int8"):
+            build_stepper(decoder, precision="int8")
     soft = built(CASES["attend-additive-lstm"])
     monkeypatch.setenv("REGARD_REFERENCE", "1")
     assert build_stepper(soft) is soft

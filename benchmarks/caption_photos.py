@@ -16,7 +16,7 @@ from measure import Work, count_operations, interleaved, matrix_product
 from peer import Guest, Peer, peer_python
 from regard.errors import DependencyError
 from regard.pipeline import load_captioner
-from rows import Conditions, Outcome, Row
+from rows import Conditions, Outcome, compared
 
 FOLDER, SINGLE = "caption JPEG files, shipped model, beam 5, whole folder", "caption one JPEG file, after start"
 PRECISIONS = ("float32", "bfloat16", "int8")
@@ -63,37 +63,34 @@ def _measured(paths: Sequence[Path], origin: str, conditions: Conditions, opened
         turns = {**works, **{name: guest.work(name) for name in PEERS}, "product": product}
         seconds = interleaved(turns, repetitions=conditions.repetitions)
     rate = product_operations / seconds["product"]
+    # workers do the operations that one process does
+    shares = {work: operations[work.replace(PROCESSES, "")] / seconds[work] / rate for work in counts}
+    times = {work: seconds[work] / count * MILLISECONDS for work, count in counts.items()}
+    if not guest.reason:
+        times |= {name: seconds[name] * MILLISECONDS for name in PEERS}
+    if graphs is not None:
+        times[GRAPHS] = seconds[GRAPHS] / len(paths) * MILLISECONDS
+    reasons = {GRAPHS: absent} | dict.fromkeys(PEERS, guest.reason)
     rows = [
-        Row(
-            work=work,
-            peer=title,
+        row
+        for work, peer in [*pairs(), (FOLDER, GRAPHS)]
+        for row in compared(
+            [(work, peer)],
+            times,
             unit="ms an image",
-            ours=seconds[work] / counts[work] * MILLISECONDS,
-            theirs=guest.value(seconds[peer] * MILLISECONDS),
+            shares=shares,
+            titles=PEERS,
             more_is_better=False,
-            # workers do the operations that one process does
-            share=operations[work.replace(PROCESSES, "")] / seconds[work] / rate,
-            missing=guest.reason,
+            missing=reasons[peer],
         )
-        for work, peer, title in pairs()
     ]
-    row = Row(
-        work=FOLDER,
-        peer=GRAPHS,
-        unit="ms an image",
-        ours=seconds[FOLDER] / len(paths) * MILLISECONDS,
-        theirs=None if graphs is None else seconds[GRAPHS] / len(paths) * MILLISECONDS,
-        more_is_better=False,
-        share=rows[0].share,
-        missing=absent,
-    )
     versions = f"transformers {guest.versions.get('transformers', 'absent')}"
     fact = (
         f"Caption JPEG files: {len(paths)} {origin}, from opening the file to the words; the peers have random weights "
         f"and write {TOKENS} tokens each in float32 ({versions}); in a process for each thread: {conditions.threads} "
         f"workers of one thread each, as --workers {conditions.threads} has them, started before"
     )
-    return Outcome([*rows, row], [], [fact], rate)
+    return Outcome(rows, [], [fact], rate)
 
 
 def named(work: str, precision: str, *, processes: bool = False) -> str:
@@ -102,11 +99,11 @@ def named(work: str, precision: str, *, processes: bool = False) -> str:
     return f"{work}{where}" if precision == "float32" else f"{work}{where}, ours in {precision}"
 
 
-def pairs() -> list[tuple[str, str, str]]:
-    """Work, peer and the peer's title of each row; only one stands beside both peers, the others beside the faster."""
+def pairs() -> list[tuple[str, str]]:
+    """Works and the other models beside them: one work stands beside both, the others beside the faster."""
     faster = list(PEERS)[-1]
     return [
-        (named(work, precision, processes=processes), peer, PEERS[peer])
+        (named(work, precision, processes=processes), peer)
         for work, processes in ((FOLDER, False), (FOLDER, True), (SINGLE, False))
         for precision in PRECISIONS
         for peer in (PEERS if precision == "float32" and not processes else [faster])

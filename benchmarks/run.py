@@ -59,8 +59,8 @@ def _benchmarks() -> dict[str, Benchmark]:
         attend[f"train-{regions}"] = Benchmark(partial(train_attend.speed, grid=grid), speeds)
         attend[f"memory-{regions}"] = Benchmark(partial(train_attend.memory, grid=grid), memories)
     pictures: dict[str, list[str]] = {}
-    for work, _, title in caption_photos.pairs():
-        pictures.setdefault(work, []).append(title)
+    for work, peer in caption_photos.pairs():
+        pictures.setdefault(work, []).append(caption_photos.PEERS[peer])
     pictures[caption_photos.FOLDER].append(caption_photos.GRAPHS)
     return {
         **attend,

@@ -25,7 +25,7 @@ from regard.pipeline import Translator, load_translator
 from regard.search import Hypothesis, SearchOptions, SpecialTokens, search
 from regard.text import Lexicon
 from regard.text.lexicon import learn_translations
-from rows import Conditions, Outcome, Row, unmeasured
+from rows import Conditions, Outcome, compared, unmeasured
 from translation import BEAM, EMBEDDING, HIDDEN, PEER, build, joeynmt, steps_of
 
 WORK = "translate Multi30k val, beam 5"
@@ -120,19 +120,10 @@ def measure_on(
     count = sum(map(len, sentences.batches))
     rate = product_operations / seconds["product"]
     operations = {way: count_operations(work) for way, work in alone.items()}
-    rows = [
-        Row(
-            work=name,
-            peer=PEER,
-            unit="sentences/s",
-            ours=count / seconds[name],
-            theirs=guest.value(count / seconds[PEER]),
-            # workers do the operations that one process does
-            share=operations[replace(way, processes=False)] / seconds[name] / rate,
-            missing=guest.reason,
-        )
-        for name, way in WORKS.items()
-    ]
+    # workers do the operations that one process does
+    shares = {work: operations[replace(way, processes=False)] / seconds[work] / rate for work, way in WORKS.items()}
+    speeds = {name: count / seconds[name] for name in (*WORKS, *([] if guest.reason else [PEER]))}
+    rows = compared([(work, PEER) for work in WORKS], speeds, unit="sentences/s", shares=shares, missing=guest.reason)
     facts = [_fact(sentences, steps), _lists_fact(lists, lexicon), _processes_fact(conditions.threads)]
     return Outcome(rows, [], facts, rate)
 
@@ -153,10 +144,7 @@ def shipped_model(count: int, conditions: Conditions) -> Outcome:
             turns[name] = _reading(translator, texts)
         seconds = interleaved(turns, repetitions=conditions.repetitions)
     speeds = {name: len(texts) / taken for name, taken in seconds.items()}
-    rows = [
-        Row(work=work, peer=PLAIN, unit="sentences/s", ours=speeds[work], theirs=speeds[PLAIN])
-        for work in SHIPPED_WORKS
-    ]
+    rows = compared([(work, PLAIN) for work in SHIPPED_WORKS], speeds, unit="sentences/s", shares={})
     fact = (
         f"Translator that ships: {MODEL} on the first {len(texts)} sentences of Multi30k val, as they come, from text "
         "to text; what the shortlist and the precisions cost in BLEU is in docs/results.md"

@@ -161,7 +161,7 @@ def test_photos_are_captioned_without_the_peers(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(caption_photos, "load_graphs", lambda threads: (None, "ONNX Runtime is not here"))
     paths, origin = photos(2, made_in=tmp_path)
     outcome = caption_photos.measure_on(paths, origin, ONCE)
-    works = [work for work, _, _ in caption_photos.pairs()]
+    works = [work for work, _ in caption_photos.pairs()]
     assert [row.work for row in outcome.rows] == [*works, caption_photos.FOLDER]
     assert len(outcome.rows) == 12
     assert all(row.ours and row.share and row.theirs is None and row.missing for row in outcome.rows)

@@ -132,7 +132,8 @@ class AttendDecoder(Decoder):
         words, places = torch.unique(tokens, return_inverse=True)
         embedded = self.E(words)
         gates = linear(embedded, matrix, self.cell.bias_ih)
-        return embedded.index_select(0, places), gates.index_select(0, places)
+        # the gradient of an embedding is summed faster than that of an index
+        return nn.functional.embedding(places, embedded), nn.functional.embedding(places, gates)
 
     def _walk(
         self, annotations: Annotations, gates: Tensor, matrix: Tensor, packing: Packing

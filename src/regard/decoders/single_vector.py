@@ -71,7 +71,7 @@ class _SingleVectorDecoder(Decoder):
         self.cell = build_cell(settings.cell, (inputs or self.vector_dim,), settings.hidden)
         self.dropout = Dropout(settings.dropout)
 
-    def _vector(self, annotations: Annotations) -> Tensor:
+    def vector(self, annotations: Annotations) -> Tensor:
         """x, [batch, 1, vector_dim]."""
         summary = annotations.mean() if annotations.summary is None else annotations.summary
         vector: Tensor = self.bottleneck(summary)
@@ -107,7 +107,7 @@ class RepeatDecoder(_SingleVectorDecoder):
         self.W = nn.Linear(settings.hidden, vocabulary_size)
 
     def start(self, annotations: Annotations, *, rows: int = 1) -> State:
-        vector = self._vector(annotations)
+        vector = self.vector(annotations)
         state = {**self._zeros(vector), "x": self.cell.project(0, vector)}
         memory = Memory(annotations.values, annotations.values, annotations.mask)
         return State(memory, {name: value.expand(-1, rows, -1) for name, value in state.items()})
@@ -157,7 +157,7 @@ class FeedbackDecoder(_SingleVectorDecoder):
         self.embedding_dropout = Dropout(settings.embedding_dropout)
 
     def start(self, annotations: Annotations, *, rows: int = 1) -> State:
-        vector = self._vector(annotations)
+        vector = self.vector(annotations)
         hidden = self.cell.update(self.cell.project(0, self.W(vector)), self._zeros(vector))
         memory = Memory(annotations.values, annotations.values, annotations.mask)
         return State(memory, {name: value.expand(-1, rows, -1) for name, value in hidden.items()})

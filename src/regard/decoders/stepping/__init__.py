@@ -12,9 +12,11 @@ from regard.decoders.base import Decoder, Stepper
 from regard.decoders.luong import LuongDecoder
 from regard.decoders.rnnencdec import RnnEncDecDecoder
 from regard.decoders.rnnsearch import RnnSearchDecoder
+from regard.decoders.single_vector import FeedbackDecoder, RepeatDecoder
 from regard.decoders.stepping.attend import AttendStepper
 from regard.decoders.stepping.gated import RnnEncDecStepper, RnnSearchStepper
 from regard.decoders.stepping.luong import LuongStepper
+from regard.decoders.stepping.single_vector import FeedbackStepper, RepeatStepper
 from regard.errors import ConfigError
 from regard.kernels import use_reference
 from regard.kernels.products import InferencePrecision
@@ -42,13 +44,17 @@ def build_stepper(decoder: Decoder, *, precision: InferencePrecision = "float32"
                 return RnnSearchStepper(decoder, precision=precision)
             case RnnEncDecDecoder():
                 return RnnEncDecStepper(decoder, precision=precision)
+            case RepeatDecoder():
+                return RepeatStepper(decoder, precision=precision)
+            case FeedbackDecoder():
+                return FeedbackStepper(decoder, precision=precision)
             case LuongDecoder() if LuongStepper.takes(decoder):
                 return LuongStepper(decoder, precision=precision)
     if precision != "float32":
         raise ConfigError(
             f"precision {precision!r} is not to be had for this decoder",
-            allowed="float32; on the processor attend with soft attention, rnnsearch, rnnencdec, or luong with one "
-            "layer and global attention",
+            allowed="float32, or on the processor a recurrent decoder that looks softly at everything or not at all, "
+            "in one layer",
         )
     return decoder
 

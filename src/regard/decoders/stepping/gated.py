@@ -11,7 +11,6 @@ tanh x = 2 σ(2x) − 1, and σ takes a sixth of the time, what stands under tan
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -19,12 +18,12 @@ from torch.nn.functional import linear
 
 from regard.annotations import Annotations
 from regard.attention import Memory
-from regard.decoders.base import uniform_weights
 from regard.decoders.gated import GatedDecoder
 from regard.decoders.rnnencdec import RnnEncDecDecoder
 from regard.decoders.rnnsearch import RnnSearchDecoder
 from regard.decoders.stepping.cells import Vectors
 from regard.decoders.stepping.family import SharingStepper
+from regard.decoders.stepping.fixed import FixedMemory
 from regard.decoders.stepping.looks import Looks, StepMemory
 from regard.decoders.stepping.rows import Looking
 from regard.kernels.products import InferencePrecision, ready_product
@@ -101,17 +100,6 @@ class RnnSearchStepper(GatedStepper):
         return self._looks(s if self._looks.W_q is None else projected.contiguous(), memory, looking.looks)
 
 
-@dataclass(frozen=True, kw_only=True)
-class FixedMemory(Memory):
-    """What a decoder without attention has of its inputs: ``values`` [batch, 1, mixed] are the products with c.
-
-    Attributes:
-        weights: [batch, position], what it says of where it looks.
-    """
-
-    weights: Tensor
-
-
 class RnnEncDecStepper(GatedStepper):
     """Sees one vector at every step."""
 
@@ -120,17 +108,14 @@ class RnnEncDecStepper(GatedStepper):
         super().__init__(decoder, precision=precision)
 
     def _remember(self, annotations: Annotations) -> FixedMemory:
-        products = self._of_annotations(annotations.vector()).unsqueeze(1)
-        weights = uniform_weights(Memory(annotations.values, annotations.values, annotations.mask), 1).squeeze(1)
-        return FixedMemory(products, products[..., :0], weights=weights)
+        return FixedMemory.of(annotations, self._of_annotations(annotations.vector()))
 
     def _first(self, annotations: Annotations) -> Vectors:
         return {"s": self._decoder.initial(annotations.vector()).squeeze(1)}
 
     def _find(self, memory: Memory, s: Tensor, projected: Tensor, looking: Looking) -> tuple[Tensor, Tensor]:
         assert isinstance(memory, FixedMemory), "a memory of this stepper's own start"
-        inputs = looking.looks.owners()
-        return memory.values.squeeze(1).index_select(0, inputs), memory.weights.index_select(0, inputs)
+        return memory.at(looking.looks)
 
 
 def _arranged(rows: Tensor, hidden: int) -> Tensor:

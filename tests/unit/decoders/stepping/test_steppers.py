@@ -17,6 +17,7 @@ from regard.decoders.base import EMPTY, Stepper
 from regard.decoders.luong import LuongSettings
 from regard.decoders.rnnencdec import RnnEncDecSettings
 from regard.decoders.rnnsearch import RnnSearchSettings
+from regard.decoders.single_vector import FeedbackSettings, RepeatSettings
 from regard.decoders.stepping import build_stepper
 from regard.decoders.stepping.rows import LivingStep
 from regard.errors import ConfigError
@@ -49,6 +50,11 @@ CASES: dict[str, DecoderSettings] = {
         for score, cell in itertools.product(get_args(ScoreName), ("lstm", "gru"))
     },
     "luong-gru-fed-tied": LuongSettings(embedding=6, hidden=6, cell="gru", tied=True),
+    **{
+        f"{name}-{cell}": settings.model_validate({"hidden": 6, "cell": cell, "image_vector": 5})
+        for name, settings in (("repeat", RepeatSettings), ("feedback", FeedbackSettings))
+        for cell in ("lstm", "gru")
+    },
     "rnnencdec": RnnEncDecSettings(hidden=6, embedding=7, readout=4),
     "rnnencdec-biases-tied": RnnEncDecSettings(hidden=6, embedding=7, readout=7, biases=True, tied=True),
     "rnnsearch-biases-tied": RnnSearchSettings(hidden=6, embedding=7, attention=8, readout=7, biases=True, tied=True),
@@ -218,7 +224,7 @@ def test_empty_rows_cost_nothing_and_change_nothing(decoder: Decoder) -> None:
 def test_a_search_says_what_it_says_with_the_decoder_itself(
     options: dict[str, Any], prefixes: list[list[int]] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("attend-additive-lstm", "rnnsearch-general", "rnnencdec", "luong-additive-lstm"):
+    for name in ("attend-additive-lstm", "rnnsearch-general", "rnnencdec", "luong-additive-lstm", "feedback-gru"):
         decoder = built(CASES[name], size=0.9).double()
         found = []
         for reference in ("0", "1"):

@@ -1,14 +1,14 @@
 """Loops in C++ for what PyTorch does as a row of operations, compiled for this processor where that is asked for.
 
     with compiled_loops():
-        ...                     training takes the loops of ``loops.cpp``
+        ...                     training takes the loops of ``loops.cpp`` and ``cells.cpp``
 
 A row of operations writes a block of numbers to the cache and reads it back between any two of them; a loop keeps them
 in registers. Loops stand in for additive scores (:mod:`regard.kernels.additive`), for weighted sums of values
 (:mod:`regard.kernels.mixing`), for the softmax of a cross-entropy (:mod:`regard.kernels.cross_entropy`) and for what a
 recurrent step does number by number (:mod:`regard.kernels.recurrent`).
 
-Compiling takes one to two seconds, once per process and type of number, and needs a C++ compiler with OpenMP (``$CXX``,
+Compiling takes a second or two, once per process and type of number, and needs a C++ compiler with OpenMP (``$CXX``,
 ``c++``, ``g++`` or ``clang++``). Nothing is kept on the disk, since what is compiled for one processor need not run on
 another. Without a compiler the same numbers are computed by PyTorch, to the precision that all fused paths keep.
 """
@@ -34,7 +34,7 @@ from torch import Tensor
 
 from regard.kernels import use_reference
 
-SOURCE = Path(__file__).with_name("loops.cpp")
+SOURCES = [str(Path(__file__).with_name(name)) for name in ("loops.cpp", "cells.cpp")]
 COMPILERS = ("c++", "g++", "clang++")
 OPTIONS = ("-std=c++14", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
 ARITHMETIC = ("-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math", "-fno-math-errno")
@@ -74,7 +74,7 @@ class Part(NamedTuple):
 
 
 class Loops:
-    """The loops of ``loops.cpp``, compiled for one type of number."""
+    """The loops of ``loops.cpp`` and ``cells.cpp``, compiled for one type of number."""
 
     def __init__(self, library: ctypes.CDLL, dtype: torch.dtype) -> None:
         """Raises:
@@ -84,7 +84,7 @@ class Loops:
         self._dtypes = (dtype, torch.bfloat16, torch.int64)
 
     def run(self, name: str, *arguments: Tensor | Part | int | None) -> None:
-        """Run a loop on its arguments as ``loops.cpp`` names them; the number of threads is added."""
+        """Run a loop on its arguments as its source names them; the number of threads is added."""
         passed: list[ctypes.c_void_p | ctypes.c_int64] = []
         for argument in arguments:
             if isinstance(argument, int):
@@ -127,7 +127,7 @@ def compiled_loops(*dtypes: torch.dtype) -> Iterator[None]:
 
 @cache
 def compile_loops(dtype: torch.dtype = torch.float32) -> Loops:
-    """Compile and load ``loops.cpp``.
+    """Compile and load ``loops.cpp`` and ``cells.cpp``.
 
     Raises:
         NotCompiled: there is no compiler, or it has failed.
@@ -139,7 +139,7 @@ def compile_loops(dtype: torch.dtype = torch.float32) -> Loops:
     try:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             library = Path(folder) / "loops.so"
-            _run([*command, *OPTIONS, *ARITHMETIC, NUMBERS[dtype], str(SOURCE), "-o", str(library)], folder)
+            _run([*command, *OPTIONS, *ARITHMETIC, NUMBERS[dtype], *SOURCES, "-o", str(library)], folder)
             return Loops(ctypes.CDLL(str(library)), dtype)
     except (OSError, AttributeError, subprocess.SubprocessError) as error:
         raise NotCompiled(_reason(" ".join(command), error)) from None

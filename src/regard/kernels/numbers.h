@@ -1,0 +1,50 @@
+// What loops.cpp and cells.cpp calculate with. See loops.py, which compiles them for one type of NUMBER.
+
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+typedef NUMBER Number;
+typedef uint16_t Rounded;  // bfloat16: the upper half of a float
+
+#define PARALLEL _Pragma("omp parallel for num_threads(threads) if (threads > 1)")
+#define SIDE_BY_SIDE _Pragma("omp simd")
+
+inline Number widen(Number number) { return number; }
+
+inline Number widen(Rounded number) {
+  const uint32_t bits = static_cast<uint32_t>(number) << 16;
+  float wide;
+  std::memcpy(&wide, &bits, sizeof wide);
+  return wide;
+}
+
+inline void narrow(Number number, Number* to) { *to = number; }
+
+// To the nearest, to the even one of two; what is not a number stays none
+inline void narrow(Number number, Rounded* to) {
+  const float wide = static_cast<float>(number);
+  uint32_t bits;
+  std::memcpy(&bits, &wide, sizeof bits);
+  *to = static_cast<Rounded>(wide != wide ? 0x7fc0 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+inline double exponential(double x) { return std::exp(x); }
+
+// e^x = 2^n e^r with whole n and |r| <= ln 2 / 2, whose series ends where a float does
+inline float exponential(float x) {
+  x = x < -87 ? -87 : x > 88 ? 88 : x;
+  const float n = std::nearbyint(x * 1.44269504f);
+  const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  const float series =
+      1 + r * (1 + r * (1 / 2.f + r * (1 / 6.f + r * (1 / 24.f + r * (1 / 120.f + r * (1 / 720.f + r / 5040.f))))));
+  const int32_t bits = (static_cast<int32_t>(n) + 127) << 23;
+  float power;
+  std::memcpy(&power, &bits, sizeof power);
+  return series * power;
+}
+
+inline Number sigmoid(Number x) { return 1 / (1 + exponential(-x)); }
+inline Number tanh_of(Number x) { return 2 * sigmoid(2 * x) - 1; }

@@ -61,6 +61,7 @@ def test_each_step_holds_the_rows_that_go_on(case):
             block, (names.view(batch, rows, 1) * (found > t).unsqueeze(-1))[: step.inputs, : step.columns]
         )
         assert torch.equal(step.from_block(block), here)
+        assert torch.equal(step.bounds.diff(), (found > t).sum(dim=1)[: step.inputs])
         given_back = step.give_back(here, len(before))
         assert torch.equal(given_back, before * torch.isin(before, here))
         expected.append(here)

@@ -43,6 +43,8 @@ Jobs = SimpleQueue[tuple[Future[Any], Request] | None]
 
 LEAST = 16
 """Fewer units are not worth a process of their own."""
+SPARE = 2
+"""Requests that wait for a worker, so that none waits for a request; as many answers may wait for who asked."""
 FEWER = "use fewer workers"
 PROGRAM = "from regard.pipeline.workers import serve; serve()"
 
@@ -121,7 +123,7 @@ class Workers:
                     crew.append(self._hire(jobs))
                 waiting.append(Future())
                 jobs.put((waiting[-1], (method.__name__, arguments)))
-                if len(waiting) > 2 * self.count:
+                if len(waiting) > self.count + SPARE:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

@@ -42,7 +42,9 @@ _ROWS = 256
 
 _EVEN = 8
 """Rows become fewer with every word, and for each new number of them oneDNN makes a program, which takes a tenth of the
-time of a product and more in bfloat16. The rows of zeros that keep numbers few take a fortieth."""
+time of a product and more in bfloat16. Numbers stay few where rows of zeros make them multiples of this."""
+_PROGRAM = 2 * 10**7
+"""How many multiplications take about as long as to make a program."""
 
 
 class Linear(nn.Linear):
@@ -82,17 +84,28 @@ def ready_product(weight: Tensor, bias: Tensor | None, *, precision: InferencePr
     if precision == "int8":
         return _WholeNumbers(weight, bias)
     dtype = torch.bfloat16 if precision == "bfloat16" else weight.dtype
-    return _even(_LaidOut(weight.to(dtype), None if bias is None else bias.to(dtype)))
+    return _Even(_LaidOut(weight.to(dtype), None if bias is None else bias.to(dtype)), weight.numel())
 
 
-def _even(product: Product) -> Product:
-    """The same, taken for a multiple of eight rows where there are more than eight."""
+class _Even:
+    """A product that is taken for few different numbers of rows.
 
-    def evened(x: Tensor) -> Tensor:
-        absent = -len(x) % _EVEN if len(x) > _EVEN else 0
-        return product(nn.functional.pad(x, (0, 0, 0, absent)))[: len(x)] if absent else product(x)
+    Args:
+        product: the product.
+        size: how many numbers its matrix has.
+    """
 
-    return evened
+    def __init__(self, product: Product, size: int) -> None:
+        self._product, self._size = product, size
+        self._most = _EVEN
+
+    def __call__(self, x: Tensor) -> Tensor:
+        absent = -len(x) % _EVEN
+        # the largest number is that of a whole batch, which comes again
+        if not absent or len(x) >= self._most or len(x) < _EVEN or absent * self._size > _PROGRAM:
+            self._most = max(self._most, len(x))
+            return self._product(x)
+        return self._product(nn.functional.pad(x, (0, 0, 0, absent)))[: len(x)]
 
 
 class _Linear(torch.autograd.Function):

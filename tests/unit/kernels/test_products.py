@@ -101,12 +101,15 @@ def test_rows_are_multiplied_in_eights(precision: InferencePrecision, monkeypatc
     monkeypatch.setattr(products, "_ask_onednn", multiplied)
     weight, bias = random(5, 7), random(5)
     product = ready_product(weight, bias, precision=precision)
-    for count in (0, 1, 7, 8, 9, 16, 31):
+    for count in (31, 0, 1, 7, 8, 9, 16, 30, 31, 33):
         rows = random(count, 7)
         found = product(rows)
         tolerance = 1e-6 if precision == "float32" else 0.1
         torch.testing.assert_close(found, nn.functional.linear(rows, weight, bias), atol=tolerance, rtol=tolerance)
-    assert taken == [0, 1, 7, 8, 16, 16, 32]
+    assert taken == [31, 0, 1, 7, 8, 16, 16, 32, 31, 33]
+    monkeypatch.setattr(products, "_PROGRAM", 5 * 7)
+    assert [len(product(random(count, 7))) for count in (14, 15)] == [14, 15]
+    assert taken[-2:] == [14, 16]
 
 
 def test_whole_numbers_of_zeros_are_zeros() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from regard.bundle import Bundle, save_bundle
+from regard.config import parse
 from regard.data.batching import pad_sources
 from regard.encoders.ready_text import ReadyGru
 from regard.errors import ConfigError
+from regard.model import EncoderDecoder, ModelSettings
 from regard.pipeline import Captioner, load, load_captioner
 from regard.pipeline.engine import Engine
 
@@ -70,6 +74,10 @@ def test_a_precision_that_cannot_be_had_is_refused(tiny_captioner: Bundle, tiny_
     save_bundle(tiny_captioner, tmp_path / "captioner")
     with pytest.raises(ConfigError, match=r"no precision 'int4'.*float32, bfloat16, int8"):
         load(tmp_path / "captioner", precision="int4")
-    save_bundle(tiny_translator, tmp_path / "translator")
+    sizes = {"name": "transformer", "dim": 8, "layers": 1, "heads": 2, "feed_forward": 8}
+    settings = parse(ModelSettings, {"encoder": sizes, "decoder": sizes}, origin="the test")
+    size = tiny_translator.codec.size
+    model = EncoderDecoder(settings, vocabulary_size=size, source_vocabulary_size=size)
+    save_bundle(replace(tiny_translator, model=model), tmp_path / "translator")
     with pytest.raises(ConfigError, match="int8"):
         load(tmp_path / "translator", precision="int8")

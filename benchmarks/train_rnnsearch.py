@@ -22,8 +22,9 @@ from translation import EMBEDDING, HIDDEN, PEER, build, joeynmt, training_round
 
 WORK = "train `rnnsearch`, Multi30k en→de"
 PAPER = "the same with the paper's readout of 256"
-MIXED = ", ours with compiled loops in bfloat16"
-WORKS = (WORK, PAPER, WORK + MIXED, PAPER + MIXED)
+COMPILED = ", ours with compiled loops"
+MIXED = f"{COMPILED} in bfloat16"
+WORKS = tuple(work + way for way in ("", COMPILED, MIXED) for work in (WORK, PAPER))
 REFERENCE = "ours with REGARD_REFERENCE=1"
 
 
@@ -48,8 +49,9 @@ def measure_on(
     }
     not_compiled = why_not_compiled()
     if not not_compiled:
-        works[WORK + MIXED] = training_round(wide, batches, condition=compiled_paths, precision="bfloat16")
-        works[PAPER + MIXED] = training_round(narrow, batches, condition=compiled_paths, precision="bfloat16")
+        for work, model in ((WORK, wide), (PAPER, narrow)):
+            works[work + COMPILED] = training_round(model, batches, condition=compiled_paths)
+            works[work + MIXED] = training_round(model, batches, condition=compiled_paths, precision="bfloat16")
     product, product_operations = matrix_product(torch.float32)
     with Guest(lambda: joeynmt(sentences, threads=conditions.threads, **sizes)) as guest:
         turns = {**works, PEER: guest.work("train"), "product": product}

@@ -17,8 +17,8 @@ Workers = Annotated[
     int,
     typer.Option(
         min=1,
-        help="Processes that share the work and the threads, best one for each core. On two cores two translate half "
-        "as fast again as one; they take two seconds to start, so they pay from two thousand sentences on.",
+        help="Processes that share the work and the threads, best one for each core. On two cores two are up to "
+        "1.4 times as fast as one; they take two seconds to start, so they pay from some thousand inputs on.",
     ),
 ]
 Runtime = Annotated[

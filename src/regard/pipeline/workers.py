@@ -1,7 +1,7 @@
 """Worker processes: each holds the same model and does batches of a long work, so that every core has its own.
 
 A step of a search is some hundred short operations, too short to be shared among threads: where two threads of one
-process translate a third faster than one, two processes of one thread each are nearly twice as fast. The process that
+process translate a third faster than one, two processes of one thread each are another third faster. The process that
 is asked reads the inputs, cuts them into batches, and makes results of what comes back; workers only compute. So little
 travels (no photo does), and results, their order, and what is drawn at random do not depend on how many workers there
 are.

@@ -218,9 +218,11 @@ def test_a_process_that_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatc
         list(Asked().ask(range(5)))
 
 
+# a command in the background, as continuous integration may run this, begins with Ctrl-C ignored
 PARENT = f"""
-import os, sys
+import os, signal, sys
 from regard.pipeline import workers
+signal.signal(signal.SIGINT, signal.default_int_handler)
 workers.PROGRAM = {PROGRAM!r}
 crew = workers.Workers("slow", count=2)
 def work(number): ...

@@ -37,10 +37,13 @@ class LineFile:
         num_failed: for how many of these :meth:`note_failure` was called.
 
     Raises:
-        DataError: the file cannot be written, or another command is writing it.
+        DataError: the file cannot be written, is a device or a pipe, or another command is writing it.
     """
 
     def __init__(self, path: Path, *, made_from: Sequence[bytes | Path]) -> None:
+        if path.exists() and not path.is_file():
+            # the finished file would take the place of it
+            raise DataError(f"{path}: is no regular file", remedy="choose another place, or go without --output")
         self._path = path
         self._part = path.with_name(f"{path.name}.part")
         self._key = path.with_name(f"{path.name}.part.key")

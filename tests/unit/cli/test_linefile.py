@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,15 @@ def test_a_full_disk_is_told_and_named(path: Path) -> None:
         LineFile(path, made_from=[b"this"]) as lines,
     ):
         lines.write("one")
+
+
+def test_what_is_no_file_keeps_its_place(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    if not hasattr(os, "mkfifo"):
+        pipe.mkdir()
+    else:
+        os.mkfifo(pipe)
+    with pytest.raises(DataError, match="pipe: is no regular file; choose another place, or go without --output"):
+        LineFile(pipe, made_from=[])
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+    assert not pipe.is_file()

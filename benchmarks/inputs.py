@@ -17,8 +17,8 @@ import torch
 from PIL import Image
 
 from regard.data.batching import CaptionBatch, assemble_captions, bucketed_batches, pad_sources
-from regard.data.flickr8k import read_flickr8k
 from regard.data.parallel import read_parallel
+from regard.data.readers.flickr8k import read_flickr8k
 from regard.text import SubwordCodec, WordCodec
 from regard.text.vocabulary import EOS
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from regard.kernels.loops import NotCompiled, compile_loops, compiled_loops
+from regard.ops.cpu.compiled import NotCompiled, compile_loops, compiled_loops
 
 Clock = Literal["wall", "cpu"]
 CLOCKS: dict[Clock, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}

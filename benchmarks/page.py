@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from regard.explain.chart import Axis, Line, Point, line_chart
-from regard.explain.saving import write_whole
+from regard.views.formats import write_whole
+from regard.views.line_chart import Axis, Line, Point, line_chart
 from rows import Outcome, Plot, Row
 
 HEAD = ("work", "ours", "peer", "its figure", "ratio", "of the product rate")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from inputs import SPECIALS, Sentences
 from measure import Work
-from regard.bundle import Bundle, save_bundle
 from regard.model import EncoderDecoder
 from regard.pipeline import Translator
-from regard.pipeline.windows import Job
+from regard.pipeline.length_buckets import Job
+from regard.saved.bundle import Bundle, save_bundle
 from regard.search import SearchOptions
 from regard.text import Lexicon, WordCodec
 from regard.text.vocabulary import Vocabulary

@@ -34,7 +34,7 @@ import translate
 from inputs import ROOT
 from page import Report, table, write_page
 from regard.cli.memory import FEW_PRIMITIVES, LARGE_PAGES
-from regard.comparison.machine import describe_machine, describe_versions
+from regard.evaluation.compare.machine import describe_machine, describe_versions
 from rows import Conditions, Outcome, unmeasured
 from translation import PEER
 

@@ -14,7 +14,7 @@ import regard
 from inputs import Captions, photos
 from measure import Work, interleaved, peak_bytes
 from regard.data.batching import assemble_captions
-from regard.decoders.stepping import build_stepper
+from regard.fast.search import build_stepper
 from rows import Conditions, Outcome, Plot
 from search_features import BEAM, DIM, HIDDEN, REGIONS, STEPS, build, captioning, plainly
 from training import Setup, Way, contestant, training_round

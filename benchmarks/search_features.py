@@ -15,10 +15,10 @@ from plain import PlainAttend
 from regard.annotations import Annotations
 from regard.decoders.attend import AttendDecoder, AttendSettings
 from regard.decoders.base import Stepper
-from regard.decoders.stepping import build_stepper
 from regard.encoders.image import ImageEncoder
-from regard.kernels.products import InferencePrecision
-from regard.pipeline.pictures import Picture, read_picture
+from regard.fast.search import build_stepper
+from regard.ops.linear import InferencePrecision
+from regard.pipeline.prefetch import Picture, read_picture
 from regard.search import Hypothesis, SearchOptions, SpecialTokens, search
 from rows import Conditions, Outcome, compared
 from textbook import TextbookDecoder, search_one

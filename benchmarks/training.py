@@ -38,9 +38,9 @@ from measure import (
 from plain import PlainAttend
 from regard.annotations import Annotations
 from regard.cli.memory import hold_memory
-from regard.comparison.machine import describe_machine, describe_versions
 from regard.data.batching import CaptionBatch
 from regard.decoders.attend import AttendDecoder, AttendSettings
+from regard.evaluation.compare.machine import describe_machine, describe_versions
 from regard.model import Bridge, BridgeSettings
 from regard.training.losses import cross_entropy, real_tokens
 from textbook import TextbookDecoder

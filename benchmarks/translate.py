@@ -16,11 +16,11 @@ from processes import saved, sharing
 from regard.annotations import Annotations
 from regard.data.parallel import read_parallel
 from regard.decoders.base import Stepper
-from regard.decoders.stepping import build_stepper
-from regard.decoders.stepping.restricted import RestrictedStepper, SharedWords
-from regard.encoders.ready_text import ReadyGru
-from regard.kernels.products import InferencePrecision
+from regard.fast.encoders.text import ReadyGru
+from regard.fast.search import build_stepper
+from regard.fast.search.lexical_shortlist import RestrictedStepper, SharedWords
 from regard.model import EncoderDecoder
+from regard.ops.linear import InferencePrecision
 from regard.pipeline import Translator, load_translator
 from regard.search import Hypothesis, SearchOptions, SpecialTokens, search
 from regard.text import Lexicon

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
         WeightsError,
         WorkerError,
     )
-    from regard.explain.results import Caption, TranslatedCaption, Translation
     from regard.model import EncoderDecoder
     from regard.pipeline import Captioner, Translator, load
+    from regard.results import Caption, TranslatedCaption, Translation
     from regard.search import SearchOptions
 
     __version__: str
@@ -54,12 +54,12 @@ __all__ = [
 
 _HOMES = {
     "Annotations": "annotations",
-    "Caption": "explain.results",
+    "Caption": "results",
     "Captioner": "pipeline",
     "EncoderDecoder": "model",
     "SearchOptions": "search",
-    "TranslatedCaption": "explain.results",
-    "Translation": "explain.results",
+    "TranslatedCaption": "results",
+    "Translation": "results",
     "Translator": "pipeline",
     "load": "pipeline",
 }

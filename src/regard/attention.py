@@ -23,9 +23,9 @@ from torch import Tensor, nn
 
 from regard.annotations import Annotations
 from regard.errors import ConfigError
-from regard.kernels import use_reference
-from regard.kernels.additive import additive_scores, triton_takes
-from regard.kernels.products import Linear, linear
+from regard.ops import use_reference
+from regard.ops.additive import additive_scores, triton_takes
+from regard.ops.linear import Linear, linear
 
 ScoreName = Literal["dot", "scaled_dot", "general", "concat", "additive"]
 
@@ -246,7 +246,7 @@ class Attention(nn.Module):
         """Look once with queries [batch, rows, query_dim]; ``steps`` as in :meth:`weights`."""
         score, own_weights = self.score, type(self).weights is not Attention.weights
         if isinstance(score, _OneLayer) and not own_weights and triton_takes(query, memory.keys):
-            from regard.kernels.triton_additive import additive_attention
+            from regard.ops.triton_additive import additive_attention
 
             return Attended(*additive_attention(score.query(query), memory.keys, score.v, memory.values, memory.mask))
         weights = self.weights(query, memory, steps)

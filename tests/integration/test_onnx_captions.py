@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from regard.cli.demo import sample_photos
-from regard.data.flickr8k import read_flickr8k
+from regard.cli.commands.demo import sample_photos
+from regard.data.readers.flickr8k import read_flickr8k
 from regard.pipeline import Captioner, load_captioner
 
 pytest.importorskip("onnxscript", reason="the extra onnx is not installed")

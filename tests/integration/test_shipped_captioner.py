@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import regard
-from regard.bundle import SHIPPED
-from regard.evaluation import evaluate
+from regard.evaluation.evaluate import evaluate
+from regard.saved.bundle import SHIPPED
 
 DATA = Path(os.environ.get("REGARD_DATA", Path(__file__).parents[2] / "../shared/data")) / "flickr8k"
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import regard
-from regard.aligning import align
-from regard.bundle import SHIPPED
-from regard.evaluation import evaluate
+from regard.evaluation.align import align
+from regard.evaluation.evaluate import evaluate
 from regard.pipeline import Captioner, Translator, load_translator, translate_caption
+from regard.saved.bundle import SHIPPED
 
 DATA = Path(os.environ.get("REGARD_DATA", Path(__file__).parents[2] / "../shared/data")) / "multi30k"
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 if TYPE_CHECKING:
-    from regard.bundle import Bundle
     from regard.model import EncoderDecoder
+    from regard.saved.bundle import Bundle
     from regard.training.recipe import Recipe
 
 # What needs torch is imported where it is used: most unit tests do without.
@@ -158,7 +158,7 @@ def tiny_translation_recipe(parallel_folder: Path) -> Recipe:
 @pytest.fixture(scope="session")
 def tiny_captioner() -> Bundle:
     """An untrained captioner of 3 × 3 regions."""
-    from regard.bundle import Bundle
+    from regard.saved.bundle import Bundle
     from regard.search import SearchOptions
     from regard.text import WordCodec
 
@@ -175,7 +175,7 @@ def tiny_captioner() -> Bundle:
 @pytest.fixture(scope="session")
 def tiny_translator() -> Bundle:
     """An untrained translator that reads up to twelve pieces at once."""
-    from regard.bundle import Bundle
+    from regard.saved.bundle import Bundle
     from regard.search import SearchOptions
     from regard.text import SubwordCodec
 

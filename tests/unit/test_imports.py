@@ -16,12 +16,11 @@ PACKAGE = Path(regard.__file__).parent
 
 LAYERS = (
     {"errors", "config"},
-    {"annotations", "attention", "kernels", "text", "data"},
-    {"encoders", "decoders"},
+    {"files", "progress", "annotations", "attention", "ops", "text", "data"},
+    {"encoders", "decoders", "fast"},
     {"model", "search"},
-    {"training", "metrics", "explain"},
-    {"precision", "folders", "bundle", "card", "onnx", "pipeline"}
-    | {"runs", "aligning", "shortlisting", "evaluation", "comparison"},
+    {"metrics", "evidence", "results", "views", "saved", "training"},
+    {"pipeline", "parallel", "evaluation"},
     {"cli", "serve", "__main__"},
 )
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
@@ -29,7 +28,7 @@ RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 NEVER_AT_MODULE_LEVEL = {"torchvision", "timm", "matplotlib", "ray", "onnx", "onnxruntime", "onnxscript"}
 OPTIONAL = {"skimage", "pycocoevalcap", "tensorboard", "sacremoses", "triton"}
 
-WRITTEN_FOR = {"kernels.triton_additive": {"triton"}}
+WRITTEN_FOR = {"ops.triton_additive": {"triton"}}
 """Modules that are nothing without an optional package; what needs them imports them where it uses them."""
 
 DRAWERS = {"utils", "util", "helpers", "helper", "misc", "common"}

@@ -7,21 +7,21 @@ from typing import Annotated
 
 import typer
 
-from regard.cli.align import align
-from regard.cli.caption import caption
-from regard.cli.classify import classify
-from regard.cli.compare import compare
-from regard.cli.data import data
-from regard.cli.demo import demo
-from regard.cli.doctor import doctor
-from regard.cli.evaluate import evaluate
-from regard.cli.export import export
-from regard.cli.lengths import lengths
-from regard.cli.models import models
+from regard.cli.commands.align import align
+from regard.cli.commands.caption import caption
+from regard.cli.commands.classify import classify
+from regard.cli.commands.compare import compare
+from regard.cli.commands.data import data
+from regard.cli.commands.demo import demo
+from regard.cli.commands.doctor import doctor
+from regard.cli.commands.evaluate import evaluate
+from regard.cli.commands.export import export
+from regard.cli.commands.lengths import lengths
+from regard.cli.commands.models import models
+from regard.cli.commands.shortlist import shortlist
+from regard.cli.commands.train import train
+from regard.cli.commands.translate import translate
 from regard.cli.report import say
-from regard.cli.shortlist import shortlist
-from regard.cli.train import train
-from regard.cli.translate import translate
 
 app = typer.Typer(
     help="Describe a picture, translate a sentence, and show for every word where it looked.",

@@ -13,7 +13,7 @@ To = Annotated[str | None, typer.Option("--to", metavar="LANGUAGE", help="Transl
 
 def translators() -> dict[tuple[str, str], str]:
     """The names of the shipped translators by the languages that they read and write."""
-    from regard.bundle import SHIPPED, read_config, shipped_models
+    from regard.saved.bundle import SHIPPED, read_config, shipped_models
 
     names: dict[tuple[str, str], str] = {}
     for name in shipped_models():

@@ -9,7 +9,7 @@ from regard.cli.report import say_note
 from regard.errors import ConfigError
 
 if TYPE_CHECKING:
-    from regard.explain.results import Result
+    from regard.results import Result
 
 SUFFIXES = (".html", ".png", ".json")
 
@@ -30,7 +30,7 @@ class Saver:
     """
 
     def __init__(self, path: Path, *, count: int) -> None:
-        from regard.explain.saving import check_suffix
+        from regard.views.formats import check_suffix
 
         self._path = path
         self._is_folder = path.is_dir() or not path.suffix
@@ -58,7 +58,7 @@ class Saver:
         Raises:
             DataError: the file cannot be written.
         """
-        from regard.explain.results import save_together
+        from regard.results import save_together
 
         if len(self._results) == 1:
             self._results[0].save(self._path)

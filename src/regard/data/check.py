@@ -9,9 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from regard.data.flickr8k import IMAGE_FOLDER, flickr8k_splits, image_names, is_flickr8k, read_captions, read_split
 from regard.data.images import load_image
 from regard.data.parallel import parallel_splits, read_columns
+from regard.data.readers.flickr8k import (
+    IMAGE_FOLDER,
+    flickr8k_splits,
+    image_names,
+    is_flickr8k,
+    read_captions,
+    read_split,
+)
 from regard.errors import DataError, ImageError
 
 Result = TypeVar("Result")

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from regard.config import Settings
 from regard.data.parallel import ReadReport, SentencePairs
-from regard.text.codec import TextCodec
+from regard.text.tokenizer import TextCodec
 from regard.text.vocabulary import EOS
 
 

@@ -25,13 +25,13 @@ from regard.attention import Attended, Attention, HardAttention, Memory, ScoreNa
 from regard.config import Settings
 from regard.decoders.base import Decoder, State, Step, Trace
 from regard.decoders.cells import CellName, Hidden, build_cell, hidden_names
-from regard.decoders.unroll import stack_steps
-from regard.decoders.walking import multiply_first, query_operands, score_scale
-from regard.kernels import use_reference
-from regard.kernels.attend import Operands, Walk, attend
-from regard.kernels.dropout import Dropout
-from regard.kernels.packing import Packing, pack_targets, share_prefixes
-from regard.kernels.products import Linear, linear
+from regard.fast.training.active_blocks import stack_steps
+from regard.fast.training.scan_operands import multiply_first, query_operands, score_scale
+from regard.ops import use_reference
+from regard.ops.attention_scan import Operands, Walk, attend
+from regard.ops.dropout import Dropout
+from regard.ops.linear import Linear, linear
+from regard.ops.packing import Packing, pack_targets, share_prefixes
 
 
 class AttendSettings(Settings):

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from regard.config import Settings
 from regard.decoders.base import Decoder
 from regard.errors import ConfigError
-from regard.kernels.dropout import Dropout
-from regard.kernels.products import linear
+from regard.ops.dropout import Dropout
+from regard.ops.linear import linear
 
 
 class GatedSettings(Settings):

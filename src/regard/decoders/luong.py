@@ -26,12 +26,12 @@ from regard.attention import Attended, Attention, LocalAttention, Memory, ScoreN
 from regard.config import Settings
 from regard.decoders.base import Decoder, State, Step, Trace
 from regard.decoders.cells import Cell, CellName, Hidden, build_cell, hidden_names
-from regard.decoders.unroll import active_blocks, stack_steps
-from regard.decoders.walking import read_cell
 from regard.errors import ConfigError
-from regard.kernels import use_reference
-from regard.kernels.dropout import Dropout
-from regard.kernels.packing import Packing, pack_targets
+from regard.fast.training.active_blocks import active_blocks, stack_steps
+from regard.fast.training.scan_operands import read_cell
+from regard.ops import use_reference
+from regard.ops.dropout import Dropout
+from regard.ops.packing import Packing, pack_targets
 
 
 class LuongSettings(Settings):

@@ -23,9 +23,9 @@ from regard.annotations import Annotations
 from regard.attention import Memory
 from regard.decoders.base import State, Step, Trace, uniform_weights
 from regard.decoders.gated import GatedDecoder, GatedSettings, Joined
-from regard.kernels import use_reference
-from regard.kernels.packing import pack_targets
-from regard.kernels.reading import ReadOperands, read
+from regard.ops import use_reference
+from regard.ops.packing import pack_targets
+from regard.ops.recurrent_scan import ReadOperands, read
 
 
 class RnnEncDecSettings(GatedSettings):

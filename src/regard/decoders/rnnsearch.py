@@ -24,12 +24,12 @@ from regard.annotations import Annotations
 from regard.attention import Additive, Attended, Attention, Memory, ScoreName
 from regard.decoders.base import State, Step, Trace
 from regard.decoders.gated import GatedDecoder, GatedSettings, Joined
-from regard.decoders.unroll import active_blocks, stack_steps
-from regard.decoders.walking import multiply_first, query_operands, score_scale
-from regard.kernels import use_reference
-from regard.kernels.attend import Operands, Walk, attend
-from regard.kernels.packing import pack_targets
-from regard.kernels.products import linear
+from regard.fast.training.active_blocks import active_blocks, stack_steps
+from regard.fast.training.scan_operands import multiply_first, query_operands, score_scale
+from regard.ops import use_reference
+from regard.ops.attention_scan import Operands, Walk, attend
+from regard.ops.linear import linear
+from regard.ops.packing import pack_targets
 
 
 class RnnSearchSettings(GatedSettings):

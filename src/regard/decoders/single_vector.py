@@ -25,10 +25,10 @@ from regard.attention import Memory
 from regard.config import Settings
 from regard.decoders.base import Decoder, State, Step, Trace, uniform_weights
 from regard.decoders.cells import CellName, Hidden, build_cell, hidden_names
-from regard.decoders.walking import read_cell
-from regard.kernels import use_reference
-from regard.kernels.dropout import Dropout
-from regard.kernels.packing import Packing, pack_targets
+from regard.fast.training.scan_operands import read_cell
+from regard.ops import use_reference
+from regard.ops.dropout import Dropout
+from regard.ops.packing import Packing, pack_targets
 
 
 class _SingleVectorSettings(Settings):

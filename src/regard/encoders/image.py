@@ -26,8 +26,8 @@ from regard.data.images import Frame, Photo, ResizeMode, resize
 from regard.encoders import NETWORKS, build_network
 from regard.encoders.network import SMALLEST_INPUT, ConvNet, unknown_name
 from regard.encoders.pretrained import PRETRAINED, Progress, load_network
-from regard.encoders.ready import ready_network
 from regard.errors import ConfigError
+from regard.fast.encoders.image import ready_network
 
 
 class ImageEncoderSettings(Settings):
@@ -163,7 +163,7 @@ class ImageEncoder(nn.Module):
         return self
 
     def ready(self, *, rounded: bool = False) -> ImageEncoder:
-        """A copy for inference on the processor, see :func:`regard.encoders.ready.ready_network`."""
+        """A copy for inference on the processor, see :func:`regard.fast.encoders.image.ready_network`."""
         twin = copy.deepcopy(self)
         twin.network = ready_network(self.network, rounded=rounded)
         return twin

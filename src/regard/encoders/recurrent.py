@@ -20,11 +20,11 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from regard.annotations import Annotations
 from regard.config import Settings
 from regard.encoders.text import TextEncoder
-from regard.kernels import use_reference
-from regard.kernels.dropout import Dropout
-from regard.kernels.packing import Packing, pack_targets
-from regard.kernels.products import linear
-from regard.kernels.reading import ReadOperands, read
+from regard.ops import use_reference
+from regard.ops.dropout import Dropout
+from regard.ops.linear import linear
+from regard.ops.packing import Packing, pack_targets
+from regard.ops.recurrent_scan import ReadOperands, read
 
 
 class RecurrentSettings(Settings):

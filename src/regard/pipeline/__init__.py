@@ -8,16 +8,16 @@ from typing import get_args
 
 import torch
 
-from regard.bundle import find_bundle, load_bundle
 from regard.encoders.network import unknown_name
 from regard.errors import ConfigError, ModelError
-from regard.kernels.products import InferencePrecision
-from regard.onnx import is_exported, load_onnx
+from regard.ops.linear import InferencePrecision
+from regard.parallel.workers import Loading, Workers
 from regard.pipeline.captioner import Captioner
 from regard.pipeline.options import SearchChanges, search_changes
-from regard.pipeline.relay import translate_caption
+from regard.pipeline.pivot import translate_caption
 from regard.pipeline.translator import Translator
-from regard.pipeline.workers import Loading, Workers
+from regard.saved.bundle import find_bundle, load_bundle
+from regard.saved.onnx import is_exported, load_onnx
 
 RUNTIMES = ("torch", "onnx")
 """What can compute a model."""

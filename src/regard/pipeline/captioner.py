@@ -12,17 +12,17 @@ from typing import Unpack
 import numpy as np
 import torch
 
-from regard.bundle import Bundle
 from regard.data.images import ImageSource, Pixels
 from regard.encoders.image import ImageEncoder
 from regard.errors import ImageError
-from regard.explain.results import Caption, Word
-from regard.kernels.products import InferencePrecision
+from regard.ops.linear import InferencePrecision
+from regard.parallel.workers import Workers, WorkSharing
 from regard.pipeline.engine import Engine
+from regard.pipeline.generation import Ids, Speech, prefix_ids, speak
 from regard.pipeline.options import SearchChanges, changed_options
-from regard.pipeline.pictures import Picture, ahead, read_picture
-from regard.pipeline.speech import Ids, Speech, prefix_ids, speak
-from regard.pipeline.workers import Workers, WorkSharing
+from regard.pipeline.prefetch import Picture, ahead, read_picture
+from regard.results import Caption, Word
+from regard.saved.bundle import Bundle
 from regard.search import SearchOptions
 from regard.text import merge_weights
 

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from regard.annotations import Annotations
-from regard.bundle import Bundle
-from regard.decoders.stepping import Stepper, build_stepper
-from regard.decoders.stepping.restricted import SharedWords
 from regard.encoders.image import ImageEncoder
-from regard.encoders.ready_text import ReadyGru
-from regard.kernels import use_reference
-from regard.kernels.products import InferencePrecision
+from regard.fast.encoders.text import ReadyGru
+from regard.fast.search import Stepper, build_stepper
+from regard.fast.search.lexical_shortlist import SharedWords
 from regard.model import EncoderDecoder
+from regard.ops import use_reference
+from regard.ops.linear import InferencePrecision
+from regard.saved.bundle import Bundle
 from regard.text import TextCodec
 
 PASS = 4

@@ -9,22 +9,22 @@ from itertools import chain, islice
 from typing import Unpack
 
 from regard.annotations import Annotations
-from regard.bundle import Bundle
 from regard.data.batching import pad_sources
 from regard.encoders.text import TextEncoder
 from regard.errors import ConfigError, ModelError, TextError
-from regard.explain.chain import locate
-from regard.explain.results import Translation
-from regard.kernels.products import InferencePrecision
+from regard.ops.linear import InferencePrecision
+from regard.parallel.workers import Workers, WorkSharing
 from regard.pipeline.engine import Engine
-from regard.pipeline.joining import joined
+from regard.pipeline.forced_alignment import PairReader
+from regard.pipeline.generation import Ids, Speech, branch, prefix_ids, speak
+from regard.pipeline.length_buckets import Job, Window, cut_window
 from regard.pipeline.options import SearchChanges, changed_options
-from regard.pipeline.pairs import PairReader
-from regard.pipeline.parts import Source, read_source
-from regard.pipeline.speech import Ids, Speech, branch, prefix_ids, speak
-from regard.pipeline.windows import Job, Window, cut_window
-from regard.pipeline.workers import Workers, WorkSharing
+from regard.pipeline.reassembly import joined
+from regard.pipeline.segments import Source, read_source
+from regard.results import Translation
+from regard.saved.bundle import Bundle
 from regard.search import SearchOptions
+from regard.views.composed_attention import locate
 
 BATCH = 128
 """Sentences that are translated together."""
@@ -92,8 +92,8 @@ class Translator(WorkSharing):
         """Translate one text.
 
         Args:
-            text: one sentence or several, each of which is translated by itself (see :mod:`regard.pipeline.parts`). An
-                empty text has an empty translation.
+            text: one sentence or several, each of which is translated by itself (see :mod:`regard.pipeline.segments`).
+                An empty text has an empty translation.
             prefix: how the translation must begin.
             alternatives: how many other translations to give with it; None for three, or what the beam holds.
             changes: options of the search by name, such as ``beam=5``; the others are the model's own.

@@ -4,9 +4,9 @@ Four small roles, wired by one loop in :mod:`regard.search.loop`: filters forbid
 the trail remembers who came from whom, the shortlist keeps and ranks what has been said.
 """
 
+from regard.search.backpointers import Hypothesis
 from regard.search.loop import search
 from regard.search.options import SearchOptions, SpecialTokens
-from regard.search.samples import sample_captions
-from regard.search.trail import Hypothesis
+from regard.search.rollouts import sample_captions
 
 __all__ = ["Hypothesis", "SearchOptions", "SpecialTokens", "sample_captions", "search"]

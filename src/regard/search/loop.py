@@ -9,14 +9,14 @@ from torch import Tensor
 
 from regard.annotations import Annotations
 from regard.decoders.base import EMPTY, Decoder, State, Stepper
-from regard.decoders.stepping import build_stepper
-from regard.search.choosers import Chooser, build_chooser
-from regard.search.filters import Filter, build_filters, check_prefixes
-from regard.search.live import Live, worth_leaving
+from regard.fast.search import build_stepper
+from regard.search.active import Live, worth_leaving
+from regard.search.backpointers import Hypothesis, Said, Trail
+from regard.search.constraints import Filter, build_filters, check_prefixes
+from regard.search.finished import Entries, Shortlist
 from regard.search.options import SearchOptions, SpecialTokens
-from regard.search.scores import Scores
-from regard.search.shortlist import Entries, Shortlist
-from regard.search.trail import Hypothesis, Said, Trail
+from regard.search.step_scores import Scores
+from regard.search.strategies import Chooser, build_chooser
 
 
 def search(
@@ -32,7 +32,7 @@ def search(
 
     Args:
         decoder: in evaluation mode; nothing is put on it. Who searches often makes its stepper once, with
-            :func:`regard.decoders.stepping.build_stepper`, and gives that.
+            :func:`regard.fast.search.build_stepper`, and gives that.
         annotations: a batch of inputs.
         options: what to search for.
         tokens: begin, end and the tokens that are never said.

@@ -10,11 +10,11 @@ from pydantic import Field
 
 from regard.errors import ModelError
 from regard.text.captions import caption_tokens
-from regard.text.codec import Encoded, TextCodec, WordPieces, group_pieces, merge_weights
 from regard.text.lexicon import Lexicon
-from regard.text.listed import CharacterCodec, CharacterSettings, WordCodec, WordSettings
 from regard.text.subwords import SubwordCodec, SubwordSettings
+from regard.text.tokenizer import Encoded, TextCodec, WordPieces, group_pieces, merge_weights
 from regard.text.vocabulary import Vocabulary, read_json_file
+from regard.text.word_tokenizer import CharacterCodec, CharacterSettings, WordCodec, WordSettings
 from regard.text.words import split_words
 
 CodecSettings = Annotated[WordSettings | CharacterSettings | SubwordSettings, Field(discriminator="name")]

@@ -27,7 +27,7 @@ from tokenizers.pre_tokenizers import Sequence as InOrder
 
 from regard.config import Settings
 from regard.errors import ConfigError, ModelError
-from regard.text.codec import TextCodec
+from regard.text.tokenizer import TextCodec
 from regard.text.unigram import train_unigram
 from regard.text.vocabulary import SPECIALS, read_json_file, write_json_file
 from regard.text.words import WORD_PATTERN, normalise

@@ -15,14 +15,14 @@ from torch import Tensor
 from regard.annotations import Annotations
 from regard.data.batching import bucketed_batches
 from regard.data.features import FeatureCache, content_key, settings_key
-from regard.data.flickr8k import read_flickr8k
 from regard.data.images import Photo, load_image
+from regard.data.readers.flickr8k import read_flickr8k
 from regard.encoders.image import ImageEncoder
 from regard.metrics import score_captions
 from regard.model import EncoderDecoder
+from regard.progress import Progress
 from regard.search import SearchOptions, SpecialTokens, search
 from regard.text import WordCodec
-from regard.training.progress import Progress
 from regard.training.recipe import CaptionData, Phase
 from regard.training.task import Task
 

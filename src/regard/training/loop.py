@@ -21,9 +21,10 @@ from torch import Tensor, nn
 from regard.config import parse
 from regard.encoders.image import ImageEncoder
 from regard.errors import ConfigError, ModelError
-from regard.kernels import use_reference
-from regard.kernels.loops import NotCompiled, compile_loops, compiled_loops
 from regard.model import EncoderDecoder
+from regard.ops import use_reference
+from regard.ops.cpu.compiled import NotCompiled, compile_loops, compiled_loops
+from regard.progress import Progress
 from regard.training.checkpoint import (
     Position,
     load_checkpoint,
@@ -34,7 +35,6 @@ from regard.training.checkpoint import (
 from regard.training.log import RunLog
 from regard.training.objectives import Objective, build_objective
 from regard.training.parameters import RunningAverage, Swapped, load_tensors, named_tensors
-from regard.training.progress import Progress
 from regard.training.recipe import OptimSettings, Phase, Recipe
 from regard.training.task import Task
 

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from regard.decoders.base import Decoder, Trace
-from regard.kernels import use_reference
-from regard.kernels.cross_entropy import linear_cross_entropy
+from regard.ops import use_reference
+from regard.ops.cross_entropy import linear_cross_entropy
 
 
 def real_tokens(lengths: Tensor, time: int) -> Tensor:

@@ -9,8 +9,8 @@ from typing import Any
 from regard.annotations import Annotations
 from regard.data.batching import CaptionBatch, assemble_captions
 from regard.model import EncoderDecoder
+from regard.progress import Progress
 from regard.search import SearchOptions
-from regard.training.progress import Progress
 from regard.training.recipe import Phase, SelfCritical
 from regard.training.rewards import Rewards
 

@@ -15,9 +15,9 @@ from regard.data.parallel import SentencePairs, read_parallel
 from regard.errors import DataError
 from regard.metrics import score_translations
 from regard.model import EncoderDecoder
+from regard.progress import Progress
 from regard.search import SearchOptions, SpecialTokens, search
 from regard.text import TextCodec, train_codec
-from regard.training.progress import Progress
 from regard.training.recipe import Phase, TranslationData
 from regard.training.task import Task
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from measure import count_operations, fused_paths, interleaved, kept_bytes, matrix_product, peak_bytes
-from regard.kernels.products import ready_product
+from regard.ops.linear import ready_product
 
 
 def test_works_take_turns_and_the_first_round_does_not_count() -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import torch
 
-from regard.bundle import Bundle, save_bundle
 from regard.decoders.attend import AttendSettings
 from regard.encoders.image import ImageEncoderSettings
 from regard.encoders.recurrent import RecurrentSettings
 from regard.model import EncoderDecoder, ModelSettings
+from regard.saved.bundle import Bundle, save_bundle
 from regard.search import SearchOptions
 from regard.text import WordCodec
 
@@ -56,5 +56,5 @@ def page_data() -> Callable[[Path], list[dict[str, Any]]]:
 @pytest.fixture
 def only_shipped(shipped: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same folder, in the place of the models that ship with the package."""
-    monkeypatch.setattr("regard.bundle.SHIPPED", shipped)
+    monkeypatch.setattr("regard.saved.bundle.SHIPPED", shipped)
     return shipped

@@ -12,7 +12,7 @@ from regard.data.batching import (
     epoch_order,
     pad_sources,
 )
-from regard.decoders.unroll import active_blocks
+from regard.fast.training.active_blocks import active_blocks
 from regard.text.vocabulary import BOS, EOS, PAD
 
 lengths = st.lists(st.integers(1, 40), max_size=60)

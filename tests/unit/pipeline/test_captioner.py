@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regard.bundle import Bundle, save_bundle
 from regard.errors import ConfigError, ImageError, ModelError, TextError
-from regard.explain.results import Caption
 from regard.pipeline import Captioner, Translator, load, load_captioner, load_translator
+from regard.results import Caption
+from regard.saved.bundle import Bundle, save_bundle
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ import pytest
 import torch
 from PIL import Image
 
-from regard.bundle import Bundle, save_bundle
 from regard.config import parse
 from regard.data.batching import pad_sources
-from regard.encoders.ready_text import ReadyGru
 from regard.errors import ConfigError
+from regard.fast.encoders.text import ReadyGru
 from regard.model import EncoderDecoder, ModelSettings
 from regard.pipeline import Captioner, load, load_captioner
 from regard.pipeline.engine import Engine
+from regard.saved.bundle import Bundle, save_bundle
 
 
 @pytest.fixture(autouse=True)

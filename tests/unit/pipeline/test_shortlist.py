@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from regard.bundle import Bundle
 from regard.config import parse
 from regard.errors import ModelError
-from regard.explain.results import Translation
 from regard.model import EncoderDecoder, ModelSettings
 from regard.pipeline import Translator, load
+from regard.results import Translation
+from regard.saved.bundle import Bundle
 from regard.text import Lexicon
 from regard.text.vocabulary import EOS
 

@@ -9,13 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from regard.bundle import Bundle
 from regard.config import parse
 from regard.errors import ConfigError, TextError
-from regard.explain.results import Translation
 from regard.model import EncoderDecoder, ModelSettings
 from regard.pipeline import Captioner, Translator, translate_caption
-from regard.pipeline.relay import as_sentence
+from regard.pipeline.pivot import as_sentence
+from regard.results import Translation
+from regard.saved.bundle import Bundle
 
 TEXTS = ["A dog runs on the beach.", "", "Two dogs sit near a car.", "A girl", "Some people jump over a log.", "Dog"]
 

@@ -106,7 +106,7 @@ def test_stopping_early_changes_nothing(toy, monkeypatch, alpha, alternatives):
     early = search(decoder, inputs, chosen, tokens=toy.TOKENS)
     work = sum(batch * rows for batch, rows in decoder.rows_seen)
     decoder.rows_seen.clear()
-    monkeypatch.setattr("regard.search.shortlist.Shortlist.is_final", lambda self, live: ~live.alive.any(dim=1))
+    monkeypatch.setattr("regard.search.finished.Shortlist.is_final", lambda self, live: ~live.alive.any(dim=1))
     assert_same(early, search(decoder, inputs, chosen, tokens=toy.TOKENS))
     full = sum(batch * rows for batch, rows in decoder.rows_seen)
     # a long sentence may still win under α = 2, so there the bound never bites

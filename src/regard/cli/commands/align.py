@@ -1,0 +1,58 @@
+"""``regard align``: which word came from which, for translations that are given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from regard.cli.options import AsJson, Threads
+from regard.cli.progress import Bars
+from regard.cli.report import say, say_json, say_note
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="A translator by name, or the folder of a model or a run.")]
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="A folder of sentences in two languages, as in Multi30k.")]
+Split = Annotated[str, typer.Option(metavar="NAME", help="The split to align, such as val.")]
+Gold = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Links made by people, in the same format; measures the alignment error rate."),
+]
+Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the links there, not to standard output.")]
+
+
+def align(
+    model: Model,
+    data: Data,
+    split: Split,
+    gold: Gold = None,
+    output: Output = None,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Align the words of given translations by attention, in Pharaoh format: 3-5 links source word 3 with target word
+    5, counted from 0 and divided by spaces; ? in place of - marks a possible link of a gold file."""
+    from regard.evaluation.align import align as align_split
+    from regard.metrics import format_pharaoh
+    from regard.pipeline import load_translator
+    from regard.views.formats import write_whole
+
+    with Bars(beside_results=output is None) as bars:
+        aligned = align_split(load_translator(model, threads=threads), data, split, gold=gold, progress=bars)
+    lines = [format_pharaoh(links) for links in aligned.links]
+    if output is not None:
+        write_whole(output, "".join(f"{line}\n" for line in lines).encode())
+    elif as_json:
+        for line in lines:
+            say_json({"alignment": line})
+    else:
+        for line in lines:
+            say(line)
+    if aligned.error_rate is None:
+        return
+    if as_json:
+        say_json({"split": split, "count": len(lines), "aer": round(100 * aligned.error_rate, 4)})
+    elif output is not None:
+        say(f"alignment error rate {100 * aligned.error_rate:.2f}")
+    else:
+        say_note(f"alignment error rate {100 * aligned.error_rate:.2f}")

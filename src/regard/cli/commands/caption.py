@@ -1,0 +1,111 @@
+"""``regard caption``: photos described, each word with where it looked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from regard.cli.languages import To, find_translator
+from regard.cli.options import Alternatives, AsJson, Beam, Changes, Prefix, Save, search_changes
+from regard.cli.photos import Photos, find_photos
+from regard.cli.progress import Bars
+from regard.cli.report import say, say_error, say_json
+from regard.cli.runtime_options import Computing, announce_export, with_computing
+from regard.cli.saving import Saver
+from regard.errors import ImageError
+
+if TYPE_CHECKING:
+    from regard.pipeline import Translator
+    from regard.results import Caption, TranslatedCaption
+
+SPOKEN = "en"
+"""The language of captions."""
+
+CaptionModel = Annotated[
+    str, typer.Option(metavar="NAME", help="A model by name (see: regard models), or the folder of a model or a run.")
+]
+
+
+@with_computing
+def caption(
+    photos: Photos,
+    model: CaptionModel = "flickr8k",
+    beam: Beam = None,
+    alternatives: Alternatives = None,
+    prefix: Prefix = "",
+    changes: Changes = None,
+    to: To = None,
+    *,
+    computing: Computing,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """Describe photos, one line a photo. What cannot be read is said on standard error; then the exit status is 1."""
+    from regard.pipeline import load_captioner, load_translator
+
+    search = search_changes(beam, changes)
+    found = list(find_photos(photos))
+    saver = None if save is None else Saver(save, count=len(found))
+    paths = [each for each in found if isinstance(each, str)]
+    alone = replace(computing, workers=1)
+    translator = None if to is None else load_translator(find_translator(SPOKEN, to), **asdict(alone))
+    announce_export(model, computing)
+    with load_captioner(model, **asdict(computing)) as captioner:
+        results = captioner.caption_many(paths, prefix=prefix, alternatives=alternatives, **search)
+        shown = translated(in_place(found, results), translator)
+        all_read = show_captions(shown, count=len(found), saver=saver, as_json=as_json)
+    if saver is not None:
+        saver.finish()
+    if not all_read:
+        raise typer.Exit(1)
+
+
+def in_place(
+    found: Sequence[str | ImageError], results: Iterator[Caption | ImageError]
+) -> Iterator[Caption | ImageError]:
+    """The results of the paths among ``found``, with the errors among them where they were."""
+    for each in found:
+        yield each if isinstance(each, ImageError) else next(results)
+
+
+def translated(
+    results: Iterator[Caption | ImageError], translator: Translator | None
+) -> Iterator[Caption | TranslatedCaption | ImageError]:
+    """The captions in the translator's language; as they are where there is none."""
+    from regard.pipeline import translate_caption
+
+    for each in results:
+        yield each if translator is None or isinstance(each, ImageError) else translate_caption(each, translator)
+
+
+def show_captions(
+    results: Iterator[Caption | TranslatedCaption | ImageError], *, count: int, saver: Saver | None, as_json: bool
+) -> bool:
+    """Print captions and hand them to ``saver`` as they come, and say whether all photos could be read."""
+    all_read = True
+    with Bars(beside_results=True) as bars:
+        bars.start("captions", count)
+        for result in results:
+            if isinstance(result, ImageError):
+                say_error(result)
+                all_read = False
+            else:
+                _show(result, saver, as_json=as_json)
+            bars.advance(1)
+    return all_read
+
+
+def _show(result: Caption | TranslatedCaption, saver: Saver | None, *, as_json: bool) -> None:
+    from regard.results import TranslatedCaption
+
+    path = result.caption.path if isinstance(result, TranslatedCaption) else result.path
+    if as_json:
+        say_json(result.to_dict())
+    else:
+        say(f"{path}: {result.text}")
+    if saver is not None:
+        saver.add(result, Path(path).stem)

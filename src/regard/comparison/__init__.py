@@ -1,7 +1,0 @@
-"""Models compared: the same data and budget for several recipes, measured, in one table that says how."""
-
-from regard.comparison.candidates import Candidate, differences, read_candidates
-from regard.comparison.measuring import Entry, Measured, compare
-from regard.comparison.page import write_comparison
-
-__all__ = ["Candidate", "Entry", "Measured", "compare", "differences", "read_candidates", "write_comparison"]

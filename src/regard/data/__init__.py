@@ -1,0 +1,1 @@
+"""Data sets, images, batches, and caches of encoder features."""

@@ -1,0 +1,1 @@
+"""Readers of captioned photos, one file a format."""

@@ -1,0 +1,1 @@
+"""Evaluation of saved models: scores, word alignments, comparisons, quality by length, lexicons."""

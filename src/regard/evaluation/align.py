@@ -1,0 +1,137 @@
+"""Word alignments of sentence pairs, read off a translator's attention, and their error against a gold file.
+
+The translator reads each source and is made to write the given target; nothing is searched. Words are what stands
+between spaces, as in every file of alignments, whatever pieces the translator reads and writes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from regard.annotations import Span
+from regard.data.lines import read_lines
+from regard.data.parallel import SentencePairs, read_parallel
+from regard.errors import DataError, ModelError, TextError
+from regard.metrics import WordAlignment, alignment_error_rate, parse_pharaoh
+from regard.metrics.alignment import Link
+from regard.pipeline import Translator, load_translator
+from regard.progress import Progress, Silent
+from regard.results import Translation
+from regard.views.composed_attention import locate
+
+_BETWEEN_SPACES = re.compile(r"\S+")
+
+
+@dataclass(frozen=True)
+class AlignedPairs:
+    """The alignments of a split.
+
+    Attributes:
+        links: of each pair, in order; a pair with an empty side has none.
+        error_rate: against the gold file, 0 is perfect; None without one.
+    """
+
+    links: list[frozenset[Link]]
+    error_rate: float | None
+
+
+def align(
+    model: str | os.PathLike[str] | Translator,
+    data: Path,
+    split: str,
+    *,
+    gold: Path | None = None,
+    progress: Progress | None = None,
+) -> AlignedPairs:
+    """Align the words of sentence pairs.
+
+    Args:
+        model: a loaded one, or what :func:`regard.load` takes.
+        data: a folder of parallel sentences.
+        split: its name.
+        gold: a file in Pharaoh format, a line a pair: what people linked.
+        progress: is told how far it is.
+
+    Returns:
+        For each target word a link to the source word that the model looked at most.
+
+    Raises:
+        ModelError: the model cannot be used, or has no attention.
+        DataError: the data or the gold file cannot be used.
+    """
+    progress = progress or Silent()
+    translator = model if isinstance(model, Translator) else load_translator(model)
+    _check_looks(translator)
+    source, target = translator.languages
+    pairs = read_parallel(data, split, source=source, target=target)
+    marked = None if gold is None else _read_gold(gold, pairs)
+    filled = [each for each, pair in enumerate(pairs) if all(side.strip() for side in pair)]
+    links: list[frozenset[Link]] = [frozenset()] * len(pairs)
+    progress.start("alignments", len(pairs), done=len(pairs) - len(filled))
+    results = translator.align_many((pairs.sources[each], pairs.targets[each]) for each in filled)
+    for each, result in zip(filled, results, strict=True):
+        if isinstance(result, TextError):
+            given = f"{data}: line {each + 1} of {split} cannot be aligned, {result.given}"
+            raise DataError(given, allowed=result.allowed, remedy=result.remedy)
+        links[each] = spaced_links(result)
+        progress.advance(1)
+    return AlignedPairs(links, None if marked is None else _error_rate(links, marked))
+
+
+def _check_looks(translator: Translator) -> None:
+    model = translator.bundle.model
+    if not model.decoder.attends:
+        raise ModelError(
+            f"a model with the decoder {model.settings.decoder.name} has no attention, so it aligns nothing",
+            allowed="a translator whose decoder looks at the source, such as rnnsearch",
+        )
+
+
+def spaced_links(translation: Translation) -> frozenset[Link]:
+    """For each word of a translation the source word that it looked at most, words being what stands between spaces.
+
+    Returns:
+        (source word, target word), both counted from 0.
+    """
+    sources = _places([word.span for word in translation.source_words], translation.source)
+    targets = _places(locate([word.text for word in translation.words], translation.text), translation.text)
+    weights = np.zeros((len(translation.text.split()), len(translation.source.split())))
+    for row, place in zip(translation.alignment, targets, strict=True):
+        np.add.at(weights[place], sources, row)
+    return frozenset((int(row.argmax()), place) for place, row in enumerate(weights) if row.any())
+
+
+def _places(spans: Sequence[Span | None], text: str) -> npt.NDArray[np.int64]:
+    """In which word between spaces each span stands; what was not found stands with what came before it."""
+    starts = [found.start() for found in _BETWEEN_SPACES.finditer(text)]
+    first, places = 0, []
+    for span in spans:
+        first = first if span is None else span[0]
+        places.append(np.searchsorted(starts, first, side="right") - 1)
+    return np.array(places, dtype=np.int64).clip(min=0)
+
+
+def _read_gold(path: Path, pairs: SentencePairs) -> list[WordAlignment]:
+    gold = parse_pharaoh(read_lines(path), origin=str(path))
+    if len(gold) != len(pairs):
+        raise DataError(f"{path}: has {len(gold):,} lines", allowed=f"a line for each of the {len(pairs):,} pairs")
+    for number, (marked, (source, target)) in enumerate(zip(gold, pairs, strict=True), start=1):
+        sizes = len(source.split()), len(target.split())
+        for link in marked.possible:
+            if not (link[0] < sizes[0] and link[1] < sizes[1]):
+                raise DataError(
+                    f"{path}, line {number}: {link[0]}-{link[1]} in a pair of {sizes[0]} and {sizes[1]} words",
+                    allowed="numbers from 0, the source word first",
+                )
+    return gold
+
+
+def _error_rate(links: Sequence[frozenset[Link]], gold: Sequence[WordAlignment]) -> float:
+    return alignment_error_rate(links, [each.sure for each in gold], [each.possible for each in gold])

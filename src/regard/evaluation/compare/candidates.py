@@ -1,0 +1,130 @@
+"""The recipes of a comparison, all checked before the first is trained: no hour of work shall end in a typing error."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from regard.data.parallel import read_parallel
+from regard.data.readers.flickr8k import read_flickr8k
+from regard.errors import ConfigError, RegardError
+from regard.evaluation.compare.wording import describe, vector_size
+from regard.model import EncoderDecoder
+from regard.training.recipe import CaptionData, Recipe, TranslationData, read_recipe
+from regard.training.run import has_begun
+
+_FEW_TOKENS = 8
+"""A vocabulary for models that are only built to see whether their parts fit."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One model of a comparison.
+
+    Attributes:
+        path: the file of its recipe.
+        recipe: what makes it.
+        folder: where its run lies.
+        assignments: what was changed in the recipe, as ``KEY=VALUE``.
+        about: what it is, in words.
+        vector: how many numbers the decoder gets of each place that it looks at, or of the whole input.
+    """
+
+    path: Path
+    recipe: Recipe
+    folder: Path
+    assignments: tuple[str, ...]
+    about: str
+    vector: int
+
+    @property
+    def name(self) -> str:
+        """As the recipe calls it."""
+        return self.recipe.name
+
+
+def read_candidates(paths: Sequence[Path], output: Path, assignments: Sequence[str] = ()) -> list[Candidate]:
+    """Read and check the recipes of a comparison.
+
+    Args:
+        paths: the files.
+        output: each run lies in a folder of its own in here, named as its recipe.
+        assignments: ``KEY=VALUE`` for every recipe.
+
+    Raises:
+        ConfigError: recipes that cannot be used, or cannot be compared; every one is named, in one line.
+    """
+    if not paths:
+        raise ConfigError("there is no recipe to compare", remedy="name files such as recipes/compare/*.yaml")
+    candidates, problems = [], []
+    checked: list[CaptionData | TranslationData] = []
+    for path in paths:
+        try:
+            candidate = _read(path, output, tuple(assignments))
+            if candidate.recipe.data not in checked:
+                _check_data(candidate.recipe.data)
+                checked.append(candidate.recipe.data)
+            candidates.append(candidate)
+        except RegardError as error:
+            problem = str(error)
+            problems.append(problem if problem.startswith(str(path)) else f"{path}: {problem}")
+    if problems:
+        raise ConfigError("; ".join(problems), remedy="nothing has been trained yet")
+    _check_together(candidates)
+    return candidates
+
+
+def differences(recipes: Sequence[Recipe]) -> dict[str, list[Any]]:
+    """The settings in which recipes differ apart from name and model, by dotted name, with each value once."""
+    flat = [_flat(recipe.model_dump(mode="json", exclude={"name", "model"})) for recipe in recipes]
+    found: dict[str, list[Any]] = {}
+    for key in dict.fromkeys(key for each in flat for key in each):
+        values: list[Any] = []
+        for each in flat:
+            if each.get(key) not in values:
+                values.append(each.get(key))
+        if len(values) > 1:
+            found[key] = values
+    return found
+
+
+def _read(path: Path, output: Path, assignments: tuple[str, ...]) -> Candidate:
+    recipe = read_recipe(path, list(assignments))
+    model = EncoderDecoder(recipe.model, vocabulary_size=_FEW_TOKENS, source_vocabulary_size=_FEW_TOKENS)
+    folder = output / recipe.name
+    has_begun(folder, recipe)
+    return Candidate(path, recipe, folder, assignments, about=describe(model), vector=vector_size(model))
+
+
+def _check_data(data: CaptionData | TranslationData) -> None:
+    """Raise where a split that training needs is not there."""
+    for split in (data.train, data.validation):
+        match data:
+            case CaptionData():
+                read_flickr8k(Path(data.folder), split)
+            case TranslationData():
+                read_parallel(Path(data.folder), split, source=data.source, target=data.target)
+
+
+def _check_together(candidates: Sequence[Candidate]) -> None:
+    for name, count in Counter(candidate.name for candidate in candidates).items():
+        if count > 1:
+            files = ", ".join(str(candidate.path) for candidate in candidates if candidate.name == name)
+            raise ConfigError(f"{files}: {count} recipes have the name {name!r}", remedy="give each a name of its own")
+    formats = sorted({candidate.recipe.data.format for candidate in candidates})
+    if len(formats) > 1:
+        raise ConfigError(
+            f"recipes on data of the formats {' and '.join(formats)} have no score in common",
+            remedy="compare captioners and translators one after the other",
+        )
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    """Nested plain data as one mapping with dotted names."""
+    if not isinstance(value, dict | list):
+        return {path: value}
+    inner = value if isinstance(value, dict) else dict(enumerate(value))
+    return {name: leaf for key, each in inner.items() for name, leaf in _flat(each, f"{path}.{key}".strip(".")).items()}

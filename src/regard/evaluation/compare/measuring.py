@@ -1,0 +1,110 @@
+"""Training and judging the models of a comparison, one after another; what is done already is not done again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from regard.encoders.image import ImageEncoderSettings
+from regard.evaluation.compare.candidates import Candidate
+from regard.evaluation.compare.machine import describe_machine, describe_versions
+from regard.model import EncoderDecoder
+from regard.progress import Progress, Silent
+from regard.saved.bundle import BEST, read_metrics
+from regard.text import load_codec
+from regard.text.vocabulary import read_json_file, write_json_file
+from regard.training.recipe import Recipe
+from regard.training.run import OUTCOME, train
+
+_MACHINE = "machine.json"
+_UNKNOWN = {"machine": "not recorded", "versions": "not recorded"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What a run came to.
+
+    Attributes:
+        scores: of the best epoch on the validation split, from real search on words, × 100, with their signature.
+        trained: how many numbers learned, those of the decoder among them.
+        decoder: how many numbers the decoder has.
+        seconds: of training and validation, without the features of the frozen encoder.
+        best_epoch: counted from 1 over all phases.
+        machine, versions: where and with what it was trained.
+    """
+
+    scores: dict[str, Any]
+    trained: int
+    decoder: int
+    seconds: float
+    best_epoch: int
+    machine: str
+    versions: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the comparison: what was asked for, and what it came to."""
+
+    candidate: Candidate
+    measured: Measured
+
+
+def compare(
+    candidates: Sequence[Candidate], *, progress: Progress | None = None, cache: Path | None = None
+) -> list[Entry]:
+    """Train every model that is not trained yet, and gather what each came to.
+
+    Args:
+        candidates: from :func:`regard.evaluation.compare.read_candidates`.
+        progress, cache: as for :func:`regard.training.run.train`.
+
+    Raises:
+        Interrupted: the user stopped it; the same call continues it, and runs that are done stay done.
+        RegardError: a run failed, see :func:`regard.training.run.train`.
+    """
+    progress = progress or Silent()
+    entries = []
+    for number, candidate in enumerate(candidates, start=1):
+        progress.say(f"{number} of {len(candidates)}: {candidate.name}, {candidate.about}")
+        entries.append(Entry(candidate, _measure(candidate, progress, cache)))
+    return entries
+
+
+def _measure(candidate: Candidate, progress: Progress, cache: Path | None) -> Measured:
+    folder = candidate.folder
+    done = (folder / OUTCOME).exists()
+    outcome = train(candidate.recipe, folder, progress=progress, cache=cache)
+    if not done:
+        here = {"version": 1, "machine": describe_machine(), "versions": describe_versions()}
+        write_json_file(folder / _MACHINE, here)
+    recorded = (folder / _MACHINE).exists()
+    made = {**_UNKNOWN, **(read_json_file(folder / _MACHINE, versions=[1]) if recorded else {})}
+    trained, decoder = _count_parameters(candidate.recipe, vocabulary_size=load_codec(folder).size)
+    return Measured(
+        scores=read_metrics(folder / BEST),
+        trained=trained,
+        decoder=decoder,
+        seconds=outcome.seconds,
+        best_epoch=outcome.best_epoch,
+        machine=str(made["machine"]),
+        versions=str(made["versions"]),
+    )
+
+
+def _count_parameters(recipe: Recipe, *, vocabulary_size: int) -> tuple[int, int]:
+    """How many numbers learn, and how many the decoder has; a matrix that is used twice counts once."""
+    model = EncoderDecoder(recipe.model, vocabulary_size=vocabulary_size, source_vocabulary_size=vocabulary_size)
+    if not _encoder_learns(recipe):
+        model.encoder.requires_grad_(False)
+    learning = {id(each): each.numel() for each in model.parameters() if each.requires_grad}
+    return sum(learning.values()), sum(each.numel() for each in model.decoder.parameters())
+
+
+def _encoder_learns(recipe: Recipe) -> bool:
+    """Whether any phase gives the encoder a learning rate; without one of its own, only encoders of sentences learn."""
+    pictures = isinstance(recipe.model.encoder, ImageEncoderSettings)
+    rates = [phase.optim.encoder_lr for phase in recipe.phases]
+    return any(not pictures if rate is None else rate > 0 for rate in rates)

@@ -1,0 +1,98 @@
+"""Scoring a saved model as its users meet it: real inputs through the real pipeline, real search, scores on words."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any, Unpack
+
+from regard.data.parallel import read_parallel
+from regard.data.readers.flickr8k import read_flickr8k
+from regard.errors import ConfigError, ImageError, TextError
+from regard.metrics import score_captions, score_translations
+from regard.pipeline import Captioner, SearchChanges, Translator, load
+from regard.progress import Progress, Silent
+
+
+def evaluate(
+    model: str | os.PathLike[str] | Captioner | Translator,
+    data: Path,
+    split: str,
+    *,
+    meteor: bool = False,
+    progress: Progress | None = None,
+    **changes: Unpack[SearchChanges],
+) -> dict[str, Any]:
+    """Score a model on a split.
+
+    Args:
+        model: a loaded one, or what :func:`regard.load` takes.
+        data: for a captioner a folder in the layout of Flickr8k; for a translator one with parallel sentences.
+        split: its name.
+        meteor: score captions with METEOR too, which needs Java.
+        progress: is told how far it is.
+        changes: options of the search, such as ``beam=5``; the others are the model's own.
+
+    Returns:
+        As ``regard evaluate`` prints them: ``split``, ``count``, the scores × 100 by name, ``seconds`` (for reading,
+        searching and writing all of the split, without loading the model and without scoring), ``precision`` and, of a
+        translator, ``shortlist``, with which they were reached, and ``signature``.
+
+    Raises:
+        ModelError: the model cannot be used.
+        DataError: the data cannot be used.
+        ConfigError: an option cannot be used.
+        DependencyError: METEOR was asked for and cannot run here.
+    """
+    progress = progress or Silent()
+    loaded = load(model) if isinstance(model, str | os.PathLike) else model
+    if isinstance(loaded, Captioner):
+        return _captions(loaded, data, split, meteor=meteor, progress=progress, changes=changes)
+    if meteor:
+        raise ConfigError("METEOR scores captions, and the model is a translator")
+    return _translations(loaded, data, split, progress=progress, changes=changes)
+
+
+def _captions(
+    captioner: Captioner, data: Path, split: str, *, meteor: bool, progress: Progress, changes: SearchChanges
+) -> dict[str, Any]:
+    images = read_flickr8k(data, split)
+    captioner.start_workers()
+    progress.start("captions", len(images))
+    began = time.perf_counter()
+    said: list[str] = []
+    for result in captioner.caption_many(images.paths, alternatives=0, **changes):
+        if isinstance(result, ImageError):
+            raise result
+        said.append(result.text)
+        progress.advance(1)
+    seconds = time.perf_counter() - began
+    scores = score_captions(said, images.captions, with_meteor=meteor).as_dict()
+    return _scored(split, scores, seconds=round(seconds, 3), precision=captioner.precision)
+
+
+def _translations(
+    translator: Translator, data: Path, split: str, *, progress: Progress, changes: SearchChanges
+) -> dict[str, Any]:
+    source, target = translator.languages
+    pairs = read_parallel(data, split, source=source, target=target)
+    translator.start_workers()
+    progress.start("translations", len(pairs))
+    began = time.perf_counter()
+    said: list[str] = []
+    for result in translator.translate_many(pairs.sources, alternatives=0, **changes):
+        if isinstance(result, TextError):
+            raise result
+        said.append(result.text)
+        progress.advance(1)
+    seconds = time.perf_counter() - began
+    scores = score_translations(said, pairs.targets, target_language=target).as_dict()
+    how = {"precision": translator.precision, "shortlist": translator.shortlist}
+    return _scored(split, scores, seconds=round(seconds, 3), **how)
+
+
+def _scored(split: str, scores: dict[str, Any], **conditions: float | str) -> dict[str, Any]:
+    numbers = {name: value for name, value in scores.items() if "signature" not in name}
+    signatures = {name: value for name, value in scores.items() if "signature" in name}
+    return {"split": split, **numbers, **conditions, **signatures}

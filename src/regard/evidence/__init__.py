@@ -1,0 +1,1 @@
+"""Whether attention weights are faithful to what the model computes."""

@@ -1,0 +1,1 @@
+"""Encoders prepared for inference."""

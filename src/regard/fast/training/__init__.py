@@ -1,0 +1,1 @@
+"""Teacher-forced passes over whole targets, fused."""

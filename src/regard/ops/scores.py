@@ -1,0 +1,49 @@
+"""Scores of many queries against the same keys, forwards and backwards, for passes that walk over time."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from regard.ops.packing import Rows
+
+
+class Scorer(Protocol):
+    """Compares queries with keys that stay the same; gradients of what stays are summed over the calls."""
+
+    def scores(self, query: Tensor, rows: Rows) -> Tensor:
+        """[rows, position], of queries [rows, dim] to the keys of their own inputs."""
+
+    def backward(self, query: Tensor, gradient: Tensor, rows: Rows) -> Tensor:
+        """The gradient of queries from that of their scores."""
+
+    def gradients(self) -> tuple[Tensor, Tensor | None]:
+        """The gradients of the keys and of v, where there is one."""
+
+
+class DotScorer:
+    """``scale`` qᵀk, of keys [batch, position, dim]."""
+
+    def __init__(self, keys: Tensor, scale: float) -> None:
+        self._keys, self._scale = keys, scale
+        self._sums: Tensor | None = None
+
+    def scores(self, query: Tensor, rows: Rows) -> Tensor:
+        """See :class:`Scorer`."""
+        scores = torch.bmm(rows.to_block(query), self._keys[: rows.inputs].transpose(1, 2))
+        return rows.from_block(scores).mul_(self._scale)
+
+    def backward(self, query: Tensor, gradient: Tensor, rows: Rows) -> Tensor:
+        """See :class:`Scorer`."""
+        if self._sums is None:
+            self._sums = torch.zeros_like(self._keys)
+        scaled = rows.to_block(gradient * self._scale)
+        self._sums[: rows.inputs].baddbmm_(scaled.transpose(1, 2), rows.to_block(query))
+        return rows.from_block(torch.bmm(scaled, self._keys[: rows.inputs]))
+
+    def gradients(self) -> tuple[Tensor, Tensor | None]:
+        """See :class:`Scorer`."""
+        assert self._sums is not None, "backward comes first"
+        return self._sums, None

@@ -1,0 +1,350 @@
+"""Worker processes: each holds the same model and does batches of a long work, so that every core has its own.
+
+A step of a search is some hundred short operations, too short to be shared among threads: where two threads of one
+process translate a third faster than one, two processes of one thread each are another third faster. The process that
+is asked reads the inputs, cuts them into batches, and makes results of what comes back; workers only compute. So little
+travels (no photo does), and results, their order, and what is drawn at random do not depend on how many workers there
+are.
+
+Workers are processes of their own, told by pipe what to do. A fork of this process could not use the threads that
+OpenMP began before it; processes of :mod:`multiprocessing` would run the caller's program again, up to where it asks
+for workers, unless it is written with care. A worker is ready within two seconds, most of which is importing torch.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, suppress
+from dataclasses import KW_ONLY, dataclass
+from itertools import chain, islice, starmap
+from queue import SimpleQueue
+from types import TracebackType
+from typing import IO, Any, BinaryIO, Self, TypeVar
+
+from regard.errors import RegardError, WorkerError
+
+Answer = TypeVar("Answer")
+Arguments = tuple[Any, ...]
+Request = tuple[str, Arguments]
+"""The name of a method of the model, and what it is called with."""
+Jobs = SimpleQueue[tuple[Future[Any], Request] | None]
+"""What a crew shares, in order; None tells one of them to leave."""
+
+LEAST = 16
+"""Fewer units are not worth a process of their own."""
+SPARE = 2
+"""Requests that wait for a worker, so that none waits for a request; as many answers may wait for who asked."""
+FEWER = "use fewer workers"
+PROGRAM = "from regard.parallel.workers import serve; serve()"
+
+
+@dataclass(frozen=True)
+class Loading:
+    """What each worker loads; the attributes are those of :func:`regard.pipeline.load`."""
+
+    folder: str
+    _: KW_ONLY
+    threads: int
+    runtime: str | None
+    precision: str
+    shortlist: bool
+
+
+class Workers:
+    """Processes that hold the same model. Each starts when there is work for it, and stays for the next work.
+
+    Args:
+        loading: what each of them loads.
+        count: how many share a work.
+    """
+
+    def __init__(self, loading: Loading, *, count: int) -> None:
+        self.count = count
+        self._loading = loading
+        self._alive: set[_Worker] = set()
+        self._idle: list[_Worker] = []
+        # none outlives this object or this process, whatever becomes of either
+        weakref.finalize(self, _end, self._alive)
+
+    def start(self) -> None:
+        """Start all of them now, and wait until they are ready.
+
+        Raises:
+            RegardError: what loading raises, or one of them fails.
+        """
+        with ExitStack() as failing:
+            failing.callback(self.close)
+            self._idle += [self._start() for _ in range(len(self._idle), self.count)]
+            for worker in self._idle:
+                worker.await_ready()
+            failing.pop_all()
+
+    def close(self) -> None:
+        """End them, whatever they are doing; the next work starts others."""
+        self._idle.clear()
+        _end(self._alive)
+
+    def run(self, method: Callable[..., Answer], requests: Iterable[Arguments]) -> Iterator[Answer]:
+        """What a method of the model gives for each request, in order.
+
+        Args:
+            method: of the model as this process holds it, which does a single request itself.
+            requests: the arguments of each call; few more are made ahead than there are workers.
+
+        Raises:
+            RegardError: what the method or loading raises, or one of the workers fails.
+        """
+        requests = iter(requests)
+        first = list(islice(requests, 2))
+        if len(first) < 2:
+            yield from starmap(method, first)
+            return
+        jobs: Jobs = SimpleQueue()
+        waiting: deque[Future[Answer]] = deque()
+        crew: list[_Worker] = []
+        with ExitStack() as leaving:
+            leaving.callback(_let_go, crew, jobs)
+            # those that are not done when nobody asks any more are not worth waiting for
+            failing = leaving.enter_context(ExitStack())
+            failing.callback(self._dismiss, crew)
+            for arguments in chain(first, requests):
+                if len(crew) < self.count:
+                    crew.append(self._hire(jobs))
+                waiting.append(Future())
+                jobs.put((waiting[-1], (method.__name__, arguments)))
+                if len(waiting) > self.count + SPARE:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+            failing.pop_all()
+            self._idle += crew
+
+    def _hire(self, jobs: Jobs) -> _Worker:
+        worker = self._idle.pop() if self._idle else self._start()
+        threading.Thread(target=_attend, args=(worker, jobs), daemon=True).start()
+        return worker
+
+    def _start(self) -> _Worker:
+        worker = _Worker()
+        self._alive.add(worker)
+        worker.load(self._loading)
+        return worker
+
+    def _dismiss(self, crew: Iterable[_Worker]) -> None:
+        for worker in crew:
+            self._alive.discard(worker)
+            worker.end()
+
+
+class WorkSharing:
+    """A model that does long work in batches: by itself, or with workers.
+
+    Args:
+        workers: which hold the same model; None to go without.
+    """
+
+    def __init__(self, workers: Workers | None) -> None:
+        self._workers = workers
+
+    def start_workers(self) -> None:
+        """Start the worker processes now and wait until they are ready; otherwise the first work worth it does.
+
+        Raises:
+            RegardError: what loading raises, or one of them fails.
+        """
+        if self._workers is not None:
+            self._workers.start()
+
+    def close(self) -> None:
+        """End the worker processes, which otherwise end with this object. It can still be used."""
+        if self._workers is not None:
+            self._workers.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def share(self, method: Callable[..., Answer], requests: Iterable[Arguments]) -> Generator[Answer]:
+        """What a method of this object gives for each request, in order; made ahead only for workers."""
+        yield from starmap(method, requests) if self._workers is None else self._workers.run(method, requests)
+
+    def _even(self, total: int, batch: int) -> int:
+        """The size of batches, at most ``batch``, of which all workers get equally many of ``total`` units."""
+        if self._workers is None or total <= batch:
+            return batch
+        # with two batches or more each, one that gets longer texts first gets shorter ones after
+        rounds = max(2, math.ceil(total / (batch * self._workers.count)))
+        return min(batch, max(LEAST, math.ceil(total / (rounds * self._workers.count))))
+
+
+class _Worker:
+    """One process, seen from the one that started it.
+
+    Raises:
+        WorkerError: it cannot be started.
+    """
+
+    def __init__(self) -> None:
+        self._ready = False
+        with ExitStack() as opened:
+            self._complaints = opened.enter_context(tempfile.TemporaryFile())
+            self._process = self._start()
+            assert self._process.stdin is not None, "a pipe"
+            assert self._process.stdout is not None, "a pipe"
+            self._requests = opened.enter_context(self._process.stdin)
+            self._answers = opened.enter_context(self._process.stdout)
+            self._files = opened.pop_all()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                [sys.executable, "-P", "-c", PROGRAM],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._complaints,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                # Ctrl-C is for this process alone, which ends its workers itself: a group of its own, on Windows too
+                process_group=0,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )
+        except OSError as error:
+            raise WorkerError(f"a worker process cannot be started ({error.strerror})", remedy=FEWER) from None
+
+    def load(self, loading: Loading) -> None:
+        """Tell it what to load, and do not wait.
+
+        Raises:
+            WorkerError: it has ended.
+        """
+        self._send(loading)
+
+    def ask(self, request: Request) -> Any:
+        """What the model's method gives.
+
+        Raises:
+            RegardError: what loading or the method raises, or the process has ended.
+        """
+        self.await_ready()
+        self._send(request)
+        return self._receive()
+
+    def await_ready(self) -> None:
+        """Wait until the model is loaded.
+
+        Raises:
+            RegardError: likewise.
+        """
+        if not self._ready:
+            self._receive()
+            self._ready = True
+
+    def end(self) -> None:
+        """End it at once: it holds nothing that would be lost."""
+        self._process.kill()
+        self._process.wait()
+        with suppress(OSError):  # what it did not live to read
+            self._files.close()
+
+    def _send(self, value: Loading | Request) -> None:
+        try:
+            _send(self._requests, value)
+        except BrokenPipeError:
+            raise self._failure() from None
+
+    def _receive(self) -> Any:
+        try:
+            answer = pickle.load(self._answers)
+        except (EOFError, pickle.UnpicklingError):
+            raise self._failure() from None
+        if isinstance(answer, RegardError):
+            raise answer
+        return answer
+
+    def _failure(self) -> WorkerError:
+        """Why it answers no more."""
+        status = self._process.wait()
+        self._complaints.seek(0)
+        complaints = self._complaints.read().decode("utf-8", "replace").strip()
+        if status < 0:
+            how = f"signal {-status} ({signal.strsignal(-status)}), as happens where memory runs out"
+            error = WorkerError(f"a worker process was ended by {how}", remedy=FEWER)
+        else:
+            reason = complaints.splitlines()[-1] if complaints else f"exit status {status}"
+            error = WorkerError(f"a worker process failed: {reason}", remedy="without workers the same may tell more")
+        if complaints:
+            error.add_note(complaints)
+        return error
+
+
+def _attend(worker: _Worker, jobs: Jobs) -> None:
+    """Hand jobs to a worker, one after the other, until it is told to leave or fails."""
+    while (job := jobs.get()) is not None:
+        answer, request = job
+        try:
+            answer.set_result(worker.ask(request))
+        except BaseException as error:  # whatever it is, it is raised where the answer is awaited
+            answer.set_exception(error)
+            return
+
+
+def _let_go(crew: Iterable[_Worker], jobs: Jobs) -> None:
+    for _ in crew:
+        jobs.put(None)
+
+
+def _end(workers: set[_Worker]) -> None:
+    while workers:
+        workers.pop().end()
+
+
+def serve() -> None:
+    """What a worker does: load a model, and answer until nobody asks any more."""
+    from regard.pipeline import load  # which is made of this module
+
+    # standard output is for answers alone, whatever a package may print
+    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        loading: Loading = pickle.load(sys.stdin.buffer)
+        try:
+            model = load(
+                loading.folder,
+                threads=loading.threads,
+                runtime=loading.runtime,
+                precision=loading.precision,
+                shortlist=loading.shortlist,
+            )
+        except RegardError as error:
+            _send(answers, error)
+            return
+        _send(answers, None)
+        for name, arguments in _received(sys.stdin.buffer):
+            try:
+                _send(answers, getattr(model, name)(*arguments))
+            except RegardError as error:
+                _send(answers, error)
+
+
+def _received(requests: BinaryIO) -> Iterator[Request]:
+    with suppress(EOFError):
+        while True:
+            yield pickle.load(requests)
+
+
+def _send(pipe: IO[bytes], value: object) -> None:
+    pickle.dump(value, pipe, pickle.HIGHEST_PROTOCOL)
+    pipe.flush()

@@ -1,0 +1,112 @@
+"""Translations that are given: where a model looks for each of their words, and how probable it finds them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+
+from regard.annotations import Annotations
+from regard.data.batching import cut
+from regard.errors import TextError
+from regard.pipeline.generation import Ids, Speech, force
+from regard.pipeline.reassembly import joined
+from regard.pipeline.segments import Source, read_source
+from regard.results import Translation
+from regard.saved.bundle import Bundle
+
+WINDOW = 16
+"""How many batches are read before the first is aligned, so that pairs of like length go together."""
+TOKENS = 4096
+"""The most tokens of given translations that are read together, padding included, on their longer side."""
+CELLS = 2**24
+"""The most weights of given translations that are kept at a time, 64 MiB of them."""
+
+_Pair = tuple[Source, Source]
+
+
+class PairReader:
+    """Reads sentences and their translations. Nothing is searched, and every text is read whole.
+
+    Args:
+        bundle: a model of kind ``translator``.
+        annotate: what its decoder looks at, from the ids of sources.
+    """
+
+    def __init__(self, bundle: Bundle, annotate: Callable[[Sequence[Ids]], Annotations]) -> None:
+        self._bundle = bundle
+        self._annotate = annotate
+        self._source_codec = bundle.source_codec or bundle.codec
+
+    def align(self, pairs: Iterable[tuple[str, str]], *, batch: int) -> Iterator[Translation | TextError]:
+        """Each pair, in order, as a translation with its alignment and its score, or the error in its place.
+
+        Args:
+            pairs: sentences and their translations, as typed; they may be made as they are asked for.
+            batch: how many are read together.
+        """
+        for window in self._windows(pairs, WINDOW * batch):
+            yield from self._align(window, batch)
+
+    def _windows(self, pairs: Iterable[tuple[str, str]], count: int) -> Iterator[list[_Pair | TextError]]:
+        """At most ``count`` pairs at a time, and no more weights than :data:`CELLS` in all unless one pair has."""
+        window: list[_Pair | TextError] = []
+        cells = 0
+        for source, target in pairs:
+            pair = self._read(source, target)
+            size = 0 if isinstance(pair, TextError) else math.prod(_lengths(pair))
+            if window and (len(window) == count or cells + size > CELLS):
+                yield window
+                window, cells = [], 0
+            window.append(pair)
+            cells += size
+        if window:
+            yield window
+
+    def _align(self, window: Sequence[_Pair | TextError], batch: int) -> Iterator[Translation | TextError]:
+        """Align what has been read, pairs of like length together, and give it in order."""
+        pairs = [each for each in window if not isinstance(each, TextError)]
+        lengths = np.array([_lengths(pair) for pair in pairs], dtype=np.int64).reshape(-1, 2)
+        # every step of a target costs, so its length decides before that of the source; lexsort's last key comes first
+        order = np.lexsort(-lengths.T)
+        batches = cut(order, lengths.max(axis=1), batch_size=batch, max_tokens=TOKENS) if pairs else []
+        forced: dict[int, Speech | TextError] = {}
+        for places in batches:
+            forced.update(zip(places.tolist(), self._force([pairs[place] for place in places]), strict=True))
+        speeches = iter(forced[place] for place in range(len(pairs)))
+        for each in window:
+            if isinstance(each, TextError):
+                yield each
+                continue
+            speech = next(speeches)
+            yield speech if isinstance(speech, TextError) else self._joined(each[0], speech)
+
+    def _read(self, source: str, target: str) -> _Pair | TextError:
+        try:
+            read = (
+                read_source(source, self._source_codec, longest=None),
+                read_source(target, self._bundle.codec, longest=None),
+            )
+        except TextError as error:
+            return error
+        if not all(side.parts for side in read):
+            return TextError("one side of the pair is empty", remedy="leave the pair out")
+        return read
+
+    def _force(self, pairs: Sequence[_Pair]) -> list[Speech | TextError]:
+        try:
+            annotations = self._annotate([source.parts[0].ids for source, _ in pairs])
+            return [*force(self._bundle, annotations, [target for _, target in pairs])]
+        except TextError as error:  # a side has more tokens than the model has positions
+            return [error] if len(pairs) == 1 else [each for pair in pairs for each in self._force([pair])]
+
+    def _joined(self, source: Source, speech: Speech) -> Translation:
+        alpha, attends = self._bundle.search.length_normalisation, self._bundle.model.decoder.attends
+        return joined(source, [speech], alpha=alpha, attends=attends)
+
+
+def _lengths(pair: _Pair) -> tuple[int, int]:
+    """How many tokens its sides have."""
+    source, target = (len(side.parts[0].ids) for side in pair)
+    return source, target

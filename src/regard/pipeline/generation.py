@@ -1,0 +1,245 @@
+"""What captioning and translating share: a search in ids becomes words, each with its probability and its weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from regard.annotations import Annotations
+from regard.decoders import Decoder
+from regard.errors import TextError
+from regard.fast.search.lexical_shortlist import RestrictedStepper
+from regard.pipeline.engine import Engine
+from regard.pipeline.segments import Source
+from regard.results import Alternative
+from regard.saved.bundle import Bundle
+from regard.search import Hypothesis, SearchOptions, SpecialTokens, search
+from regard.text import TextCodec, WordPieces
+from regard.text.vocabulary import BOS, EOS, UNK
+
+Ids = tuple[int, ...]
+BLOCK = 1024
+"""Tokens of given texts of which the logits are held at a time."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """A text that a search found.
+
+    Attributes:
+        text: as the codec spells it.
+        log_probability: of all its pieces, and of its end where it has one.
+        length: the number of these.
+    """
+
+    text: str
+    log_probability: float
+    length: int
+
+    def score(self, alpha: float) -> float:
+        """What ranks it: log p / length^α (see :mod:`regard.search.finished`)."""
+        return self.log_probability / math.pow(max(1, self.length), alpha)
+
+
+@dataclass(frozen=True)
+class Speech:
+    """The best text for one input.
+
+    Attributes:
+        best: the text.
+        others: the other texts that were found, best first, each once.
+        words: the words of the best, each with its pieces.
+        probabilities: of each word, the product of those of its pieces.
+        weights: [piece, position], where the model looked before each piece.
+        finished: False where the search ended before the sentence did.
+    """
+
+    best: Said
+    others: tuple[Said, ...]
+    words: tuple[WordPieces, ...]
+    probabilities: tuple[float, ...]
+    weights: npt.NDArray[np.float32]
+    finished: bool
+
+    def alternatives(self, alpha: float) -> tuple[Alternative, ...]:
+        """The other texts with their scores."""
+        return tuple(Alternative(said.text, said.score(alpha)) for said in self.others)
+
+
+def speak(
+    engine: Engine,
+    annotations: Annotations,
+    options: SearchOptions,
+    *,
+    prefixes: Sequence[Ids],
+    numbers: Sequence[int],
+    own: Sequence[Ids] | None = None,
+) -> list[Speech]:
+    """Search for each input of a batch.
+
+    Args:
+        engine: the model and its codec.
+        annotations: of a batch of inputs.
+        options: how to search.
+        prefixes: the ids with which the text of each input must begin, empty for none.
+        numbers: the number of each input among all inputs of the call, for sampling.
+        own: the pieces that each text may be made of besides those that the engine shares and those of its prefix;
+            None for all.
+
+    Raises:
+        ConfigError: a prefix leaves no room for a word.
+    """
+    specials = _specials(engine.codec)
+    if own is None:
+        found = search(engine.stepper, annotations, options, tokens=specials, prefixes=prefixes, numbers=numbers)
+    else:
+        assert engine.shared is not None, "an engine that was asked for shortlists"
+        lists = [(*words, *prefix) for words, prefix in zip(own, prefixes, strict=True)]
+        stepper = RestrictedStepper(engine.shared, lists)
+        begun = [stepper.numbers(each, prefix) for each, prefix in enumerate(prefixes)]
+        numbered = _numbered(specials, stepper)
+        found = search(stepper, annotations, options, tokens=numbered, prefixes=begun, numbers=numbers)
+        found = [[_named(hypothesis, stepper, each) for hypothesis in rows] for each, rows in enumerate(found)]
+    return [_speech(engine.codec, hypotheses) for hypotheses in found]
+
+
+def _numbered(specials: SpecialTokens, stepper: RestrictedStepper) -> SpecialTokens:
+    """The special tokens by their numbers, which are the same for all inputs."""
+    bos, eos, *forbidden = stepper.numbers(0, [specials.bos, specials.eos, *specials.forbidden])
+    return SpecialTokens(bos=bos, eos=eos, forbidden=tuple(forbidden))
+
+
+def _named(hypothesis: Hypothesis, stepper: RestrictedStepper, each: int) -> Hypothesis:
+    return replace(hypothesis, tokens=stepper.named(each, hypothesis.tokens))
+
+
+def force(bundle: Bundle, annotations: Annotations, targets: Sequence[Source]) -> list[Speech]:
+    """What the model makes of texts that are given, one for each input of a batch: nothing is searched.
+
+    Args:
+        bundle: the model and its codec.
+        annotations: of a batch of inputs.
+        targets: the text for each, read as one part; none is empty.
+    """
+    decoder = bundle.model.decoder
+    ids = [target.parts[0].ids for target in targets]
+    device = annotations.values.device
+    lengths = torch.tensor([[len(each)] for each in ids], device=device)
+    written = pad_sequence([torch.tensor(each) for each in ids], batch_first=True).unsqueeze(1).to(device)
+    read = torch.cat([torch.full_like(written[..., :1], BOS), written[..., :-1]], dim=-1)
+    with torch.inference_mode():
+        order = lengths[:, 0].argsort(descending=True, stable=True)
+        trace = decoder.trace(annotations.select(order), read[order], lengths[order])
+        real = (torch.arange(written.shape[-1], device=device) < lengths[order]).unsqueeze(1)
+        found = torch.zeros(real.shape, device=device)
+        found[real] = _log_probabilities(decoder, trace.readouts[real], written[order][real])
+        back = order.argsort()
+        log_probabilities, weights = found[back, 0].tolist(), trace.weights[back, 0].cpu().numpy()
+    return [_forced(*each) for each in zip(targets, log_probabilities, weights, strict=True)]
+
+
+def _log_probabilities(decoder: Decoder, readouts: Tensor, tokens: Tensor) -> Tensor:
+    """Of tokens int64 [token], read from [token, readout_dim]."""
+    found = []
+    for read, written in zip(torch.split(readouts, BLOCK), torch.split(tokens, BLOCK), strict=True):
+        logits = decoder.logits(read).float()
+        found.append(logits.gather(-1, written.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(dim=-1))
+    return torch.cat(found)
+
+
+def _forced(target: Source, log_probabilities: Sequence[float], weights: npt.NDArray[np.float32]) -> Speech:
+    length = len(target.parts[0].ids)
+    return Speech(
+        best=Said(target.text, math.fsum(log_probabilities[:length]), length),
+        others=(),
+        words=target.words,
+        probabilities=tuple(_probability(log_probabilities, word) for word in target.words),
+        weights=weights[:length],
+        finished=True,
+    )
+
+
+def prefix_ids(codec: TextCodec, prefix: str) -> Ids:
+    """The ids of a forced beginning.
+
+    Raises:
+        TextError: it holds a word that the model cannot say.
+    """
+    encoded = codec.encode(prefix)
+    if UNK in encoded.ids:
+        start, end = encoded.spans[encoded.ids.index(UNK)]
+        word = prefix[start:end]
+        raise TextError(
+            f"the model does not know {word!r:.60}, so it cannot begin with it", remedy="choose other words"
+        )
+    return encoded.ids
+
+
+def branch(
+    engine: Engine,
+    annotations: Annotations,
+    options: SearchOptions,
+    *,
+    prefix: Ids,
+    count: int,
+    own: Ids | None = None,
+) -> list[Speech]:
+    """Say the same beginning and then go different ways: one text for each of the likeliest next pieces.
+
+    Args:
+        engine: the model and its codec.
+        annotations: of one input.
+        options: how to search after the next piece.
+        prefix: the ids of the beginning.
+        count: how many pieces to try, of all that there are.
+        own: as for :func:`speak`, of what follows.
+
+    Returns:
+        The texts, the one with the likeliest next piece first.
+    """
+    stepper, specials = engine.stepper, _specials(engine.codec)
+    with torch.inference_mode():
+        state = stepper.start(annotations)
+        for token in (specials.bos, *prefix):
+            step = stepper.step(state, torch.tensor([[token]], device=annotations.values.device))
+            state = step.state
+        logits = step.logits[0, 0].float()
+        logits[[*specials.forbidden, specials.eos]] = float("-inf")
+        pieces = logits.topk(min(count, len(logits) - len(specials.forbidden) - 1)).indices.tolist()
+        copies = annotations.select(torch.zeros(len(pieces), dtype=torch.long, device=annotations.values.device))
+    prefixes = [(*prefix, piece) for piece in pieces]
+    lists = None if own is None else [own] * len(pieces)
+    return speak(engine, copies, options, prefixes=prefixes, numbers=range(len(pieces)), own=lists)
+
+
+def _specials(codec: TextCodec) -> SpecialTokens:
+    return SpecialTokens(bos=BOS, eos=EOS, forbidden=codec.forbidden)
+
+
+def _speech(codec: TextCodec, hypotheses: Sequence[Hypothesis]) -> Speech:
+    best = hypotheses[0]
+    words = tuple(codec.words(best.tokens))
+    by_text: dict[str, Said] = {}
+    for each in hypotheses:
+        said = Said(codec.decode(each.tokens), each.log_probability, len(each.tokens) + each.finished)
+        by_text.setdefault(said.text, said)
+    first, *others = by_text.values()
+    return Speech(
+        best=first,
+        others=tuple(others),
+        words=words,
+        probabilities=tuple(_probability(best.log_probabilities, word) for word in words),
+        weights=best.weights.cpu().numpy(),
+        finished=best.finished,
+    )
+
+
+def _probability(log_probabilities: Sequence[float], word: WordPieces) -> float:
+    return min(1.0, math.exp(sum(log_probabilities[piece] for piece in word.pieces)))

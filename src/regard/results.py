@@ -1,0 +1,339 @@
+"""What captioning and translating return: the text, how sure each word was, and where it looked.
+
+A result is plain data: texts, numbers and numpy arrays, nothing of torch. It shows itself as a text (``str``), as a
+page (in a notebook), and as a file: ``.html``, ``.png`` or ``.json``.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from regard.errors import ConfigError
+from regard.views.alignment_matrix import matrix
+from regard.views.composed_attention import chain_looks, link_words, locate
+from regard.views.contact_sheet import sheet, translated_sheet
+from regard.views.formats import check_suffix, json_bytes, png_bytes, write_whole
+from regard.views.heat_map import Floats, Photo
+from regard.views.page import page
+from regard.views.view_model import Article, caption_article, translated_article, translation_article
+
+if TYPE_CHECKING:
+    from regard.annotations import Regions
+
+_DIGITS = 8
+
+
+class Result(ABC):
+    """What every result can do."""
+
+    @abstractmethod
+    def __str__(self) -> str:
+        """The text alone."""
+
+    @abstractmethod
+    def to_article(self) -> Article:
+        """The result as its part of a page."""
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as ``--json`` prints it."""
+
+    @abstractmethod
+    def to_image(self) -> Image.Image:
+        """The result as one picture."""
+
+    def save(self, path: str | Path) -> Path:
+        """Write the result to ``path``; the suffix says as what. The file is whole or absent.
+
+        Raises:
+            ConfigError: another suffix than .html, .png or .json.
+            DataError: the file cannot be written.
+        """
+        path = Path(path)
+        suffix = check_suffix(path, (".html", ".png", ".json"))
+        if suffix == ".png":
+            return write_whole(path, png_bytes(self.to_image()))
+        return save_together([self], path) if suffix == ".html" else write_whole(path, json_bytes(self.to_dict()))
+
+    def _repr_html_(self) -> str:
+        # a frame of its own keeps the page's styles, ids and script apart from the notebook's
+        return (
+            f'<iframe srcdoc="{escape(page([self.to_article()]))}" sandbox="allow-scripts" title="{escape(str(self))}" '
+            'style="width:100%;height:46rem;border:0"></iframe>'
+        )
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another text that the search found; scores compare with each other and with the result's own."""
+
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class Word:
+    """A word of a caption.
+
+    Attributes:
+        text: the word as it was written.
+        probability: how sure the model was, 0…1.
+        weights: float [rows, columns], summing to 1: how much it looked at each region of the photo.
+    """
+
+    text: str
+    probability: float
+    weights: Floats
+
+    def __post_init__(self) -> None:
+        assert self.weights.ndim == 2, f"weights are [rows, columns], not {self.weights.shape}"
+        assert abs(float(self.weights.sum()) - 1) < 1e-3, f"weights sum to 1, not {self.weights.sum()}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """``word``, ``probability`` and ``weights`` as rows of numbers that sum to 1."""
+        weights = exact_sums(self.weights.reshape(1, -1)).reshape(self.weights.shape)
+        return {"word": self.text, "probability": round(self.probability, _DIGITS), "weights": weights.tolist()}
+
+
+@dataclass(frozen=True)
+class SourceWord:
+    """A word of a sentence to translate, and its characters [start, end) in the sentence as it was given."""
+
+    text: str
+    span: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class TargetWord:
+    """A word of a translation, and how sure the model was, 0…1."""
+
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class Caption(Result):
+    """A photo, described.
+
+    Attributes:
+        path: the photo's name, as the user gave it.
+        text: the caption.
+        score: what the search ranked it by; comparable with the alternatives' scores.
+        words: the words of the caption, each with where it looked; all grids are of one shape.
+        alternatives: other captions, best first.
+        finished: False where the search ended before the sentence did.
+        photo: uint8 [height, width, 3], the original as a person sees it (EXIF turned), at any scale.
+        regions: where the cells of the grid lie in the original photo.
+    """
+
+    path: str
+    text: str
+    score: float
+    words: tuple[Word, ...]
+    alternatives: tuple[Alternative, ...]
+    finished: bool
+    photo: Photo
+    regions: Regions
+
+    def __post_init__(self) -> None:
+        assert self.photo.shape[2:] == (3,), f"photo is RGB, not {self.photo.shape}"
+        assert self.photo.dtype == np.uint8, f"photo is uint8, not {self.photo.dtype}"
+        grid = (self.regions.rows, self.regions.columns)
+        assert all(word.weights.shape == grid for word in self.words), f"weights have the shape of the grid, {grid}"
+        _check_scores(self.score, self.alternatives)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def to_dict(self) -> dict[str, Any]:
+        """``path``, ``text``, ``score``, ``words`` and ``alternatives``."""
+        return {
+            "path": self.path,
+            "text": self.text,
+            "score": round(self.score, _DIGITS),
+            "words": [word.to_dict() for word in self.words],
+            "alternatives": _plain(self.alternatives),
+        }
+
+    def to_article(self) -> Article:
+        """The result as its part of a page."""
+        return caption_article(self)
+
+    def to_image(self) -> Image.Image:
+        """The photo beside one overlay a word."""
+        return sheet(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Translation(Result):
+    """A sentence, translated.
+
+    Attributes:
+        source: the sentence as it was given.
+        text: the translation.
+        score: what the search ranked it by; comparable with the alternatives' scores.
+        source_words: the words of the source, each with its characters.
+        words: the words of the translation.
+        alignment: float [target words, source words]; each row sums to 1 (where there are source words at all).
+        alternatives: other translations, best first.
+        finished: False where the search ended before the sentence did.
+        attends: False where the model has no attention, so that its alignment says nothing.
+    """
+
+    source: str
+    text: str
+    score: float
+    source_words: tuple[SourceWord, ...]
+    words: tuple[TargetWord, ...]
+    alignment: Floats
+    alternatives: tuple[Alternative, ...]
+    finished: bool
+    attends: bool = True
+
+    def __post_init__(self) -> None:
+        shape = (len(self.words), len(self.source_words))
+        assert self.alignment.shape == shape, f"alignment is {shape}, not {self.alignment.shape}"
+        if self.alignment.size:
+            sums = self.alignment.sum(axis=1)
+            assert float(np.abs(sums - 1).max()) < 1e-3, f"rows of the alignment sum to 1, not {sums}"
+        _check_scores(self.score, self.alternatives)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes by name; of source words the text alone."""
+        return {
+            "source": self.source,
+            "text": self.text,
+            "score": round(self.score, _DIGITS),
+            "source_words": [word.text for word in self.source_words],
+            "words": [{"word": word.text, "probability": round(word.probability, _DIGITS)} for word in self.words],
+            "alignment": exact_sums(self.alignment).tolist(),
+            "alternatives": _plain(self.alternatives),
+            "finished": self.finished,
+        }
+
+    def to_article(self) -> Article:
+        """The result as its part of a page."""
+        return translation_article(self)
+
+    def to_image(self) -> Image.Image:
+        """The alignment matrix with words on both axes."""
+        return matrix(self)
+
+    def pharaoh(self) -> str:
+        """The alignment in Pharaoh format: ``source-target`` word numbers from 0, one link a target word.
+
+        Each target word is linked to the source word that it looked at most.
+        """
+        if not self.alignment.size:
+            return ""
+        links = sorted((int(source), target) for target, source in enumerate(self.alignment.argmax(axis=1)))
+        return " ".join(f"{source}-{target}" for source, target in links)
+
+
+@dataclass(frozen=True, eq=False)
+class TranslatedCaption(Result):
+    """A photo described and the description translated; a translated word leads back to the photo.
+
+    Attributes:
+        caption: the photo and its description.
+        translation: that description, translated; its ``source`` is ``caption.text``.
+    """
+
+    caption: Caption
+    translation: Translation
+
+    def __post_init__(self) -> None:
+        assert self.translation.source == self.caption.text, "the caption's own text is what was translated"
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def text(self) -> str:
+        """The translated caption."""
+        return self.translation.text
+
+    @cached_property
+    def links(self) -> NDArray[np.float64]:
+        """How much each translated word looked at each word of the caption, rows summing to 1."""
+        if not self.caption.words or not self.translation.alignment.size:
+            return np.zeros((len(self.translation.words), 0))
+        spans = locate([word.text for word in self.caption.words], self.caption.text)
+        return link_words(self.translation.alignment, [word.span for word in self.translation.source_words], spans)
+
+    @cached_property
+    def words(self) -> tuple[Word, ...]:
+        """The translated words, each with where it looked on the photo through the caption; empty without links."""
+        if not self.links.size:
+            return ()
+        looks = chain_looks(self.links, [word.weights for word in self.caption.words])
+        pairs = zip(self.translation.words, looks, strict=True)
+        return tuple(Word(word.text, word.probability, weights) for word, weights in pairs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The caption's data and ``translation``: the translation's, its words with their ``weights`` on the photo."""
+        translation = self.translation.to_dict()
+        if self.words:
+            translation["words"] = [word.to_dict() for word in self.words]
+        return {**self.caption.to_dict(), "translation": translation}
+
+    def to_article(self) -> Article:
+        """The result as its part of a page."""
+        return translated_article(self)
+
+    def to_image(self) -> Image.Image:
+        """The photo beside one overlay a translated word."""
+        return translated_sheet(self)
+
+
+def save_together(results: Sequence[Result], path: str | Path, *, title: str = "") -> Path:
+    """Write several results to one file: ``.html``, one page to walk through, or ``.json``, one list.
+
+    Raises:
+        ConfigError: another suffix.
+        DataError: the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".png":
+        raise ConfigError(f"{path}: a PNG holds one result", allowed=".html, .json", remedy="save each by itself")
+    if check_suffix(path, (".html", ".json")) == ".json":
+        return write_whole(path, json_bytes([result.to_dict() for result in results]))
+    return write_whole(path, page([result.to_article() for result in results], title=title).encode("utf-8", "replace"))
+
+
+def exact_sums(rows: Floats) -> NDArray[np.float64]:
+    """Rows rounded to eight digits that still sum to 1: the largest entry of each row takes the rounding error.
+
+    Args:
+        rows: [count, entries], each row summing to 1 as far as its precision goes.
+    """
+    exact: NDArray[np.float64] = np.asarray(rows, dtype=np.float64)
+    if not exact.size:
+        return exact
+    exact = np.round(exact / exact.sum(axis=1, keepdims=True), _DIGITS)
+    each, largest = np.arange(len(exact)), exact.argmax(axis=1)
+    exact[each, largest] = np.round(exact[each, largest] + 1 - exact.sum(axis=1), _DIGITS)
+    return exact
+
+
+def _plain(alternatives: Sequence[Alternative]) -> list[dict[str, Any]]:
+    return [{"text": each.text, "score": round(each.score, _DIGITS)} for each in alternatives]
+
+
+def _check_scores(score: float, alternatives: Sequence[Alternative]) -> None:
+    scores = [score, *(each.score for each in alternatives)]
+    assert all(math.isfinite(each) for each in scores), f"scores are numbers, not {scores}"

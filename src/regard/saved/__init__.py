@@ -1,0 +1,1 @@
+"""Saved models: bundles, storage formats, ONNX graphs."""

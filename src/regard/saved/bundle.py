@@ -1,0 +1,307 @@
+"""A saved model: one folder, nothing in it is ever executed.
+
+    config.json           kind, settings of the model, defaults of the search, languages, form of the numbers
+    weights.safetensors   the numbers, in one of the forms of :mod:`regard.saved.storage`
+    vocabulary.json       or tokenizer.json: the codec of what the model writes; a translator reads with it too, unless
+                          the folder source/ holds a codec of its own for that
+    lexicon.safetensors   of a translator that has one: which pieces may become which (see :mod:`regard.text.lexicon`)
+    README.md             the model card
+    metrics.json          scores on validation data, with their signature
+
+The encoder of a captioner is stored for use: batch norms folded into the convolutions, no classifier, nothing that
+learns.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from regard.config import Settings, parse
+from regard.encoders.image import ImageEncoder, ImageEncoderSettings
+from regard.errors import ConfigError, ModelError
+from regard.files import new_folder, standing
+from regard.model import EncoderDecoder, ModelSettings
+from regard.saved.storage import Precision, pack, unpack
+from regard.search import SearchOptions
+from regard.text import Lexicon, TextCodec, load_codec
+from regard.text.vocabulary import read_json_file, write_json_file
+from regard.training.parameters import load_tensors, named_tensors
+
+VERSION = 1
+CONFIG, WEIGHTS, CARD, METRICS = "config.json", "weights.safetensors", "README.md", "metrics.json"
+SOURCE = "source"
+"""The folder of the source's codec, where it is not the target's."""
+BEST = "best"
+"""The folder of the best model inside the folder of a run."""
+SHIPPED = Path(__file__).parents[1] / "models"
+"""Where the models lie that ship with the package, one folder each."""
+
+
+class BundleConfig(Settings):
+    """What ``config.json`` holds."""
+
+    version: Literal[1] = 1
+    kind: Literal["captioner", "translator"]
+    languages: list[str] | None = Field(default=None, min_length=2, max_length=2)
+    """Of a translator: what it reads and what it writes, such as ``en`` and ``de``."""
+    longest_source: int | None = Field(default=None, ge=1)
+    """Of a translator: how many pieces of a source it reads at once, ``<eos>`` not counted."""
+    own_source_codec: bool = False
+    precision: Precision
+    model: ModelSettings
+    search: SearchOptions
+
+    @model_validator(mode="after")
+    def _agree(self) -> BundleConfig:
+        pictures = isinstance(self.model.encoder, ImageEncoderSettings)
+        if pictures != (self.kind == "captioner") or pictures != (self.languages is None):
+            raise PydanticCustomError("kind", "the kind, the encoder and the languages do not fit together")
+        return self
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model with all that it takes to use it.
+
+    Attributes:
+        model: in evaluation mode after :func:`load_bundle`.
+        codec: of what the model writes.
+        search: how it searches unless told otherwise.
+        source_codec: of what a translator reads; None where it is ``codec``.
+        languages: of a translator, source and target.
+        longest_source: of a translator, how many pieces it reads at once; None for no limit.
+        lexicon: of a translator, what its pieces may become, to choose a shortlist from; None where it has none.
+        card: the model card, Markdown.
+        metrics: scores by name, with their signature.
+    """
+
+    model: EncoderDecoder
+    codec: TextCodec
+    search: SearchOptions
+    source_codec: TextCodec | None = None
+    languages: tuple[str, str] | None = None
+    longest_source: int | None = None
+    lexicon: Lexicon | None = None
+    card: str = ""
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> Literal["captioner", "translator"]:
+        """What the model is for."""
+        return "captioner" if isinstance(self.model.encoder, ImageEncoder) else "translator"
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers the model learned; a matrix that is used twice counts once."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+
+def save_bundle(bundle: Bundle, folder: Path, *, precision: Precision = "float16") -> Path:
+    """Write a bundle to ``folder``, in place of what lies there.
+
+    Raises:
+        ModelError: the folder cannot be written, or lies where something else than a bundle is; or ``precision``
+            cannot hold a number of the model.
+    """
+    if folder.exists() and not (folder / CONFIG).is_file():
+        raise ModelError(f"{folder}: is there already and is no model", remedy="choose another folder")
+    packed = pack(_stored_tensors(bundle.model), precision)
+    with new_folder(folder) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in packed.items()}, temporary / WEIGHTS)
+        write_texts(bundle, temporary, precision=precision)
+    return folder
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read a bundle; no other file is needed, no network, and nothing is unpickled.
+
+    Raises:
+        ModelError: a file is missing, damaged, of another version, or does not fit the others.
+    """
+    folder = standing(folder)
+    weights = folder / WEIGHTS
+
+    def build(settings: ModelSettings, writes: int, reads: int) -> EncoderDecoder:
+        tensors = unpack(_read_weights(weights), origin=str(weights))
+        model = build_model(settings, writes=writes, reads=reads, origin=folder)
+        load_tensors(model, tensors, origin=str(weights))
+        return model.eval().requires_grad_(False)
+
+    return read_texts(folder, build)
+
+
+def read_texts(folder: Path, build: Callable[[ModelSettings, int, int], EncoderDecoder]) -> Bundle:
+    """A bundle from all of its files but those of the model itself.
+
+    Args:
+        folder: holds them.
+        build: makes the model from its settings and from the sizes of the vocabularies that it writes and reads, 0 for
+            pictures.
+
+    Raises:
+        ModelError: a file is missing, damaged, of another version, or does not fit the others.
+    """
+    config = read_config(folder)
+    codec = load_codec(folder)
+    source_codec = load_codec(folder / SOURCE) if config.own_source_codec else None
+    reads = 0 if config.kind == "captioner" else (source_codec or codec).size
+    card = folder / CARD
+    return Bundle(
+        model=build(config.model, codec.size, reads),
+        codec=codec,
+        search=config.search,
+        source_codec=source_codec,
+        languages=None if config.languages is None else (config.languages[0], config.languages[1]),
+        longest_source=config.longest_source,
+        lexicon=Lexicon.load(folder, reads=reads, writes=codec.size) if config.kind == "translator" else None,
+        card=card.read_text(encoding="utf-8", errors="replace") if card.is_file() else "",
+        metrics=read_metrics(folder),
+    )
+
+
+def read_config(folder: Path) -> BundleConfig:
+    """The settings of a bundle, without its weights.
+
+    Raises:
+        ModelError: ``config.json`` is missing, damaged, or of another version.
+    """
+    path = standing(folder) / CONFIG
+    values = read_json_file(path, versions=[VERSION])
+    try:
+        return parse(BundleConfig, values, origin=str(path))
+    except ConfigError as error:
+        raise ModelError(str(error)) from None
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """The scores of a bundle; empty where it has none.
+
+    Raises:
+        ModelError: ``metrics.json`` is damaged.
+    """
+    path = standing(folder) / METRICS
+    if not path.exists():
+        return {}
+    values = read_json_file(path, versions=[VERSION])
+    return {name: value for name, value in values.items() if name != "version"}
+
+
+def shipped_models() -> list[str]:
+    """The names of the models that ship with the package."""
+    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{CONFIG}"))
+
+
+def find_bundle(name_or_path: str | os.PathLike[str]) -> Path:
+    """The folder of a model: a bundle, a run folder with a best model, or a model that ships with the package.
+
+    Raises:
+        ModelError: it is none of these; the message lists the models that ship, and the nearest name.
+    """
+    path = Path(name_or_path)
+    for folder in (path, path / BEST):
+        if (standing(folder) / CONFIG).is_file():
+            return folder
+    names = shipped_models()
+    name = os.fsdecode(name_or_path)
+    if name in names:
+        return SHIPPED / name
+    nearest = difflib.get_close_matches(name, names, n=1)
+    raise ModelError(
+        f"{name}: {_why_not(path)}",
+        allowed=", ".join([*names, "the folder of a saved model or of a training run"]),
+        remedy=f"did you mean {nearest[0]!r}?" if nearest else "",
+    )
+
+
+def _why_not(path: Path) -> str:
+    if path.is_file():
+        return "is a file, not the folder of a model"
+    if not path.is_dir():
+        return "no such model"
+    return "the run has no best model yet" if (path / "recipe.yaml").exists() else f"the folder holds no {CONFIG}"
+
+
+def stored_settings(model: EncoderDecoder) -> ModelSettings:
+    """The settings of the model as it is stored."""
+    settings = model.settings
+    if not isinstance(settings.encoder, ImageEncoderSettings):
+        return settings
+    encoder = settings.encoder.model_copy(update={"weights": None, "folded": True, "train_from": None})
+    return settings.model_copy(update={"encoder": encoder})
+
+
+def _stored_tensors(model: EncoderDecoder) -> dict[str, Tensor]:
+    """The numbers of the model as it is stored."""
+    tensors = named_tensors(model)
+    if isinstance(model.encoder, ImageEncoder):
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("encoder.")}
+        tensors |= {f"encoder.{name}": tensor for name, tensor in named_tensors(model.encoder.fused()).items()}
+    return tensors
+
+
+def write_texts(bundle: Bundle, folder: Path, *, precision: Precision) -> None:
+    """Write all files of a bundle but those of the model itself, which keep its numbers in this form."""
+    config = BundleConfig(
+        kind=bundle.kind,
+        languages=None if bundle.languages is None else list(bundle.languages),
+        longest_source=bundle.longest_source,
+        own_source_codec=bundle.source_codec is not None,
+        precision=precision,
+        model=stored_settings(bundle.model),
+        search=bundle.search,
+    )
+    write_json_file(folder / CONFIG, config.model_dump(mode="json"))
+    write_json_file(folder / METRICS, {"version": VERSION, **bundle.metrics})
+    (folder / CARD).write_text(bundle.card, encoding="utf-8")
+    bundle.codec.save(folder)
+    if bundle.source_codec is not None:
+        (folder / SOURCE).mkdir()
+        bundle.source_codec.save(folder / SOURCE)
+    if bundle.lexicon is not None:
+        bundle.lexicon.save(folder)
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such file", remedy="the folder is not a complete model") from None
+    except (OSError, SafetensorError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{path}: is damaged or no safetensors file ({reason:.120})") from None
+
+
+def build_model(settings: ModelSettings, *, writes: int, reads: int, origin: Path) -> EncoderDecoder:
+    """A model with arbitrary numbers; the caller's random numbers are left as they were.
+
+    Args:
+        settings: of a saved model.
+        writes, reads: sizes of the vocabularies of its decoder and of its encoder, 0 for pictures.
+        origin: the folder that it is saved in.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    if isinstance(settings.encoder, ImageEncoderSettings) and settings.encoder.weights is not None:
+        raise ModelError(f"{origin / CONFIG}: names weights outside the folder", remedy="set them to null")
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return EncoderDecoder(settings, vocabulary_size=writes, source_vocabulary_size=reads)
+    except ConfigError as error:
+        raise ModelError(f"{origin / CONFIG}: {error}") from None
+    except (MemoryError, RuntimeError) as error:
+        # what torch raises for sizes that no machine has room for
+        reason = str(error).splitlines()[0] if str(error) else "out of memory"
+        raise ModelError(f"{origin / CONFIG}: the model cannot be built ({reason:.120})") from None

@@ -1,0 +1,119 @@
+"""The shortlist: hypotheses that are complete (or can go no further), their scores, and when a search may stop.
+
+    score(y) = log p(y) / |y|^α        |y| counts the words and, when it was said, the end
+
+the plain power of the length (Koehn & Knowles 2017, with α = 1; Cho et al. 2014). Wu et al. 2016 (GNMT, eq. 14) divide
+by ((5 + |y|) / 6)^α instead, which flattens the first words; the plain power is used here because its α compares with
+what captioning reports, and because both satisfy the bound below.
+
+**Why stopping early is safe.** Let a row have log-probability L after t tokens. Whatever is appended has a probability
+of at most 1, so every completion y has log p(y) ≤ L ≤ 0, and t < |y| ≤ T with T = max_length. Since α ≥ 0, |y|^α ≤ T^α,
+and dividing the non-positive log p(y) by at most T^α gives
+
+    score(y) = log p(y) / |y|^α ≤ log p(y) / T^α ≤ L / T^α.
+
+When the k-th best finished score of an input reaches L / T^α of its best unfinished row, no unfinished row of that
+input can end with a better score than any of the k that would be returned; and a finished hypothesis is returned before
+any unfinished one. So the k returned are the same as if the search had gone on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from regard.search.active import Live
+
+_NEVER = float("-inf")
+
+
+def score(totals: Tensor, length: int, *, alpha: float) -> Tensor:
+    """log p / length^α of log-probabilities ``totals``; ``length`` of at least 1."""
+    return totals / float(max(length, 1) ** alpha)
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Hypotheses taken from a shortlist, best first within each input; one entry each, all [hypothesis]."""
+
+    inputs: Tensor
+    rows: Tensor
+    words: Tensor
+    totals: Tensor
+    scores: Tensor
+    finished: Tensor
+
+
+class Shortlist:
+    """Up to ``places`` finished and ``places`` unfinished hypotheses for each input.
+
+    Args:
+        batch: number of inputs.
+        places: the most hypotheses of each kind that one input can have.
+        kept: how many will be returned.
+        alpha: the length normalisation.
+        max_length: the most tokens, the end included.
+    """
+
+    def __init__(
+        self, batch: int, *, places: int, kept: int, alpha: float, max_length: int, device: torch.device
+    ) -> None:
+        self.places = places
+        self.kept = kept
+        self.alpha = alpha
+        self.max_length = max_length
+        shape = (batch, 2 * places)
+        self._scores = torch.full(shape, _NEVER, device=device)
+        self._totals = torch.full(shape, _NEVER, device=device)
+        self._rows = torch.zeros(shape, dtype=torch.long, device=device)
+        self._words = torch.zeros(shape, dtype=torch.long, device=device)
+        self._counts = torch.zeros(2, batch, dtype=torch.long, device=device)
+
+    def add(self, chosen: Tensor, live: Live, *, rows: Tensor, totals: Tensor, finished: bool) -> None:
+        """Add hypotheses whose last word was said before this step.
+
+        Args:
+            chosen: bool [batch, rows], which entries of ``rows`` and ``totals`` to add.
+            live: the rows before the step.
+            rows: int64 [batch, rows], indices of rows of ``live``.
+            totals: [batch, rows], their log-probability, the end included when finished.
+            finished: whether the end was said.
+        """
+        batch, entry = chosen.nonzero(as_tuple=True)
+        if not len(batch):
+            return
+        inputs = live.inputs[batch]
+        counts = self._counts[0 if finished else 1]
+        slot = counts[inputs] + (chosen.cumsum(dim=1) - 1)[batch, entry] + (0 if finished else self.places)
+        counts[live.inputs] += chosen.sum(dim=1)
+        self._totals[inputs, slot] = totals[batch, entry]
+        self._scores[inputs, slot] = score(totals[batch, entry], live.step + finished, alpha=self.alpha)
+        self._rows[inputs, slot] = rows[batch, entry]
+        self._words[inputs, slot] = live.step
+
+    def is_final(self, live: Live) -> Tensor:
+        """bool [batch]: no row of ``live`` can enter what will be returned (see the proof above)."""
+        finished = self._scores[:, : self.places].index_select(0, live.inputs)
+        worst_kept = finished.topk(self.kept, dim=1).values[:, -1]
+        # where scores are not numbers nothing can come
+        return ~(worst_kept < score(live.totals.amax(dim=1), self.max_length, alpha=self.alpha))
+
+    def best(self) -> Entries:
+        """The ``kept`` best of each input: finished before unfinished, then by score."""
+        finished = torch.arange(2 * self.places, device=self._scores.device) < self.places
+        by_score = self._scores.argsort(dim=1, descending=True, stable=True)
+        present = self._totals > _NEVER
+        rank = torch.where(present, (~finished).long(), 2).gather(1, by_score)
+        order = by_score.gather(1, rank.argsort(dim=1, stable=True))[:, : self.kept]
+        inputs, column = present.gather(1, order).nonzero(as_tuple=True)
+        slot = order[inputs, column]
+        return Entries(
+            inputs,
+            self._rows[inputs, slot],
+            self._words[inputs, slot],
+            self._totals[inputs, slot],
+            self._scores[inputs, slot],
+            finished[slot],
+        )

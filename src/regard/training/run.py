@@ -1,0 +1,231 @@
+"""A training run: a recipe and a folder in, a model out.
+
+    recipe.yaml               what is done, every default written out; it rebuilds the run
+    vocabulary.json           or tokenizer.json: the codec, learned from the training data once; source/ holds that of
+                              the source where it is another
+    log.jsonl                 one line an epoch, and tensorboard/ beside it where that is installed
+    checkpoint.safetensors    where the run stands
+    best/                     the best model so far, a bundle
+    outcome.json              when the run is done
+    lock                      held by the process that trains
+
+The same command continues a run that was stopped, at whatever moment, and says so when there is nothing left to do.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from regard.config import override, parse, read_yaml
+from regard.encoders.pretrained import cache_folder
+from regard.errors import ConfigError, Interrupted, ModelError
+from regard.model import EncoderDecoder
+from regard.progress import Progress, Silent
+from regard.saved.bundle import BEST, SOURCE, Bundle, save_bundle
+from regard.saved.storage import Precision
+from regard.text import TextCodec, WordCodec, load_codec
+from regard.text.vocabulary import read_json_file, write_json_file
+from regard.training.captions import CaptionTask
+from regard.training.loop import CHECKPOINT, Outcome, Trainer
+from regard.training.model_card import model_card
+from regard.training.recipe import CaptionData, Recipe, TranslationData
+from regard.training.translations import TranslationTask
+
+if sys.platform != "win32":
+    import fcntl
+
+RUNS = Path("runs")
+"""Where runs lie unless told otherwise, one folder a recipe."""
+RECIPE, OUTCOME, LOCK = "recipe.yaml", "outcome.json", "lock"
+STORED: Precision = "float16"
+"""How the best model of a run is stored."""
+
+
+def train(
+    recipe: Path | Recipe,
+    output: Path | None = None,
+    assignments: Sequence[str] = (),
+    *,
+    progress: Progress | None = None,
+    cache: Path | None = None,
+) -> Outcome:
+    """Train a model, or continue to.
+
+    Args:
+        recipe: a file, or what one says.
+        output: the folder of the run; None for :data:`RUNS` and the recipe's name.
+        assignments: changes to the recipe, such as ``phases.0.epochs=3``.
+        progress: is told where the run stands.
+        cache: where features of frozen encoders are kept, which runs share; None for ``features`` in the folder that
+            downloads are kept in.
+
+    Returns:
+        What the run reached; at once, where it was done before.
+
+    Raises:
+        Interrupted: the user stopped it; the same command continues it.
+        ConfigError: the recipe or an assignment cannot be used.
+        DataError: the data cannot be used.
+        ModelError: the folder holds a run of another recipe, or cannot be written, or another process trains there.
+    """
+    progress = progress or Silent()
+    chosen = _chosen(recipe, assignments)
+    folder = output or RUNS / chosen.name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone_in(folder):
+            return _train_in(folder, chosen, progress, cache or cache_folder() / "features")
+    except KeyboardInterrupt:
+        given = f"stopped; {folder} holds everything up to the last checkpoint"
+        raise Interrupted(given, remedy="the same command continues it") from None
+    except OSError as error:
+        raise ModelError(f"{folder}: cannot be written ({error.strerror})", remedy="give another --output") from None
+
+
+def _train_in(folder: Path, recipe: Recipe, progress: Progress, cache: Path) -> Outcome:
+    _claim(folder, recipe)
+    done = _outcome(folder)
+    if done is not None:
+        progress.say(f"{folder}: the run is done, {done.metric} {done.best:.2f} after epoch {done.best_epoch}")
+        return done
+    # the caller's random numbers are left as they were
+    with torch.random.fork_rng(devices=[]):
+        outcome = _run(recipe, folder, progress, cache)
+    write_json_file(folder / OUTCOME, {"version": 1, **_plain(outcome)})
+    return outcome
+
+
+def _chosen(recipe: Path | Recipe, assignments: Sequence[str]) -> Recipe:
+    origin = "the recipe" if isinstance(recipe, Recipe) else str(recipe)
+    values = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else read_yaml(recipe)
+    return parse(Recipe, override(values, assignments), origin=origin)
+
+
+def has_begun(folder: Path, recipe: Recipe) -> bool:
+    """Whether a run of ``recipe`` has got anywhere in ``folder``. One that has got nowhere may change its recipe.
+
+    Raises:
+        ModelError: the folder holds a run of another recipe.
+    """
+    path = folder / RECIPE
+    begun = (folder / CHECKPOINT).exists() or (folder / OUTCOME).exists()
+    if begun and path.exists() and _read(path) != recipe:
+        raise ModelError(
+            f"{folder}: holds a run of another recipe",
+            remedy=f"continue it with {path}, or give another folder with --output",
+        )
+    return begun
+
+
+def _claim(folder: Path, recipe: Recipe) -> None:
+    """Make the folder the run's own."""
+    if not has_begun(folder, recipe):
+        text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        (folder / RECIPE).write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes out of the folder. The lock goes with the process, however that ends."""
+    with (folder / LOCK).open("a") as file:
+        if sys.platform != "win32":
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ModelError(
+                    f"{folder}: another process trains there",
+                    remedy="wait for it, or give another folder with --output",
+                ) from None
+        yield
+
+
+def _read(path: Path) -> Recipe | None:
+    try:
+        return parse(Recipe, read_yaml(path), origin=str(path))
+    except ConfigError:
+        return None
+
+
+def _outcome(folder: Path) -> Outcome | None:
+    """What a run that is done has reached."""
+    path = folder / OUTCOME
+    if not path.exists():
+        return None
+    values = read_json_file(path, versions=[1])
+    try:
+        return Outcome(
+            folder=folder,
+            metric=str(values["metric"]),
+            best=float(values["best"]),
+            best_epoch=int(values["best_epoch"]),
+            seconds=float(values["seconds"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path}: is damaged ({error!r})", remedy="delete it and continue the run") from None
+
+
+def _plain(outcome: Outcome) -> dict[str, Any]:
+    return {name: value for name, value in asdict(outcome).items() if name != "folder"}
+
+
+def _run(recipe: Recipe, folder: Path, progress: Progress, cache: Path) -> Outcome:
+    task = _task(recipe, folder, cache)
+    task.codec.save(folder)
+    source_codec = _own_source_codec(task)
+    if source_codec is not None:
+        (folder / SOURCE).mkdir(exist_ok=True)
+        source_codec.save(folder / SOURCE)
+    torch.manual_seed(recipe.seed)
+    model = EncoderDecoder(
+        recipe.model, vocabulary_size=task.vocabulary_size, source_vocabulary_size=task.source_vocabulary_size
+    )
+    keep_best = _keeper(recipe, task.codec, source_codec, folder / BEST)
+    return Trainer(recipe, task, model, folder, keep_best=keep_best, progress=progress).run()
+
+
+def _task(recipe: Recipe, folder: Path, cache: Path) -> CaptionTask | TranslationTask:
+    # a run that goes on keeps the codecs that its weights belong to
+    codec = load_codec(folder) if (folder / CHECKPOINT).exists() else None
+    match recipe.data:
+        case CaptionData():
+            assert codec is None or isinstance(codec, WordCodec), "captions are learned in words"
+            return CaptionTask(recipe.data, seed=recipe.seed, cache=cache, codec=codec)
+        case TranslationData(joint=joint):
+            codecs = None if codec is None else (codec if joint else load_codec(folder / SOURCE), codec)
+            return TranslationTask(recipe.data, seed=recipe.seed, codecs=codecs)
+
+
+def _own_source_codec(task: CaptionTask | TranslationTask) -> TextCodec | None:
+    if isinstance(task, TranslationTask) and task.source_codec is not task.codec:
+        return task.source_codec
+    return None
+
+
+def _keeper(
+    recipe: Recipe, codec: TextCodec, source_codec: TextCodec | None, folder: Path
+) -> Callable[[EncoderDecoder, dict[str, Any]], None]:
+    """What the trainer calls with a model that is better than all before it, and its scores."""
+    data = recipe.data
+
+    def keep_best(model: EncoderDecoder, scores: dict[str, Any]) -> None:
+        metrics = {"split": data.validation, **scores}
+        bundle = Bundle(
+            model=model,
+            codec=codec,
+            source_codec=source_codec,
+            search=recipe.search,
+            languages=(data.source, data.target) if isinstance(data, TranslationData) else None,
+            longest_source=data.lengths.longest if isinstance(data, TranslationData) else None,
+            metrics=metrics,
+        )
+        save_bundle(replace(bundle, card=model_card(recipe, bundle)), folder, precision=STORED)
+
+    return keep_best

@@ -1,0 +1,1 @@
+"""Views of results: page, contact sheet, alignment matrix, heat map, line chart."""

@@ -1,0 +1,234 @@
+"""HTML of one article: the photo, the sentences, the small photos, the alignment and a table of all words."""
+
+from __future__ import annotations
+
+import base64
+import io
+import unicodedata
+from collections.abc import Iterable
+from html import escape
+
+import numpy as np
+from PIL import Image
+
+from regard.views.heat_map import Photo, edges, shrink
+from regard.views.region_names import percent
+from regard.views.view_model import Article, Lane
+
+_PHOTO_BYTES = 180_000
+_PHOTO_STEPS = ((1200, 84), (1200, 74), (1000, 72), (840, 68), (640, 64))
+"""Longest side in pixels and JPEG quality, tried in turn until the photo is small enough."""
+
+_MOST_CELLS = 4_000
+"""A larger alignment is not drawn as a table; the words of both sentences still show their partners."""
+
+_HINT = (
+    '<p class="reading" aria-live="polite"><span class="hint">Point at a word, or walk through the words with '
+    '<span class="keys"><kbd>←</kbd> <kbd>→</kbd></span>. The longer the line under a word, the surer the model was.'
+    "</span></p>"
+)
+_CUT = '<p class="note">The sentence was cut off before it ended.</p>'
+_BLIND = '<p class="note">This model takes the whole photo at once: no word looks anywhere in particular.</p>'
+_TOO_LONG = (
+    '<p class="note">The alignment of sentences this long is not drawn; their words still show their partners.</p>\n'
+)
+
+
+def article_html(article: Article, *, number: int, count: int, data: str) -> str:
+    """One article of a page.
+
+    Args:
+        article: what to show.
+        number, count: which article it is, from 1, of how many.
+        data: the element with what the script needs.
+    """
+    stage = _stage(article)
+    lanes = "\n".join(_lane(lane, index) for index, lane in enumerate(article.lanes))
+    others = "".join(_alternatives(lane, index) for index, lane in enumerate(article.lanes))
+    return f"""<article class="result{" with-photo" if stage else ""}" id="result-{number}">
+{_head(article, number, count)}<div class="columns">
+{stage}<div class="texts">
+{lanes}
+{_HINT if any(lane.words for lane in article.lanes) else ""}
+{others}</div>
+</div>
+{_cards(article)}{_alignment(article)}{_table(article)}{data}
+</article>"""
+
+
+def text_html(text: str) -> str:
+    """Text for an element or a quoted attribute."""
+    return escape(clean(text), quote=True)
+
+
+def clean(text: str) -> str:
+    """Without what HTML cannot hold: control characters and lone surrogates."""
+    kept = (sign if sign in "\t\n" or unicodedata.category(sign) not in {"Cc", "Cs"} else "\ufffd" for sign in text)
+    return "".join(kept)
+
+
+def photo_uri(photo: Photo) -> str:
+    """The photo as an embedded JPEG of at most 1200 pixels a side."""
+    buffer = io.BytesIO()
+    for longest, quality in _PHOTO_STEPS:
+        buffer = io.BytesIO()
+        Image.fromarray(shrink(photo, longest)).save(buffer, format="JPEG", quality=quality, optimize=True)
+        if buffer.tell() <= _PHOTO_BYTES:
+            break
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _head(article: Article, number: int, count: int) -> str:
+    """Where the reader is among several results; a single one is named by the page."""
+    if count < 2:
+        return ""
+    name = f"<h2><bdi>{text_html(article.name)}</bdi></h2>" if article.photo is not None else "<span></span>"
+    steps = "".join(
+        f'<a href="#result-{target}" aria-label="{said}">{sign}</a>' if 0 < target <= count else f"<span>{sign}</span>"
+        for sign, said, target in (("‹", "previous", number - 1), ("›", "next", number + 1))
+    )
+    return (
+        f'<header class="head">{name}<nav class="steps" aria-label="Results">{number} of {count} {steps}</nav></header>'
+        "\n"
+    )
+
+
+def _stage(article: Article) -> str:
+    """The photo, its heat map, and a frame around what the model saw where that is not all of it."""
+    if article.photo is None or article.regions is None:
+        return ""
+    height, width = article.photo.shape[:2]
+    rows, columns = edges(article.regions)
+    top, bottom = max(0.0, rows.min()), min(1.0, rows.max())
+    left, right = max(0.0, columns.min()), min(1.0, columns.max())
+    frame = note = ""
+    if (right - left) * (bottom - top) < 0.985:
+        inset = " ".join(f"{share * 100:.2f}%" for share in (top, 1 - right, 1 - bottom, left))
+        frame = f'<div class="seen" style="inset:{inset}" aria-hidden="true"></div>'
+        note = '<span class="frame-note">The model saw what is inside the frame.</span>'
+    return f"""<figure class="stage" style="--ratio:{width / height:.4f}">
+<div class="photo"><img src="{photo_uri(article.photo)}" width="{width}" height="{height}"
+alt="{text_html(article.lanes[0].text or article.name)}"><canvas aria-hidden="true"></canvas>{frame}</div>
+<figcaption class="legend">{note}<span>looked away</span><i aria-hidden="true"></i><span>looked here</span></figcaption>
+</figure>
+"""
+
+
+def _lane(lane: Lane, index: int) -> str:
+    score = "" if lane.score is None else f'<span class="score">score {_number(lane.score)}</span>'
+    play = '<button type="button" class="play" aria-pressed="false">Play</button>' if len(lane.words) > 1 else ""
+    blind = bool(lane.looks) and all(float(np.ptp(look)) < 1e-6 for look in lane.looks)
+    note = f'<p class="note">{text_html(lane.note)}</p>' if lane.note else ""
+    name = f"{text_html(lane.title)}, {len(lane.words)} words"
+    return f"""<section class="lane" data-lane="{index}">
+<div class="lane-head"><h3>{text_html(lane.title)}</h3>{score}{play}</div>
+<div class="sentence" role="group" dir="auto" aria-label="{name}">{_sentence(lane)}</div>
+{"" if lane.finished else _CUT}{_BLIND if blind else ""}{note}</section>"""
+
+
+def _sentence(lane: Lane) -> str:
+    """The sentence as it was written, each word a button; words joined by spaces where they are not found in it."""
+    buttons = [_word(lane, index) for index in range(len(lane.words))]
+    if not buttons:
+        return f'<span class="plain">{text_html(lane.text) or "(no words)"}</span>'
+    parts, end = [], 0
+    for button, word in zip(buttons, lane.words, strict=True):
+        if word.span is None or word.span[0] < end:
+            return " ".join(buttons)
+        parts += [text_html(lane.text[end : word.span[0]]), button]
+        end = word.span[1]
+    return "".join([*parts, text_html(lane.text[end:])])
+
+
+def _word(lane: Lane, index: int) -> str:
+    word = lane.words[index]
+    shown = word.text if word.span is None else lane.text[slice(*word.span)]
+    sure = "" if word.probability is None else f' style="--p:{word.probability:.3f}"'
+    label = text_html(f"{word.text}, word {index + 1} of {len(lane.words)}")
+    return (
+        f'<button type="button" class="word" tabindex="{-1 if index else 0}" aria-pressed="false" '
+        f'aria-label="{label}"{sure}>{text_html(shown)}</button>'
+    )
+
+
+def _alternatives(lane: Lane, index: int) -> str:
+    if not lane.alternatives:
+        return ""
+    items = "".join(
+        f'<li><bdi>{text_html(other.text)}</bdi><span class="score">{_number(other.score)}</span></li>'
+        for other in lane.alternatives
+    )
+    title = "Other translations" if index else "Other captions"
+    return f'<section class="alternatives"><h3>{title}</h3><ol>{items}</ol></section>\n'
+
+
+def _cards(article: Article) -> str:
+    """One small photo a word; the buttons of the sentence say the same to those who cannot see them."""
+    if article.photo is None:
+        return ""
+    height, width = article.photo.shape[:2]
+    strips = "".join(
+        f'<section class="strip"><h3>{text_html(lane.title)}, word by word</h3>'
+        f"<ol>{''.join(_card(lane, index, word) for word in range(len(lane.looks)))}</ol></section>\n"
+        for index, lane in enumerate(article.lanes)
+        if lane.looks
+    )
+    return f'<div class="strips" aria-hidden="true" style="--ratio:{width / height:.4f}">{strips}</div>\n'
+
+
+def _card(lane: Lane, index: int, word: int) -> str:
+    probability = lane.words[word].probability
+    return (
+        f'<li class="card" data-lane="{index}" data-word="{word}"><canvas></canvas>'
+        f'<span class="card-word"><bdi>{text_html(lane.words[word].text)}</bdi></span>'
+        f'<span class="score">{"" if probability is None else percent(probability)}</span></li>'
+    )
+
+
+def _alignment(article: Article) -> str:
+    """The alignment as a table: translated words down, source words across."""
+    if article.links is None or not article.links.size:
+        return ""
+    if article.links.size > _MOST_CELLS:
+        return _TOO_LONG
+    source, target = article.lanes
+    head = "".join(
+        f'<th scope="col" data-lane="0" data-word="{index}"><span><bdi>{text_html(word.text)}</bdi></span></th>'
+        for index, word in enumerate(source.words)
+    )
+    rows = "".join(
+        f'<tr><th scope="row" data-lane="1" data-word="{index}"><bdi>{text_html(word.text)}</bdi></th>'
+        f"{_cells(weights)}</tr>"
+        for index, (word, weights) in enumerate(zip(target.words, article.links, strict=True))
+    )
+    return f"""<section class="alignment"><h3>Alignment, percent of attention</h3>
+<div class="scroll" tabindex="0" role="region" aria-label="Alignment"><table>
+<thead><tr><td></td>{head}</tr></thead>
+<tbody>{rows}</tbody>
+</table></div></section>
+"""
+
+
+def _cells(weights: Iterable[float]) -> str:
+    return "".join(
+        f'<td style="--w:{weight:.3f}"{" class=strong" if weight > 0.55 else ""}>'
+        f"{f'{weight * 100:.0f}' if weight >= 0.05 else ''}</td>"
+        for weight in weights
+    )
+
+
+def _table(article: Article) -> str:
+    """Every word and what there is to say of it; closed by the script, open without one."""
+    rows = "".join(
+        f"<tr><th scope=row><bdi>{text_html(word.text)}</bdi></th><td>{text_html('; '.join(word.sayings))}</td></tr>"
+        for lane in article.lanes
+        for word in lane.words
+    )
+    if not rows:
+        return ""
+    summary = "<summary>Every word in a table</summary>"
+    return f'<details class="table" open>{summary}<table><tbody>{rows}</tbody></table></details>\n'
+
+
+def _number(score: float) -> str:
+    return f"{score:.2f}".replace("-", "−")

@@ -1,0 +1,138 @@
+"""The page: a row a model, every condition said, nothing claimed that differs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from regard.config import parse
+from regard.evaluation.compare import Candidate, Entry, Measured, write_comparison
+from regard.training.recipe import Recipe
+
+ENCODER = {"name": "efficientnet_lite0", "weights": None}
+COMMAND = "regard compare recipes/*.yaml"
+
+
+def entry(name: str, *, vector: int = 256, cider: float = 40.0, machine: str = "A CPU", **changes: Any) -> Entry:
+    decoder = changes.pop("decoder", {"name": "repeat", "image_vector": vector})
+    values = {
+        "name": name,
+        "data": {"format": "flickr8k", "folder": "data/squares"},
+        "model": {"encoder": ENCODER, "bridge": {"dim": 256}, "decoder": decoder},
+        "phases": [{"epochs": 4}],
+        **changes,
+    }
+    recipe = parse(Recipe, values, origin=name)
+    path, folder = Path("my recipes") / f"{name}.yaml", Path("runs") / name
+    measured = Measured(
+        scores={"count": 1000, "bleu4": cider / 3, "cider": cider, "signature": "regard|captions|v1"},
+        trained=1_234_567,
+        decoder=765_432,
+        seconds=1234.5,
+        best_epoch=3,
+        machine=machine,
+        versions="regard 0",
+    )
+    return Entry(Candidate(path, recipe, folder, ("seed=1",), f"what {name} is", vector), measured)
+
+
+def write(tmp_path: Path, *entries: Entry) -> str:
+    page = tmp_path / "page.md"
+    write_comparison(entries, page, command=COMMAND)
+    return page.read_text(encoding="utf-8")
+
+
+def tables(page: str) -> list[list[list[str]]]:
+    """Each table of the page as rows of cells."""
+    found: list[list[list[str]]] = [[]]
+    for line in page.splitlines():
+        if line.startswith("|"):
+            found[-1].append([cell.strip() for cell in line.split("|")[1:-1]])
+        elif found[-1]:
+            found.append([])
+    return [table for table in found if table]
+
+
+def test_a_row_a_model_with_every_figure(tmp_path: Path) -> None:
+    main, commands = tables(write(tmp_path, entry("one", cider=41.26), entry("two", decoder={"name": "feedback"})))
+    assert all(len(row) == len(main[0]) for row in main)
+    expected = ["`one`", "what one is", "256", "41.3", "13.8", "1,234,567", "765,432", "1,234", "3 of 4"]
+    assert main[2] == expected
+    assert [row[0] for row in main[2:]] == ["`one`", "`two`"]
+    assert commands[2][1:] == [
+        "0",
+        "`regard train 'my recipes/one.yaml' --output runs/one --set seed=1`",
+    ]
+
+
+def test_the_conditions_are_said(tmp_path: Path) -> None:
+    page = write(tmp_path, entry("one"), entry("two", decoder={"name": "feedback"}))
+    assert page.count("`regard|captions|v1`") == 1
+    for said in (
+        COMMAND,
+        "squares",
+        "`train`",
+        "`dev`",
+        "1,000 inputs",
+        "4 epochs, 40 inputs a step",
+        "beam 5",
+        "A CPU",
+        "regard 0",
+        "seed 0",
+    ):
+        assert said in page
+    assert "are the same for all" in page
+
+
+def test_what_differs_is_not_hidden(tmp_path: Path) -> None:
+    page = write(tmp_path, entry("one"), entry("two", phases=[{"epochs": 5}], machine="Another CPU"))
+    assert "`phases.0.epochs` (4, 5)" in page
+    assert "are the same for all" not in page
+    assert "A CPU; Another CPU" in page
+
+
+def test_models_that_differ_in_their_vector_alone_get_a_table_and_a_chart(tmp_path: Path) -> None:
+    attend = [entry(f"attend-{size}", vector=size, model=attending(size), cider=20.0 + size) for size in (64, 16)]
+    page = write(tmp_path, entry("narrow", vector=16, cider=12.5), entry("wide", vector=64), *attend)
+    main, sizes, _ = tables(page)
+    assert sizes[0] == ["model", "64", "16"]
+    assert sizes[2:] == [["`attend-64`", "84.0", "36.0"], ["`wide`", "40.0", "12.5"]], "the best first"
+    assert [row[0] for row in main[2:]] == ["`attend-64`", "`attend-16`", "`wide`", "`narrow`"]
+    chart = ElementTree.parse(tmp_path / "images" / "vector-size.svg").getroot()
+    assert "wide: 12.5 at 16, 40.0 at 64" in (chart.findtext("{http://www.w3.org/2000/svg}desc") or "")
+    assert "(images/vector-size.svg)" in page
+
+
+def test_another_budget_is_another_family(tmp_path: Path) -> None:
+    page = write(tmp_path, entry("wide", vector=64), entry("narrow", vector=16, seed=3))
+    assert "size of the vector" not in page
+    assert not (tmp_path / "images").exists()
+
+
+def test_the_json_beside_it_holds_everything(tmp_path: Path) -> None:
+    write(tmp_path, entry("one"), entry("two", seed=3))
+    values = json.loads((tmp_path / "page.json").read_text(encoding="utf-8"))
+    assert values["command"] == COMMAND
+    assert values["differences"] == {"seed": [0, 3]}
+    assert values["models"][1] == {
+        "name": "two",
+        "about": "what two is",
+        "vector": 256,
+        "count": 1000,
+        "bleu4": 40 / 3,
+        "cider": 40.0,
+        "signature": "regard|captions|v1",
+        "parameters": {"trained": 1_234_567, "decoder": 765_432},
+        "seconds": 1234.5,
+        "best_epoch": 3,
+        "seed": 3,
+        "command": "regard train 'my recipes/two.yaml' --output runs/two --set seed=1",
+        "machine": "A CPU",
+        "versions": "regard 0",
+    }
+
+
+def attending(size: int) -> dict[str, Any]:
+    return {"encoder": ENCODER, "bridge": {"dim": size}, "decoder": {"name": "attend"}}

@@ -1,0 +1,123 @@
+"""Products through oneDNN against those of PyTorch; those that are made ready do not see their neighbours."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from regard.ops import linear as products
+from regard.ops.linear import InferencePrecision, Linear, linear, multiply, ready_product
+
+ERRORS: dict[InferencePrecision, float] = {"float32": 1e-6, "bfloat16": 2e-2, "int8": 3e-2}
+
+
+def random(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)), dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("with_bias", [True, False], ids=["bias", "no bias"])
+@pytest.mark.parametrize("shape", [(7, 5), (2, 3, 5), (1, 1, 1, 5), (5,), (0, 5)], ids=str)
+def test_products_and_gradients_are_those_of_pytorch(shape, with_bias, dtype):
+    wide = random(9, 11, dtype=dtype)
+    for weight in (random(3, 5, dtype=dtype), random(5, 3, dtype=dtype).t(), wide[:3, 2:7]):
+        found = []
+        for function in (linear, nn.functional.linear):
+            operands = [random(*shape, dtype=dtype), weight.detach(), random(3, dtype=dtype)][: 3 if with_bias else 2]
+            leaves = [operand.requires_grad_() for operand in operands]
+            product = function(*leaves)
+            push = torch.cos(torch.arange(product.numel(), dtype=dtype)).view_as(product)
+            found.append((product.detach(), *torch.autograd.grad((product * push).sum(), leaves)))
+        for ours, plain in zip(*found, strict=True):
+            torch.testing.assert_close(ours, plain, atol=1e-10 if dtype == torch.float64 else 1e-5, rtol=0)
+
+
+def test_gradients_are_taken_where_they_are_asked_for():
+    x, weight, bias = random(4, 5), random(3, 5).requires_grad_(), random(3)
+    (to_weight,) = torch.autograd.grad(linear(x, weight, bias).sum(), weight)
+    torch.testing.assert_close(to_weight, x.sum(dim=0).expand(3, -1))
+
+
+def test_a_gradient_that_is_spread_from_one_number():
+    x, weight = random(4, 5).requires_grad_(), random(3, 5)
+    (to_x,) = torch.autograd.grad(linear(x, weight).sum(), x)
+    torch.testing.assert_close(to_x, weight.sum(dim=0).expand(4, -1))
+
+
+def test_autocast_keeps_its_word():
+    x, weight = random(4, 5), random(3, 5).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert linear(x, weight).dtype == torch.bfloat16
+
+
+def test_the_layer_is_pytorchs_with_other_products(monkeypatch):
+    torch.manual_seed(0)
+    layer = Linear(5, 3)
+    plain = nn.Linear(5, 3)
+    plain.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(layer(random(2, 5)), plain(random(2, 5)))
+    monkeypatch.setenv("REGARD_REFERENCE", "1")
+    assert torch.equal(layer(random(2, 5)), plain(random(2, 5)))
+    assert torch.equal(multiply(random(2, 5), layer.weight.detach()), random(2, 5) @ layer.weight.detach().t())
+
+
+@pytest.mark.parametrize("precision", ERRORS)
+@pytest.mark.parametrize(("rows", "inputs", "outputs"), [(1, 1, 1), (7, 33, 5), (300, 64, 129)])
+@pytest.mark.parametrize("biased", [True, False])
+def test_a_ready_product_is_the_product(
+    precision: InferencePrecision, rows: int, inputs: int, outputs: int, biased: bool
+) -> None:
+    generator = torch.Generator().manual_seed(rows)
+    x = torch.randn(rows, inputs, generator=generator)
+    weight = torch.randn(outputs, inputs, generator=generator)
+    bias = torch.randn(outputs, generator=generator) if biased else None
+    found, expected = ready_product(weight, bias, precision=precision)(x), nn.functional.linear(x, weight, bias)
+    assert found.dtype == torch.float32
+    assert (found - expected).norm() <= ERRORS[precision] * expected.norm()
+
+
+@pytest.mark.parametrize("precision", ERRORS)
+def test_a_row_does_not_see_its_neighbours(precision: InferencePrecision) -> None:
+    x = torch.randn(9, 16, generator=torch.Generator().manual_seed(1))
+    product = ready_product(torch.randn(24, 16, generator=torch.Generator().manual_seed(2)), None, precision=precision)
+    alone = torch.cat([product(row.unsqueeze(0)) for row in x])
+    torch.testing.assert_close(product(x), alone, atol=1e-5, rtol=1e-5)
+    x[3] *= 1e4
+    others = torch.arange(9) != 3
+    torch.testing.assert_close(product(x)[others], alone[others], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_rows_are_multiplied_in_eights(precision: InferencePrecision, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+
+    def multiplied(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        taken.append(len(rows))
+        return nn.functional.linear(rows, weight, bias)
+
+    monkeypatch.setattr(products, "_can_lay_out", lambda _: True)
+    monkeypatch.setattr(torch.ops.mkldnn, "_reorder_linear_weight", lambda weight, _: weight)
+    monkeypatch.setattr(products, "_ask_onednn", multiplied)
+    weight, bias = random(5, 7), random(5)
+    product = ready_product(weight, bias, precision=precision)
+    for count in (31, 0, 1, 7, 8, 9, 16, 30, 31, 33):
+        rows = random(count, 7)
+        found = product(rows)
+        tolerance = 1e-6 if precision == "float32" else 0.1
+        torch.testing.assert_close(found, nn.functional.linear(rows, weight, bias), atol=tolerance, rtol=tolerance)
+    assert taken == [31, 0, 1, 7, 8, 16, 16, 32, 31, 33]
+    monkeypatch.setattr(products, "_PROGRAM", 5 * 7)
+    assert [len(product(random(count, 7))) for count in (14, 15)] == [14, 15]
+    assert taken[-2:] == [14, 16]
+
+
+def test_whole_numbers_of_zeros_are_zeros() -> None:
+    weight = torch.cat([torch.zeros(1, 4), torch.ones(1, 4)])
+    found = ready_product(weight, None, precision="int8")(torch.cat([torch.zeros(1, 4), torch.ones(1, 4)]))
+    torch.testing.assert_close(found, torch.tensor([[0.0, 0.0], [0.0, 4.0]]))
+
+
+def test_double_precision_stays() -> None:
+    x, weight = torch.randn(3, 5, dtype=torch.float64), torch.randn(2, 5, dtype=torch.float64)
+    torch.testing.assert_close(ready_product(weight, None, precision="float32")(x), nn.functional.linear(x, weight))

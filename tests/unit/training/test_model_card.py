@@ -1,0 +1,25 @@
+"""The model card: its recipe makes the model again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from regard.config import parse
+from regard.saved.bundle import Bundle
+from regard.training.model_card import model_card
+from regard.training.recipe import Recipe, read_recipe
+
+RECIPES = Path(__file__).parents[3] / "recipes"
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_the_recipe_of_a_card_is_the_recipe(path: Path, tiny_translator: Bundle) -> None:
+    recipe = read_recipe(path)
+    card = model_card(recipe, tiny_translator)
+    values = yaml.safe_load(card.partition("```yaml\n")[2].partition("```")[0])
+    assert values["data"]["folder"] == Path(recipe.data.folder).name
+    values["data"]["folder"] = recipe.data.folder
+    assert parse(Recipe, values, origin="the card") == recipe

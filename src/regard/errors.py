@@ -17,7 +17,8 @@ that a program can use them without reading the sentence.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Iterable
 from typing import Any
 
 
@@ -103,3 +104,22 @@ class WorkerError(RegardError):
 
 class Interrupted(RegardError):
     """Long work that the user stopped; the same command continues it."""
+
+
+def unknown_name(kind: str, given: str, allowed: Iterable[str], *, owner: str = "", remedy: str = "") -> ConfigError:
+    """The error for a name that is not in a list, with the nearest name that is.
+
+    Args:
+        kind: what was named, such as ``layer``.
+        given: the name as the user gave it.
+        allowed: the names that exist.
+        owner: whose names these are; empty where it is obvious.
+        remedy: what to do where no name is near.
+    """
+    names = list(allowed)
+    nearest = difflib.get_close_matches(given, names, n=1)
+    return ConfigError(
+        f"{owner} has no {kind} {given!r}" if owner else f"there is no {kind} {given!r}",
+        allowed=", ".join(names),
+        remedy=f"did you mean {nearest[0]!r}?" if nearest else remedy,
+    )

@@ -15,7 +15,7 @@ import regard
 PACKAGE = Path(regard.__file__).parent
 
 LAYERS = (
-    {"errors", "config"},
+    {"errors", "config", "registry"},
     {"files", "progress", "annotations", "attention", "ops", "text", "data"},
     {"encoders", "decoders", "fast"},
     {"model", "search"},

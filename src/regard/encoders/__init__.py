@@ -8,12 +8,13 @@ from typing import Annotated
 from pydantic import Field
 
 from regard.encoders.efficientnet_lite import SCALES, EfficientNetLite
-from regard.encoders.network import ConvNet, initialise, unknown_name
+from regard.encoders.network import ConvNet, initialise
 from regard.encoders.recurrent import RecurrentEncoder, RecurrentSettings
 from regard.encoders.resnet import DEPTHS, ResNet
 from regard.encoders.text import TextEncoder
 from regard.encoders.transformer import TransformerEncoder, TransformerEncoderSettings
 from regard.encoders.vgg import NAMES, VGG
+from regard.errors import unknown_name
 
 TextEncoderSettings = Annotated[RecurrentSettings | TransformerEncoderSettings, Field(discriminator="name")]
 

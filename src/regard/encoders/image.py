@@ -24,9 +24,9 @@ from regard.annotations import Annotations, Regions
 from regard.config import Settings
 from regard.data.images import Frame, Photo, ResizeMode, resize
 from regard.encoders import NETWORKS, build_network
-from regard.encoders.network import SMALLEST_INPUT, ConvNet, unknown_name
+from regard.encoders.network import SMALLEST_INPUT, ConvNet
 from regard.encoders.pretrained import PRETRAINED, Progress, load_network
-from regard.errors import ConfigError
+from regard.errors import ConfigError, unknown_name
 from regard.fast.encoders.image import ready_network
 
 

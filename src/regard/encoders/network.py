@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import abc
 import copy
-import difflib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from regard.errors import ConfigError
+from regard.errors import ConfigError, unknown_name
 
 SMALLEST_INPUT = 32
 """The least height and width in pixels: every network here halves its input at most five times."""
@@ -196,17 +195,6 @@ class ConvNet(nn.Module, abc.ABC):
         if found is None:
             raise unknown_name("layer", layer, self.layers, owner=self.name)
         return found
-
-
-def unknown_name(kind: str, given: str, allowed: Iterable[str], *, owner: str = "", remedy: str = "") -> ConfigError:
-    """The error for a name that is not in a list, with the nearest name that is."""
-    names = list(allowed)
-    nearest = difflib.get_close_matches(given, names, n=1)
-    return ConfigError(
-        f"{owner} has no {kind} {given!r}" if owner else f"there is no {kind} {given!r}",
-        allowed=", ".join(names),
-        remedy=f"did you mean {nearest[0]!r}?" if nearest else remedy,
-    )
 
 
 def initialise(network: nn.Module) -> None:

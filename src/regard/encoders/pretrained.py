@@ -24,8 +24,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from regard.encoders import NETWORKS
-from regard.encoders.network import ConvNet, unknown_name
-from regard.errors import WeightsError
+from regard.encoders.network import ConvNet
+from regard.errors import WeightsError, unknown_name
 
 PRETRAINED = "pretrained"
 """Stands for the published weights wherever a file of weights may be named."""

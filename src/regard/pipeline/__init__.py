@@ -8,8 +8,7 @@ from typing import get_args
 
 import torch
 
-from regard.encoders.network import unknown_name
-from regard.errors import ConfigError, ModelError
+from regard.errors import ConfigError, ModelError, unknown_name
 from regard.ops.linear import InferencePrecision
 from regard.parallel.workers import Loading, Workers
 from regard.pipeline.captioner import Captioner

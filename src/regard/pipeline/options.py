@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TypedDict, cast
 
 from regard.config import parse
-from regard.encoders.network import unknown_name
-from regard.errors import ConfigError
+from regard.errors import ConfigError, unknown_name
 from regard.search import SearchOptions
 
 USUAL_ALTERNATIVES = 3

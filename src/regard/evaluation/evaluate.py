@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from regard.data.parallel import read_parallel
-from regard.data.readers.flickr8k import read_flickr8k
+from regard.data.readers import read_captioned_images
 from regard.errors import ConfigError, ImageError, TextError
 from regard.metrics import score_captions, score_translations
 from regard.pipeline import Captioner, SearchChanges, Translator, load
@@ -28,7 +28,7 @@ def evaluate(
 
     Args:
         model: a loaded one, or what :func:`regard.load` takes.
-        data: for a captioner a folder in the layout of Flickr8k; for a translator one with parallel sentences.
+        data: for a captioner a folder in the layout of Flickr8k or COCO; for a translator one with parallel sentences.
         split: its name.
         meteor: score captions with METEOR too, which needs Java.
         progress: is told how far it is.
@@ -57,7 +57,7 @@ def evaluate(
 def _captions(
     captioner: Captioner, data: Path, split: str, *, meteor: bool, progress: Progress, changes: SearchChanges
 ) -> dict[str, Any]:
-    images = read_flickr8k(data, split)
+    images = read_captioned_images(data, split)
     captioner.start_workers()
     progress.start("captions", len(images))
     began = time.perf_counter()

@@ -15,7 +15,7 @@ from regard.cli.runtime_options import TranslatorComputing, announce_export, wit
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model by name, or the folder of a model or a run.")]
 Data = Annotated[
-    Path, typer.Argument(metavar="DATA", help="Captioned images as in Flickr8k, or sentences as in Multi30k.")
+    Path, typer.Argument(metavar="DATA", help="Captioned images as in Flickr8k or COCO, or sentences as in Multi30k.")
 ]
 Split = Annotated[str, typer.Option(metavar="NAME", help="The split to score, such as dev or test.")]
 Meteor = Annotated[bool, typer.Option("--meteor", help="Score captions with METEOR too, which needs Java.")]

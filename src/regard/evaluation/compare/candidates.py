@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from regard.data.parallel import read_parallel
-from regard.data.readers.flickr8k import read_flickr8k
+from regard.data.readers import read_captioned_images
 from regard.errors import ConfigError, RegardError
 from regard.evaluation.compare.wording import describe, vector_size
 from regard.model import EncoderDecoder
@@ -104,7 +104,7 @@ def _check_data(data: CaptionData | TranslationData) -> None:
     for split in (data.train, data.validation):
         match data:
             case CaptionData():
-                read_flickr8k(Path(data.folder), split)
+                read_captioned_images(Path(data.folder), split)
             case TranslationData():
                 read_parallel(Path(data.folder), split, source=data.source, target=data.target)
 

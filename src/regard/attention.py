@@ -245,7 +245,12 @@ class Attention(nn.Module):
     def forward(self, query: Tensor, memory: Memory, steps: Tensor | None = None) -> Attended:
         """Look once with queries [batch, rows, query_dim]; ``steps`` as in :meth:`weights`."""
         score, own_weights = self.score, type(self).weights is not Attention.weights
-        if isinstance(score, _OneLayer) and not own_weights and triton_takes(query, memory.keys):
+        if (
+            isinstance(score, Additive | Concat)
+            and type(score) in (Additive, Concat)
+            and not own_weights
+            and triton_takes(query, memory.keys)
+        ):
             from regard.ops.triton_additive import additive_attention
 
             return Attended(*additive_attention(score.query(query), memory.keys, score.v, memory.values, memory.mask))

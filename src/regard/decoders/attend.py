@@ -26,7 +26,13 @@ from regard.config import Settings
 from regard.decoders.base import Decoder, State, Step, Trace
 from regard.decoders.cells import CellName, Hidden, build_cell, hidden_names
 from regard.fast.training.active_blocks import stack_steps
-from regard.fast.training.scan_operands import multiply_first, query_operands, score_scale
+from regard.fast.training.scan_operands import (
+    is_known_attention,
+    is_known_cell,
+    multiply_first,
+    query_operands,
+    score_scale,
+)
 from regard.ops import use_reference
 from regard.ops.attention_scan import Operands, Walk, attend
 from regard.ops.dropout import Dropout
@@ -103,7 +109,7 @@ class AttendDecoder(Decoder):
         batch, rows, time = tokens.shape
         packing = pack_targets(lengths, batch=batch, rows=rows, time=time, device=tokens.device)
         of_words, of_context = self.cell.matrices()
-        if use_reference() or isinstance(self.attention, HardAttention):
+        if use_reference() or not (is_known_attention(self.attention) and is_known_cell(self.cell)):
             embedded, gates = self._read(packing.pack(tokens), of_words)
             h, looked, weights, log_choices = self._step_through(annotations, gates, packing)
             beside = None if looked is None else embedded + looked

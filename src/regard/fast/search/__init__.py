@@ -6,9 +6,12 @@ A stepper is made from a decoder once, and serves until the decoder's parameters
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from regard.attention import Attention
 from regard.decoders.attend import AttendDecoder
 from regard.decoders.base import Decoder, Stepper
+from regard.decoders.cells import Cell
 from regard.decoders.luong import LuongDecoder
 from regard.decoders.rnnencdec import RnnEncDecDecoder
 from regard.decoders.rnnsearch import RnnSearchDecoder
@@ -18,6 +21,7 @@ from regard.fast.search.attend import AttendStepper
 from regard.fast.search.gated import RnnEncDecStepper, RnnSearchStepper
 from regard.fast.search.luong import LuongStepper
 from regard.fast.search.single_vector import FeedbackStepper, RepeatStepper
+from regard.fast.training.scan_operands import is_known_attention, is_known_cell
 from regard.ops import use_reference
 from regard.ops.linear import InferencePrecision
 
@@ -36,20 +40,9 @@ def build_stepper(decoder: Decoder, *, precision: InferencePrecision = "float32"
         ConfigError: a precision that this decoder cannot be had in.
     """
     on_processor = next(decoder.parameters()).device.type == "cpu" if any(True for _ in decoder.parameters()) else False
-    if on_processor and not (use_reference() and precision == "float32"):
-        match decoder:
-            case AttendDecoder() if type(decoder.attention) is Attention:
-                return AttendStepper(decoder, precision=precision)
-            case RnnSearchDecoder():
-                return RnnSearchStepper(decoder, precision=precision)
-            case RnnEncDecDecoder():
-                return RnnEncDecStepper(decoder, precision=precision)
-            case RepeatDecoder():
-                return RepeatStepper(decoder, precision=precision)
-            case FeedbackDecoder():
-                return FeedbackStepper(decoder, precision=precision)
-            case LuongDecoder() if LuongStepper.takes(decoder):
-                return LuongStepper(decoder, precision=precision)
+    stepper = _STEPPERS.get(type(decoder))
+    if on_processor and stepper is not None and _is_known(decoder) and not (use_reference() and precision == "float32"):
+        return stepper(decoder, precision=precision)
     if precision != "float32":
         raise ConfigError(
             f"precision {precision!r} is not to be had for this decoder",
@@ -57,6 +50,23 @@ def build_stepper(decoder: Decoder, *, precision: InferencePrecision = "float32"
             "in one layer",
         )
     return decoder
+
+
+_STEPPERS: dict[type[Decoder], Callable[..., Stepper]] = {
+    AttendDecoder: AttendStepper,
+    RnnSearchDecoder: RnnSearchStepper,
+    RnnEncDecDecoder: RnnEncDecStepper,
+    RepeatDecoder: RepeatStepper,
+    FeedbackDecoder: FeedbackStepper,
+    LuongDecoder: LuongStepper,
+}
+
+
+def _is_known(decoder: Decoder) -> bool:
+    """Whether the steppers compute every part of a decoder: one layer, our cells, soft attention with our scores."""
+    attentions = [part for part in decoder.modules() if isinstance(part, Attention)]
+    cells = [part for part in decoder.modules() if isinstance(part, Cell)]
+    return len(cells) <= 1 and all(map(is_known_attention, attentions)) and all(map(is_known_cell, cells))
 
 
 __all__ = ["Stepper", "build_stepper"]

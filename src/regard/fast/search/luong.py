@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from regard.annotations import Annotations
-from regard.attention import Attention, Memory
+from regard.attention import Memory
 from regard.decoders.cells import Cell
 from regard.decoders.luong import LuongDecoder
 from regard.fast.search.attention_memory import Looks, StepMemory
@@ -50,11 +50,6 @@ class LuongStepper(FamilyStepper):
     def _ready(first: Tensor, other: Tensor | None, precision: InferencePrecision) -> Product:
         """The products with both matrices, one behind the other."""
         return ready_product(first if other is None else torch.cat([first, other]), None, precision=precision)
-
-    @staticmethod
-    def takes(decoder: LuongDecoder) -> bool:
-        """Whether this is such a decoder."""
-        return decoder.settings.layers == 1 and type(decoder.attention) is Attention
 
     def _of_words(self, words: Tensor) -> Tensor:
         return linear(self._E[words], self._W_e, self._cell.bias)

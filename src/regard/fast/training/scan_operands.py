@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from regard.attention import Additive, Concat, Dot, Score
-from regard.decoders.cells import Cell, Hidden
+from regard.attention import Additive, Attention, Concat, Dot, General, Score
+from regard.decoders.cells import Cell, GRUCell, Hidden, LSTMCell
 from regard.ops.packing import Packing
 from regard.ops.recurrent_scan import ReadOperands, read
 
@@ -25,6 +25,16 @@ def read_cell(cell: Cell, gates: Tensor, first: Hidden, packing: Packing) -> Ten
     states = {name: state.index_select(0, packing.first_inputs) for name, state in first.items()}
     operands = ReadOperands(gates, states["h"], states.get("c"), cell.weight_hh, cell.bias_hh)
     return read(packing, "lstm" if "c" in states else "gru", operands)
+
+
+def is_known_attention(attention: nn.Module) -> bool:
+    """Whether the fused paths compute this attention: soft and global, with one of our scores and no subclass of them."""
+    return type(attention) is Attention and type(attention.score) in (Dot, General, Concat, Additive)
+
+
+def is_known_cell(cell: nn.Module) -> bool:
+    """Whether the fused paths compute this cell: one of ours and no subclass."""
+    return type(cell) in (LSTMCell, GRUCell)
 
 
 def query_operands(score: Score) -> dict[str, Tensor]:

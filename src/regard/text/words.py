@@ -7,9 +7,12 @@ scored is another question, which :mod:`regard.text.captions` answers.
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from tokenizers import Regex
@@ -26,6 +29,8 @@ _LETTER = rf"[\p{{L}}\p{{M}}\p{{N}}&&[^{_ALONE}]]"
 # A letter of a script written without spaces stands alone, and so does every other character that is seen as one (\X).
 WORD_PATTERN = rf"[{_ALONE}]|{_LETTER}+(?:(?:[-'’]|(?<=\p{{N}})[.,:](?=\p{{N}})){_LETTER}+)*|\X"
 _SPLIT = Split(Regex(rf"\s+|{WORD_PATTERN}"), behavior="isolated")
+_MANY_MARKS = 32
+"""More characters than that in one cluster are put in order before they are composed."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ def require_unicode(text: str) -> None:
 
 
 def normalise(text: str) -> Normalised:
-    """``text`` in NFC with single spaces, and where each character came from.
+    """``text`` in NFC with single spaces, and where each character came from; in time linear in its length.
 
     White space is what :meth:`str.split` takes for it. Case, punctuation, control and invisible characters are kept.
 
@@ -81,33 +86,65 @@ def normalise(text: str) -> Normalised:
         TextError: ``text`` holds half a surrogate pair, which no file can hold.
     """
     require_unicode(text)
-    plain = " ".join(unicodedata.normalize("NFC", text).split())
-    if plain == text:
+    if unicodedata.is_normalized("NFC", text) and text == " ".join(text.split()):
         return Normalised(text)
     characters = list(_single_spaces(_composed(text)))
-    assert "".join(character for character, _ in characters) == plain, "both ways of normalising agree"
-    return Normalised(plain, tuple(span for _, span in characters))
+    return Normalised("".join(each for each, _ in characters), tuple(span for _, span in characters))
 
 
 def _composed(text: str) -> Iterator[tuple[str, Span]]:
     """NFC, one character at a time, each with the span of the characters that it was composed from."""
-    start = 0
-    while start < len(text):
-        end = start + 1
-        while end < len(text) and _interact(text[start:end], text[end]):
-            end += 1
-        for character in unicodedata.normalize("NFC", text[start:end]):
+    for start, end in _clusters(text):
+        for character in unicodedata.normalize("NFC", _in_order(text[start:end])):
             yield character, (start, end)
-        start = end
 
 
-def _interact(cluster: str, character: str) -> bool:
-    if cluster.isascii() and character.isascii():
-        return False
-    if unicodedata.combining(character):
-        return True
-    apart = unicodedata.normalize("NFC", cluster) + unicodedata.normalize("NFC", character)
-    return unicodedata.normalize("NFC", cluster + character) != apart
+def _clusters(text: str) -> Iterator[Span]:
+    """Spans of ``text``, in order, that NFC never composes across (UAX 15, "Stable Code Points").
+
+    A cluster ends before a character whose decomposition begins with a starter (combining class 0), unless that starter
+    may compose with what stands before it, as vowels and final consonants of Hangul do.
+    """
+    start = 0
+    last = ""  # the starter that a next one may compose with; empty behind a mark, where that is left open
+    for place, character in enumerate(text):
+        first = unicodedata.normalize("NFD", character)[0]
+        if unicodedata.combining(first):
+            last = ""
+            continue
+        composed = unicodedata.normalize("NFC", last + character)
+        if not (first in _second_starters() and (not last or len(composed) == 1)):
+            if place > start:
+                yield start, place
+            start = place
+            last = composed[-1]
+        elif last:
+            last = composed
+    if text:
+        yield start, len(text)
+
+
+@cache
+def _second_starters() -> frozenset[str]:
+    """The characters of combining class 0 that compose with one before them: vowels and finals of Hangul (The Unicode
+    Standard, §3.12), and second parts of canonical decompositions."""
+    hangul = {chr(code) for code in (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))}
+    parts = (unicodedata.decomposition(chr(code)).split() for code in range(sys.maxunicode + 1))
+    seconds = {chr(int(part[1], 16)) for part in parts if len(part) == 2 and not part[0].startswith("<")}
+    return frozenset(hangul | {each for each in seconds if not unicodedata.combining(each)})
+
+
+def _in_order(cluster: str) -> str:
+    """The cluster, its marks in the canonical order where they are many.
+
+    Python moves each mark past those before it, one after another, which takes time that grows with the square of
+    their number.
+    """
+    if len(cluster) <= _MANY_MARKS:
+        return cluster
+    decomposed = "".join(unicodedata.normalize("NFD", character) for character in cluster)
+    runs = groupby(decomposed, key=lambda character: unicodedata.combining(character) > 0)
+    return "".join("".join(sorted(run, key=unicodedata.combining) if marks else run) for marks, run in runs)
 
 
 def _single_spaces(characters: Iterator[tuple[str, Span]]) -> Iterator[tuple[str, Span]]:

@@ -1,5 +1,6 @@
 """Normalisation keeps the way back; words are what a person would point at."""
 
+import sys
 import unicodedata
 
 import pytest
@@ -34,6 +35,20 @@ def test_each_span_normalises_to_its_character(text: str) -> None:
             assert character in unicodedata.normalize("NFC", text[start:end])
             assert end >= ends
             ends = end
+
+
+def test_code_points_that_compose_are_normalised_as_by_unicodedata_in_three_contexts() -> None:
+    for character in map(chr, range(sys.maxunicode + 1)):
+        if unicodedata.combining(character) or unicodedata.normalize("NFD", character) != character:
+            for text in (f"a{character}\u0301", f"\u1100{character}\u11a8\u0f71", f"\u0dd9\u0316{character}\u0dcf"):
+                expected = " ".join(unicodedata.normalize("NFC", text).split())
+                assert normalise(text).text == expected, f"U+{ord(character):04X}"
+
+
+def test_more_marks_than_any_writing_has_are_normalised_as_by_unicodedata() -> None:
+    for marks in ("\u0f73", "\u0301\u0316", "\u0f81\u0345\u0327", "\u1100\u1161\u11a8\u0301", "\u0344\u09be"):
+        text = f"a{marks * 50}b{marks[::-1] * 40}"
+        assert normalise(text).text == unicodedata.normalize("NFC", text)
 
 
 def test_span_of_a_composed_character_covers_its_marks() -> None:

@@ -43,6 +43,15 @@ class Regions:
     def __len__(self) -> int:
         return self.rows * self.columns
 
+    def edges(self) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+        """Top and bottom of each row and left and right of each column, as fractions of the original image."""
+        rows = [self.rectangles[row * self.columns] for row in range(self.rows)]
+        columns = self.rectangles[: self.columns]
+        return (
+            [(top / self.height, bottom / self.height) for _, top, _, bottom in rows],
+            [(left / self.width, right / self.width) for left, _, right, _ in columns],
+        )
+
 
 @dataclass(frozen=True)
 class Spans:

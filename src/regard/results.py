@@ -157,13 +157,20 @@ class Caption(Result):
         return self.text
 
     def to_dict(self) -> dict[str, Any]:
-        """``path``, ``text``, ``score``, ``words`` and ``alternatives``."""
+        """``path``, ``text``, ``score``, ``words``, ``alternatives``, ``finished``, and where the grid lies, ``grid``.
+
+        ``grid`` has the ``width`` and ``height`` of the photo in pixels, and the edges of ``rows`` (top, bottom) and
+        ``columns`` (left, right) as fractions of it.
+        """
+        rows, columns = ([[round(edge, _DIGITS) for edge in pair] for pair in edges] for edges in self.regions.edges())
         return {
             "path": self.path,
             "text": self.text,
             "score": round(self.score, _DIGITS),
             "words": [word.to_dict() for word in self.words],
             "alternatives": _plain(self.alternatives),
+            "finished": self.finished,
+            "grid": {"width": self.regions.width, "height": self.regions.height, "rows": rows, "columns": columns},
         }
 
     def to_article(self) -> Article:

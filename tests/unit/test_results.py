@@ -16,7 +16,9 @@ from regard.results import Caption, TranslatedCaption, Translation, Word, exact_
 
 def test_a_caption_as_data(caption) -> None:
     data = caption.to_dict()
-    assert list(data) == ["path", "text", "score", "words", "alternatives"]
+    assert list(data) == ["path", "text", "score", "words", "alternatives", "finished", "grid"]
+    assert data["grid"]["columns"][0] == [0, pytest.approx(1 / 7)]
+    assert (len(data["grid"]["rows"]), data["grid"]["width"]) == (7, caption.regions.width)
     assert (data["path"], data["text"], data["score"]) == ("beach.jpg", "A dog runs on the beach.", -0.75)
     assert data["alternatives"] == [{"text": "a dog on a beach", "score": -1.25}, {"text": "dogs run", "score": -2.5}]
     assert [word["word"] for word in data["words"]] == ["a", "dog", "runs", "on", "the", "beach", "."]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import islice
 from operator import length_hint
 from typing import Unpack
@@ -18,9 +19,11 @@ from regard.errors import ImageError
 from regard.ops.linear import InferencePrecision
 from regard.parallel.workers import Workers, WorkSharing
 from regard.pipeline.engine import Engine
-from regard.pipeline.generation import Ids, Speech, prefix_ids, speak
+from regard.pipeline.generation import Ids, Speech, branch, prefix_ids, speak
+from regard.pipeline.next_words import distinct_next_words
 from regard.pipeline.options import SearchChanges, changed_options
 from regard.pipeline.prefetch import Picture, ahead, read_picture
+from regard.pipeline.region import Box, Positions, check_box, gather_positions, positions_in, scatter_weights
 from regard.results import Caption, Word
 from regard.saved.bundle import Bundle
 from regard.search import SearchOptions
@@ -28,6 +31,8 @@ from regard.text import merge_weights
 
 BATCH = 64
 """Pictures whose captions are searched for together."""
+BRANCHES = 2
+"""How many next pieces are tried for every next word that is wanted: several may begin the same word."""
 
 
 class Captioner(WorkSharing):
@@ -68,6 +73,7 @@ class Captioner(WorkSharing):
         *,
         prefix: str = "",
         alternatives: int | None = None,
+        region: Box | None = None,
         **changes: Unpack[SearchChanges],
     ) -> Caption:
         """Describe one picture.
@@ -76,6 +82,8 @@ class Captioner(WorkSharing):
             image: a path, an open binary file, a Pillow image or an array.
             prefix: how the caption must begin.
             alternatives: how many other captions to give with it; None for three, or what the beam holds.
+            region: the part of the photo that attention is held to, ``(left, top, right, bottom)`` as fractions of its
+                width and height; None for all of it.
             changes: options of the search by name, such as ``beam=5``; the others are the model's own.
 
         Raises:
@@ -83,7 +91,9 @@ class Captioner(WorkSharing):
             ConfigError: an option cannot be used.
             TextError: ``prefix`` holds a word that the model does not know.
         """
-        results = self.caption_many([image], batch=1, prefix=prefix, alternatives=alternatives, **changes)
+        results = self.caption_many(
+            [image], batch=1, prefix=prefix, alternatives=alternatives, region=region, **changes
+        )
         (result,) = results
         if isinstance(result, ImageError):
             raise result
@@ -96,6 +106,7 @@ class Captioner(WorkSharing):
         batch: int = BATCH,
         prefix: str = "",
         alternatives: int | None = None,
+        region: Box | None = None,
         **changes: Unpack[SearchChanges],
     ) -> Iterator[Caption | ImageError]:
         """Describe many pictures, in order, as they are ready; memory does not grow with their number.
@@ -103,7 +114,7 @@ class Captioner(WorkSharing):
         Args:
             images: as for :meth:`caption`; they may be made as they are asked for.
             batch: how many captions are searched for together.
-            prefix, alternatives, changes: as for :meth:`caption`.
+            prefix, alternatives, region, changes: as for :meth:`caption`.
 
         Returns:
             A caption for each picture; for one that cannot be read, the error in its place.
@@ -113,11 +124,58 @@ class Captioner(WorkSharing):
             TextError: ``prefix`` holds a word that the model does not know.
         """
         assert batch >= 1, "a batch holds a picture"
+        if region is not None:
+            check_box(region)
         options = changed_options(self.bundle.search, changes, alternatives=alternatives)
         batch = self._even(length_hint(images), batch)
-        return self._stream(images, batch, options, prefix_ids(self.bundle.codec, prefix))
+        return self._stream(images, batch, options, prefix_ids(self.bundle.codec, prefix), region)
 
-    def say(self, pixels: Sequence[Pixels], options: SearchOptions, prefix: Ids, number: int) -> list[Speech]:
+    def captions_after(
+        self,
+        image: ImageSource,
+        prefix: str,
+        *,
+        count: int = 5,
+        region: Box | None = None,
+        **changes: Unpack[SearchChanges],
+    ) -> tuple[Caption, ...]:
+        """Captions that begin alike and differ in their next word, the most probable word first.
+
+        Args:
+            image, region, changes: as for :meth:`caption`.
+            prefix: how all of them begin; empty for other first words.
+            count: how many next words are wanted at most.
+
+        Raises:
+            ImageError: the picture cannot be read.
+            ConfigError: an option cannot be used, or ``prefix`` leaves no room for a word.
+            TextError: ``prefix`` holds a word that the model does not know.
+        """
+        options = changed_options(self.bundle.search, changes, alternatives=0)
+        beginning = prefix_ids(self.bundle.codec, prefix)
+        picture = read_picture(image, self._encoder)
+        if isinstance(picture, ImageError):
+            raise picture
+        annotations = self._engine.annotate(torch.from_numpy(picture.pixels[None]))
+        positions, kept = annotations.values.shape[1], None
+        if region is not None:
+            check_box(region)
+            kept = positions_in(region, picture.regions)
+            annotations = gather_positions(annotations, [kept])
+        speeches = branch(self._engine, annotations, options, prefix=beginning, count=BRANCHES * count)
+        speeches = [_over_grid(speech, kept, positions) for speech in speeches]
+        found = [_result(picture, speech, options.length_normalisation) for speech in speeches]
+        said = [word.text for word in self.bundle.codec.words(beginning)]
+        return distinct_next_words(found, said, count=count)
+
+    def say(
+        self,
+        pixels: Sequence[Pixels],
+        options: SearchOptions,
+        prefix: Ids,
+        number: int,
+        kept: Sequence[Positions] | None = None,
+    ) -> list[Speech]:
         """What the search finds for a batch of pictures: the work of one worker.
 
         Args:
@@ -125,6 +183,7 @@ class Captioner(WorkSharing):
             options: how to search.
             prefix: the ids with which captions must begin.
             number: of the first picture among all pictures of the call, for sampling.
+            kept: the positions of each picture that attention is held to; None for all.
 
         Raises:
             ConfigError: the prefix leaves no room for a word.
@@ -133,21 +192,26 @@ class Captioner(WorkSharing):
             return []
         annotations = self._engine.annotate(torch.from_numpy(np.stack(pixels)))
         numbers, prefixes = range(number, number + len(pixels)), [prefix] * len(pixels)
-        return speak(self._engine, annotations, options, prefixes=prefixes, numbers=numbers)
+        if kept is None:
+            return speak(self._engine, annotations, options, prefixes=prefixes, numbers=numbers)
+        positions, inside = annotations.values.shape[1], gather_positions(annotations, kept)
+        speeches = speak(self._engine, inside, options, prefixes=prefixes, numbers=numbers)
+        return [_over_grid(speech, each, positions) for speech, each in zip(speeches, kept, strict=True)]
 
     def _stream(
-        self, images: Iterable[ImageSource], batch: int, options: SearchOptions, prefix: Ids
+        self, images: Iterable[ImageSource], batch: int, options: SearchOptions, prefix: Ids, region: Box | None
     ) -> Iterator[Caption | ImageError]:
         waiting: deque[Sequence[Picture | ImageError]] = deque()
 
-        def requests() -> Iterator[tuple[Sequence[Pixels], SearchOptions, Ids, int]]:
+        def requests() -> Iterator[tuple[Sequence[Pixels], SearchOptions, Ids, int, Sequence[Positions] | None]]:
             read = ahead(lambda image: read_picture(image, self._encoder), images, count=batch)
             number = 0
             while pictures := list(islice(read, batch)):
                 waiting.append(pictures)
-                pixels = [each.pixels for each in pictures if isinstance(each, Picture)]
-                yield pixels, options, prefix, number
-                number += len(pixels)
+                readable = [each for each in pictures if isinstance(each, Picture)]
+                kept = None if region is None else [positions_in(region, each.regions) for each in readable]
+                yield [each.pixels for each in readable], options, prefix, number, kept
+                number += len(readable)
 
         with closing(self.share(self.say, requests())) as answers:
             for speeches in answers:
@@ -157,6 +221,13 @@ class Captioner(WorkSharing):
                         yield _result(picture, next(said), options.length_normalisation)
                     else:
                         yield picture
+
+
+def _over_grid(speech: Speech, kept: Positions | None, positions: int) -> Speech:
+    """The speech with its weights over all positions, where they are over some alone."""
+    if kept is None:
+        return speech
+    return replace(speech, weights=scatter_weights(speech.weights, kept, positions=positions))
 
 
 def _result(picture: Picture, speech: Speech, alpha: float) -> Caption:

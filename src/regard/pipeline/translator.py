@@ -18,6 +18,7 @@ from regard.pipeline.engine import Engine
 from regard.pipeline.forced_alignment import PairReader
 from regard.pipeline.generation import Ids, Speech, branch, prefix_ids, speak
 from regard.pipeline.length_buckets import Job, Window, cut_window
+from regard.pipeline.next_words import distinct_next_words
 from regard.pipeline.options import SearchChanges, changed_options
 from regard.pipeline.reassembly import joined
 from regard.pipeline.segments import Source, read_source
@@ -176,13 +177,7 @@ class Translator(WorkSharing):
             own=None if self._lexicon is None else self._lexicon.becomes(ids[0]).tolist(),
         )
         found = [self._joined(source, [speech], options) for speech in speeches]
-        found.sort(key=lambda each: -each.words[word].probability if word < len(each.words) else 0.0)
-        others: dict[str, Translation] = {}
-        for each in found:
-            texts = [target.text for target in each.words]
-            if texts[:word] == said[:word] and len(texts) > word and texts[word] != said[word]:
-                others.setdefault(texts[word], each)
-        return tuple(islice(others.values(), count))
+        return distinct_next_words(found, said[:word], count=count, unlike=said[word])
 
     def align_many(self, pairs: Iterable[tuple[str, str]], *, batch: int = BATCH) -> Iterator[Translation | TextError]:
         """What the model makes of translations that are given: where it looks for each of their words, and how

@@ -160,3 +160,47 @@ def test_a_device_that_is_not_there_is_refused(tmp_path: Path, device: str) -> N
         load(tmp_path, device=device)
     with pytest.raises(ConfigError, match="0 threads"):
         load(tmp_path, threads=0)
+
+
+def test_attention_stays_in_a_region(captioner: Captioner, photos: list[Path]) -> None:
+    held = captioner.caption(photos[0], region=(0.34, 0, 1, 0.6))
+    for word in held.words:
+        assert word.weights.sum() == pytest.approx(1, abs=1e-6)
+        assert not word.weights[:, 0].any()
+        assert not word.weights[2].any()
+    whole = captioner.caption(photos[0])
+    everywhere = captioner.caption(photos[0], region=(0, 0, 1, 1))
+    assert (everywhere.text, everywhere.score) == (whole.text, pytest.approx(whole.score, rel=1e-5))
+    one = captioner.caption(photos[0], region=(0.7, 0.7, 0.72, 0.72))
+    assert all(word.weights[2, 2] == pytest.approx(1) for word in one.words)
+
+
+def test_photos_are_held_to_a_region_alone_as_in_a_batch(captioner: Captioner, photos: list[Path]) -> None:
+    box = (0.2, 0.2, 0.9, 0.9)
+    together = list(captioner.caption_many(photos, region=box))
+    for result, path in zip(together, photos, strict=True):
+        assert isinstance(result, Caption)
+        alone = captioner.caption(path, region=box)
+        assert result.text == alone.text
+        assert result.words[0].weights == pytest.approx(alone.words[0].weights, abs=1e-4)
+
+
+@pytest.mark.parametrize("box", [(0.5, 0, 0.5, 1), (0, 0.9, 1, 0.1), (-0.1, 0, 1, 1), (0, 0, 1, 1.1)])
+def test_a_region_that_is_no_part_of_a_photo_is_refused(
+    captioner: Captioner, photos: list[Path], box: tuple[float, float, float, float]
+) -> None:
+    with pytest.raises(ConfigError, match="fractions of the photo"):
+        captioner.caption(photos[0], region=box)
+
+
+def test_captions_after_a_beginning_differ_in_the_next_word(captioner: Captioner, photos: list[Path]) -> None:
+    others = captioner.captions_after(photos[0], "two dogs", count=3)
+    assert [[word.text for word in each.words[:2]] for each in others] == [["two", "dogs"]] * 3
+    assert len({each.words[2].text for each in others}) == 3
+    probabilities = [each.words[2].probability for each in others]
+    assert probabilities == sorted(probabilities, reverse=True)
+    best = captioner.caption(photos[0], prefix=f"two dogs {others[0].words[2].text}")
+    assert best.text == others[0].text
+    firsts = captioner.captions_after(photos[0], "", count=4, region=(0, 0, 0.5, 0.5))
+    assert len({each.words[0].text for each in firsts}) == 4
+    assert not any(word.weights[2].any() for each in firsts for word in each.words)

@@ -43,7 +43,7 @@ def test_json_tells_everything(photos: Path, capsys: pytest.CaptureFixture[str])
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [Path(each["path"]).name for each in lines] == ["a.jpg", "e.png"]
     for each in lines:
-        assert set(each) == {"path", "text", "score", "words", "alternatives"}
+        assert set(each) == {"path", "text", "score", "words", "alternatives", "finished", "grid"}
         assert each["text"] == " ".join(word["word"] for word in each["words"])
         assert len(each["words"]) >= 2
         for word in each["words"]:

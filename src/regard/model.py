@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any
 
+import torch
 from pydantic import Discriminator, Field, Tag
 from torch import Tensor, nn
 
@@ -92,6 +93,11 @@ class EncoderDecoder(nn.Module):
         )
         if settings.shared_embeddings:
             _share_embeddings(self.encoder, self.decoder)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return next(self.parameters()).device
 
     def annotate(self, *inputs: Tensor) -> Annotations:
         """What the decoder looks at, from what the encoder reads (pixels, or tokens and their mask)."""

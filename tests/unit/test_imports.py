@@ -16,7 +16,7 @@ PACKAGE = Path(regard.__file__).parent
 
 LAYERS = (
     {"errors", "config", "registry"},
-    {"files", "progress", "annotations", "attention", "ops", "text", "data"},
+    {"devices", "files", "progress", "annotations", "attention", "ops", "text", "data"},
     {"encoders", "decoders", "fast"},
     {"model", "search"},
     {"metrics", "evidence", "results", "views", "saved", "training"},

@@ -30,6 +30,10 @@ Changes = Annotated[
     ),
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads to use; all cores unless given.")]
+Device = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="Where the model computes: cpu, cuda, or auto for a GPU where there is one."),
+]
 Save = Annotated[
     Path | None,
     typer.Option(

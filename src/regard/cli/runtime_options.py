@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from regard.cli.options import Threads
+from regard.cli.options import Device, Threads
 from regard.cli.report import say_note
 
 Workers = Annotated[
@@ -50,6 +50,7 @@ class Computing:
     """How a captioner computes: what :func:`regard.pipeline.load_captioner` takes by these names."""
 
     threads: Threads = None
+    device: Device = "cpu"
     workers: Workers = 1
     runtime: Runtime = None
     precision: Precision = "float32"

@@ -33,7 +33,7 @@ from regard.fast.training.scan_operands import (
     query_operands,
     score_scale,
 )
-from regard.ops import use_reference
+from regard.ops import steps_plainly
 from regard.ops.attention_scan import Operands, Walk, attend
 from regard.ops.dropout import Dropout
 from regard.ops.linear import Linear, linear
@@ -109,7 +109,7 @@ class AttendDecoder(Decoder):
         batch, rows, time = tokens.shape
         packing = pack_targets(lengths, batch=batch, rows=rows, time=time, device=tokens.device)
         of_words, of_context = self.cell.matrices()
-        if use_reference() or not (is_known_attention(self.attention) and is_known_cell(self.cell)):
+        if steps_plainly(tokens.device) or not (is_known_attention(self.attention) and is_known_cell(self.cell)):
             embedded, gates = self._read(packing.pack(tokens), of_words)
             h, looked, weights, log_choices = self._step_through(annotations, gates, packing)
             beside = None if looked is None else embedded + looked
@@ -132,7 +132,7 @@ class AttendDecoder(Decoder):
 
     def _read(self, tokens: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
         """E y and its share in the gates of tokens [tokens]; each word is multiplied once if dropout allows."""
-        if self._drops_words:
+        if self._drops_words or steps_plainly(tokens.device):
             embedded: Tensor = self.embedding_dropout(self.E(tokens))
             return embedded, linear(embedded, matrix, self.cell.bias_ih)
         words, places = torch.unique(tokens, return_inverse=True)

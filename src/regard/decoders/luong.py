@@ -29,7 +29,7 @@ from regard.decoders.cells import Cell, CellName, Hidden, build_cell, hidden_nam
 from regard.errors import ConfigError
 from regard.fast.training.active_blocks import active_blocks, stack_steps
 from regard.fast.training.scan_operands import read_cell
-from regard.ops import use_reference
+from regard.ops import steps_plainly
 from regard.ops.dropout import Dropout
 from regard.ops.packing import Packing, pack_targets
 
@@ -181,7 +181,7 @@ class LuongDecoder(Decoder):
 
     def _read_all(self, embedded: Tensor, annotations: Annotations, packing: Packing) -> Tensor:
         """h_t of the top layer at every step, [batch, rows, time, hidden], from E y [tokens, embedding], packed."""
-        if use_reference():
+        if steps_plainly(embedded.device):
             return self._read_plainly(packing.unpack(embedded), self.first_states(annotations, packing.shape[1]))
         layers = self._unstack(self.first_states(annotations, 1))
         h = embedded

@@ -23,7 +23,7 @@ from regard.annotations import Annotations
 from regard.attention import Memory
 from regard.decoders.base import State, Step, Trace, uniform_weights
 from regard.decoders.gated import GatedDecoder, GatedSettings, Joined
-from regard.ops import use_reference
+from regard.ops import steps_plainly
 from regard.ops.packing import pack_targets
 from regard.ops.recurrent_scan import ReadOperands, read
 
@@ -83,7 +83,7 @@ class RnnEncDecDecoder(GatedDecoder):
         batch, rows, time = tokens.shape
         memory = self._remember(annotations)
         weights = uniform_weights(memory, rows).unsqueeze(2).expand(-1, -1, time, -1)
-        if use_reference():
+        if steps_plainly(tokens.device):
             return Trace(self._step_through(memory, tokens), weights)
         packing = pack_targets(lengths, batch=batch, rows=rows, time=time, device=tokens.device)
         embedded = self.embedding_dropout(self.E(packing.pack(tokens)))

@@ -26,7 +26,7 @@ from regard.decoders.base import State, Step, Trace
 from regard.decoders.gated import GatedDecoder, GatedSettings, Joined
 from regard.fast.training.active_blocks import active_blocks, stack_steps
 from regard.fast.training.scan_operands import is_known_attention, multiply_first, query_operands, score_scale
-from regard.ops import use_reference
+from regard.ops import steps_plainly
 from regard.ops.attention_scan import Operands, Walk, attend
 from regard.ops.linear import linear
 from regard.ops.packing import pack_targets
@@ -106,7 +106,7 @@ class RnnSearchDecoder(GatedDecoder):
         return Step(logits, following, look.weights)
 
     def trace(self, annotations: Annotations, tokens: Tensor, lengths: Tensor | None = None) -> Trace:
-        if use_reference() or not is_known_attention(self.attention):
+        if steps_plainly(tokens.device) or not is_known_attention(self.attention):
             return self._step_through(annotations, tokens, lengths)
         batch, rows, time = tokens.shape
         packing = pack_targets(lengths, batch=batch, rows=rows, time=time, device=tokens.device)

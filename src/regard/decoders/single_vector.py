@@ -26,7 +26,7 @@ from regard.config import Settings
 from regard.decoders.base import Decoder, State, Step, Trace, uniform_weights
 from regard.decoders.cells import CellName, Hidden, build_cell, hidden_names
 from regard.fast.training.scan_operands import is_known_cell, read_cell
-from regard.ops import use_reference
+from regard.ops import steps_plainly
 from regard.ops.dropout import Dropout
 from regard.ops.packing import Packing, pack_targets
 
@@ -89,7 +89,7 @@ class _SingleVectorDecoder(Decoder):
             first: the states before the first word, [batch, 1, hidden].
             packing: the real tokens.
         """
-        if not use_reference() and is_known_cell(self.cell):
+        if not steps_plainly(gates.device) and is_known_cell(self.cell):
             return packing.unpack(read_cell(self.cell, gates, {n: h.squeeze(1) for n, h in first.items()}, packing))
         hidden, states = first, []
         for gate in packing.unpack(gates).unbind(dim=2):

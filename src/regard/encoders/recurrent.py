@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from regard.annotations import Annotations
 from regard.config import Settings
 from regard.encoders.text import TextEncoder
-from regard.ops import use_reference
+from regard.ops import steps_plainly
 from regard.ops.dropout import Dropout
 from regard.ops.linear import linear
 from regard.ops.packing import Packing, pack_targets
@@ -81,7 +81,7 @@ class RecurrentEncoder(TextEncoder):
                 parameter.mul_(math.sqrt(self.settings.embedding))
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Annotations:
-        if torch.is_grad_enabled() and not use_reference():
+        if torch.is_grad_enabled() and not steps_plainly(tokens.device):
             return self._read_packed(tokens, mask)
         embedded = self.embedding_dropout(self.E(tokens))
         if mask is None:

@@ -10,12 +10,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+import torch
+
 _PLAIN = ContextVar("_PLAIN", default=False)
 
 
 def use_reference() -> bool:
     """Whether the plain paths were asked for. Read at every call, so that a test can switch in one process."""
     return _PLAIN.get() or os.environ.get("REGARD_REFERENCE", "") not in ("", "0")
+
+
+def steps_plainly(device: torch.device) -> bool:
+    """Whether a pass over time is to be a loop over plain steps: where that was asked for, and on a GPU, where the
+    fused passes, which are written for the processor's cache, gain nothing and Triton's kernel looks instead."""
+    return use_reference() or device.type != "cpu"
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from regard.ops import use_reference
+from regard.ops import steps_plainly, use_reference
 from regard.ops.cpu.compiled import current_loops
 from regard.ops.packing import Rows
 
@@ -34,7 +34,7 @@ Block = tuple[slice, slice]
 
 def additive_scores(query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
     """Scores [batch, rows, position] of queries [batch, rows, dim] and keys [batch, position, dim] under v [dim]."""
-    if use_reference():
+    if steps_plainly(query.device):
         return additive_scores_reference(query, keys, v)
     with torch.autocast(query.device.type, enabled=False):
         operands = [operand if operand.dtype == torch.float64 else operand.float() for operand in (query, keys, v)]

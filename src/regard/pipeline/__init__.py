@@ -8,6 +8,7 @@ from typing import get_args
 
 import torch
 
+from regard.devices import resolve_device
 from regard.errors import ConfigError, ModelError, unknown_name
 from regard.ops.linear import InferencePrecision
 from regard.parallel.workers import Loading, Workers
@@ -52,7 +53,7 @@ def load(
         name_or_path: the name of a model that ships with the package, such as ``flickr8k``; or the folder of a saved
             model, of a training run or of an exported model.
         threads: how many processor threads torch may use, in this whole process; None leaves that as it is.
-        device: where the model computes, such as ``cuda``.
+        device: where the model computes: ``cpu``, ``cuda``, or ``auto`` for a GPU where there is one.
         runtime: what computes it, ``torch`` or ``onnx``; None for torch, or for onnx where the model is an exported
             one. A model that is not exported yet is exported once, to the cache, when ``onnx`` is asked for.
         precision: in which numbers products are taken: ``float32``, or with less time and nearly the same results
@@ -71,7 +72,7 @@ def load(
         if threads < 1:
             raise ConfigError(f"{threads} threads", allowed="1 or more")
         torch.set_num_threads(threads)
-    _check_device(device)
+    device = str(resolve_device(device))
     folder = find_bundle(name_or_path)
     numbers, graphs = _known_precision(precision), _runs_graphs(folder, runtime, device)
     if graphs and numbers != "float32":
@@ -171,14 +172,3 @@ def _check_workers(workers: int, device: str) -> None:
         raise ConfigError(f"{workers} workers", allowed=f"1 to {most}, and one for each processor core serves best")
     if workers > 1 and torch.device(device).type != "cpu":
         raise ConfigError(f"{workers} workers with device {device!r}", allowed="1, or the device cpu")
-
-
-def _check_device(device: str) -> None:
-    try:
-        kind = torch.device(device).type
-        usable = kind == "cpu" or bool(torch.get_device_module(kind).is_available())
-    except (RuntimeError, AttributeError):
-        # what torch raises for a name that it does not know, and for devices that cannot compute
-        usable = False
-    if not usable:
-        raise ConfigError(f"device {device!r} is not to be had here", allowed="cpu, or cuda on a machine that has it")

@@ -248,7 +248,7 @@ def _stored_tensors(model: EncoderDecoder) -> dict[str, Tensor]:
     if isinstance(model.encoder, ImageEncoder):
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("encoder.")}
         tensors |= {f"encoder.{name}": tensor for name, tensor in named_tensors(model.encoder.fused()).items()}
-    return tensors
+    return {name: tensor.cpu() for name, tensor in tensors.items()}
 
 
 def write_texts(bundle: Bundle, folder: Path, *, precision: Precision) -> None:

@@ -30,7 +30,7 @@ def sample_captions(
         rows: captions per input.
         tokens: begin, end and the tokens that are never said.
         max_length: the most tokens, the end included.
-        generator: where the random numbers come from, on the CPU; the same state gives the same captions.
+        generator: where the random numbers come from; the same state gives the same captions on one kind of device.
         temperature: what logits are divided by.
 
     Returns:
@@ -52,7 +52,9 @@ def sample_captions(
             step = decoder.step(state, last)
             scores = (step.logits / temperature).index_fill_(-1, impossible, float("-inf"))
             # numbers for the whole batch, so that those of an input do not depend on who has left
-            last = draw(scores, torch.rand(batch, rows, generator=generator).to(device)[inputs])
+            last = draw(
+                scores, torch.rand(batch, rows, generator=generator, device=generator.device).to(device)[inputs]
+            )
             said[inputs, :, t] = torch.where(running, last, 0)
             lengths[inputs] = torch.where(running & (last == tokens.eos), t + 1, lengths[inputs])
             running = running & (last != tokens.eos)

@@ -77,7 +77,7 @@ class CaptionTask(Task):
 
         def compute(names: Sequence[str]) -> npt.NDArray[np.float32]:
             pixels = torch.stack([_pixels(encoder, *wanted[name]) for name in names])
-            return encoder.trunk(pixels).numpy()
+            return encoder.trunk(pixels.to(model.device)).cpu().numpy()
 
         progress.start("features", len(wanted))
         self._cache.complete(list(wanted), compute, advance=progress.advance)
@@ -112,7 +112,7 @@ class CaptionTask(Task):
     def _annotate(self, model: EncoderDecoder, names: Sequence[str]) -> Annotations:
         assert isinstance(model.encoder, ImageEncoder), "captions are written from pictures"
         assert self._cache is not None, "prepare comes first"
-        features = torch.from_numpy(self._cache.rows(names)).float()
+        features = torch.from_numpy(self._cache.rows(names)).float().to(model.device)
         return model.bridged(model.encoder.tail(features))
 
     def _encode(self, caption: str) -> list[int]:

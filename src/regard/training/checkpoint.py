@@ -1,5 +1,8 @@
 """A checkpoint: everything that a run needs to go on as if it had never stopped, in one safetensors file.
 
+Tensors are written from the processor's memory, whatever device they lie on, and go to that of the run that reads
+them, so that a run can change its device.
+
 It is written to a temporary name, synced and renamed, so there is always a whole one.
 """
 
@@ -69,7 +72,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
     """
     temporary = path.with_name(path.name + ".part")
     try:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata=metadata)
+        save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata=metadata)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -112,4 +115,5 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, names: dict[int, str], t
     for name, value in tensors.items():
         if name.startswith("optimizer."):
             _, kind, parameter = name.split(".", 2)
-            optimizer.state[by_name[parameter]][kind] = value
+            # the number of steps lies where the parameter lies, since the optimizer is a fused one
+            optimizer.state[by_name[parameter]][kind] = value.to(by_name[parameter].device)

@@ -32,6 +32,7 @@ from regard.training.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
+from regard.training.device import gpu_settings
 from regard.training.log import RunLog
 from regard.training.objectives import Objective, build_objective
 from regard.training.parameters import RunningAverage, Swapped, load_tensors, named_tensors
@@ -125,12 +126,13 @@ class Trainer:
             restore_optimizer(optimizer, self._names, restored)
             if average is not None:
                 average.updates = self._position.averaged
-                average.tensors = _part(restored, "average.")
+                average.tensors = {n: t.to(self.model.device) for n, t in _part(restored, "average.").items()}
         objective = build_objective(phase, self.task, self.model, seed=self.recipe.seed, position=self._position)
-        while self._position.epoch < phase.epochs and not self._stale(phase):
-            self._run_epoch(phase, objective, optimizer, average)
-            self._judge(phase, average)
-            self._save(optimizer, average)
+        with gpu_settings(self.model.device, phase.precision):
+            while self._position.epoch < phase.epochs and not self._stale(phase):
+                self._run_epoch(phase, objective, optimizer, average)
+                self._judge(phase, average)
+                self._save(optimizer, average)
         self._end_phase(average)
 
     def _run_epoch(

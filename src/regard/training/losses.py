@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from regard.decoders.base import Decoder, Trace
-from regard.ops import use_reference
+from regard.ops import steps_plainly
 from regard.ops.cross_entropy import linear_cross_entropy
 
 
@@ -122,7 +122,7 @@ def _vocabulary_loss(
 ) -> tuple[Tensor, Tensor]:
     """Σ_t share_t times the cross-entropy of each token, and log p of each, without gradient."""
     layer = decoder.vocabulary_layer()
-    if layer is not None and not use_reference():
+    if layer is not None and not steps_plainly(readouts.device):
         weight, bias = layer
         return linear_cross_entropy(
             readouts, chosen, weight=weight, bias=bias, shares=shares, label_smoothing=label_smoothing

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from regard.annotations import Annotations
 from regard.decoders.base import Decoder, Trace
+from regard.encoders.image import ImageEncoder
 from regard.model import EncoderDecoder
 from regard.search import SpecialTokens, sample_captions
 from regard.text.vocabulary import BOS
 from regard.training.checkpoint import Position
+from regard.training.device import decoder_autocast, encoder_autocast, to_device
 from regard.training.losses import (
     MovingBaseline,
     cross_entropy,
@@ -34,6 +37,7 @@ class Objective(ABC):
 
     def __init__(self, phase: Phase, task: Task, model: EncoderDecoder, *, number: int) -> None:
         self.phase, self.task, self.model, self.number = phase, task, model, number
+        self.device = model.device
 
     @property
     def decoder(self) -> Decoder:
@@ -45,12 +49,15 @@ class Objective(ABC):
         """The loss of a step on these training inputs, and numbers to report, ``tokens`` among them."""
 
     def _mixed(self) -> torch.autocast:
-        """The decoder's products in the phase's precision. The encoder stays in float32: depthwise convolutions have
-        a backward pass in bfloat16 that is ten times slower on a processor."""
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.phase.precision == "bfloat16")
+        """The decoder's products in the phase's precision."""
+        return decoder_autocast(self.device, self.phase.precision)
 
     def _annotate(self, inputs: Sequence[int], *, epoch: int) -> Annotations:
-        return self.task.annotate(self.model, inputs, phase=self.number, epoch=epoch)
+        precision = self.phase.precision if isinstance(self.model.encoder, ImageEncoder) else "float32"
+        with encoder_autocast(self.device, precision):
+            annotations = self.task.annotate(self.model, inputs, phase=self.number, epoch=epoch)
+        in_bfloat16 = annotations.values.dtype == torch.bfloat16
+        return replace(annotations, values=annotations.values.float()) if in_bfloat16 else annotations
 
 
 class CrossEntropy(Objective):
@@ -62,12 +69,13 @@ class CrossEntropy(Objective):
 
     def loss(self, inputs: Sequence[int], *, epoch: int) -> tuple[Tensor, dict[str, float]]:
         batch = self.task.targets(inputs)
-        real = real_tokens(batch.lengths, batch.tokens.shape[2])
         annotations = self._annotate([inputs[i] for i in batch.order.tolist()], epoch=epoch)
+        tokens, targets = to_device(batch.tokens, self.device), to_device(batch.targets, self.device)
+        real = to_device(real_tokens(batch.lengths, batch.tokens.shape[2]), self.device)
         with self._mixed():
-            trace = self.decoder.trace(annotations, batch.tokens, batch.lengths)
+            trace = self.decoder.trace(annotations, tokens, batch.lengths)
             loss, log_probabilities = cross_entropy(
-                self.decoder, trace, batch.targets, real, label_smoothing=self.phase.label_smoothing
+                self.decoder, trace, targets, real, label_smoothing=self.phase.label_smoothing
             )
         numbers = {"loss": float(loss.detach()), "tokens": float(batch.num_tokens)}
         if self.phase.doubly_stochastic and self.decoder.attends:
@@ -112,7 +120,7 @@ class SelfCriticalObjective(Objective):
 
     def _draw(self, annotations: Annotations) -> tuple[Tensor, Tensor]:
         settings = self.phase.self_critical
-        generator = torch.Generator().manual_seed(torch.initial_seed() & ((1 << 62) - 1))
+        generator = torch.Generator(self.device).manual_seed(torch.initial_seed() & ((1 << 62) - 1))
         self.decoder.eval()
         said, lengths = sample_captions(
             self.decoder,
@@ -133,6 +141,7 @@ class SelfCriticalObjective(Objective):
                 for image, rows, ends in zip(inputs, said.tolist(), lengths.tolist(), strict=True)
             ]
         )
+        rewards = to_device(rewards, self.device)
         others = (rewards.sum(dim=1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
         return rewards - others, float(rewards.mean())
 

@@ -25,6 +25,7 @@ import torch
 import yaml
 
 from regard.config import override, parse, read_yaml
+from regard.devices import resolve_device
 from regard.encoders.pretrained import cache_folder
 from regard.errors import ConfigError, Interrupted, ModelError
 from regard.model import EncoderDecoder
@@ -56,6 +57,7 @@ def train(
     *,
     progress: Progress | None = None,
     cache: Path | None = None,
+    device: str = "cpu",
 ) -> Outcome:
     """Train a model, or continue to.
 
@@ -66,23 +68,25 @@ def train(
         progress: is told where the run stands.
         cache: where features of frozen encoders are kept, which runs share; None for ``features`` in the folder that
             downloads are kept in.
+        device: where the model trains: ``cpu``, ``cuda``, or ``auto`` for a GPU where there is one. A run that was
+            stopped on one device continues on another.
 
     Returns:
         What the run reached; at once, where it was done before.
 
     Raises:
         Interrupted: the user stopped it; the same command continues it.
-        ConfigError: the recipe or an assignment cannot be used.
+        ConfigError: the recipe, an assignment or the device cannot be used.
         DataError: the data cannot be used.
         ModelError: the folder holds a run of another recipe, or cannot be written, or another process trains there.
     """
     progress = progress or Silent()
-    chosen = _chosen(recipe, assignments)
+    chosen, place = _chosen(recipe, assignments), resolve_device(device)
     folder = output or RUNS / chosen.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _alone_in(folder):
-            return _train_in(folder, chosen, progress, cache or cache_folder() / "features")
+            return _train_in(folder, chosen, progress, cache or cache_folder() / "features", place)
     except KeyboardInterrupt:
         given = f"stopped; {folder} holds everything up to the last checkpoint"
         raise Interrupted(given, remedy="the same command continues it") from None
@@ -90,15 +94,15 @@ def train(
         raise ModelError(f"{folder}: cannot be written ({error.strerror})", remedy="give another --output") from None
 
 
-def _train_in(folder: Path, recipe: Recipe, progress: Progress, cache: Path) -> Outcome:
+def _train_in(folder: Path, recipe: Recipe, progress: Progress, cache: Path, device: torch.device) -> Outcome:
     _claim(folder, recipe)
     done = _outcome(folder)
     if done is not None:
         progress.say(f"{folder}: the run is done, {done.metric} {done.best:.2f} after epoch {done.best_epoch}")
         return done
     # the caller's random numbers are left as they were
-    with torch.random.fork_rng(devices=[]):
-        outcome = _run(recipe, folder, progress, cache)
+    with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
+        outcome = _run(recipe, folder, progress, cache, device)
     write_json_file(folder / OUTCOME, {"version": 1, **_plain(outcome)})
     return outcome
 
@@ -176,7 +180,7 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
     return {name: value for name, value in asdict(outcome).items() if name != "folder"}
 
 
-def _run(recipe: Recipe, folder: Path, progress: Progress, cache: Path) -> Outcome:
+def _run(recipe: Recipe, folder: Path, progress: Progress, cache: Path, device: torch.device) -> Outcome:
     task = _task(recipe, folder, cache)
     task.codec.save(folder)
     source_codec = _own_source_codec(task)
@@ -186,7 +190,7 @@ def _run(recipe: Recipe, folder: Path, progress: Progress, cache: Path) -> Outco
     torch.manual_seed(recipe.seed)
     model = EncoderDecoder(
         recipe.model, vocabulary_size=task.vocabulary_size, source_vocabulary_size=task.source_vocabulary_size
-    )
+    ).to(device)
     keep_best = _keeper(recipe, task.codec, source_codec, folder / BEST)
     return Trainer(recipe, task, model, folder, keep_best=keep_best, progress=progress).run()
 

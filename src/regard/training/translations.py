@@ -18,6 +18,7 @@ from regard.model import EncoderDecoder
 from regard.progress import Progress
 from regard.search import SearchOptions, SpecialTokens, search
 from regard.text import TextCodec, train_codec
+from regard.training.device import to_device
 from regard.training.recipe import Phase, TranslationData
 from regard.training.task import Task
 
@@ -62,7 +63,8 @@ class TranslationTask(Task):
         return [batch.tolist() for batch in order]
 
     def annotate(self, model: EncoderDecoder, inputs: Sequence[int], *, phase: int, epoch: int) -> Annotations:
-        return model.annotate(*pad_sources([self._pairs.sources[each] for each in inputs]))
+        padded = pad_sources([self._pairs.sources[each] for each in inputs])
+        return model.annotate(*(to_device(each, model.device) for each in padded))
 
     def validate(self, model: EncoderDecoder, options: SearchOptions, progress: Progress) -> dict[str, Any]:
         sources = [self._source(text) for text in self.validation.sources]
@@ -72,7 +74,8 @@ class TranslationTask(Task):
         for first in range(0, len(order), SEARCH_BATCH):
             chosen = order[first : first + SEARCH_BATCH]
             with torch.inference_mode():
-                annotations = model.annotate(*pad_sources([sources[i] for i in chosen]))
+                padded = pad_sources([sources[i] for i in chosen])
+                annotations = model.annotate(*(each.to(model.device) for each in padded))
             found = search(model.decoder, annotations, options, tokens=SpecialTokens())
             for i, hypotheses in zip(chosen, found, strict=True):
                 said[i] = self.codec.decode(hypotheses[0].tokens)

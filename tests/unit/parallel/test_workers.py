@@ -326,7 +326,7 @@ def test_what_cannot_be_used_is_told(speaker: Path, monkeypatch: pytest.MonkeyPa
     for workers in (-1, 0, 9):
         with pytest.raises(ConfigError, match=f"{workers} workers; allowed: 1 to 8, and one for each"):
             load(speaker, workers=workers)
-    monkeypatch.setattr("regard.pipeline._check_device", lambda device: None)
+    monkeypatch.setattr("regard.pipeline.resolve_device", torch.device)
     with pytest.raises(ConfigError, match="2 workers with device 'cuda:1'; allowed: 1, or the device cpu"):
         load(speaker, workers=2, device="cuda:1")
 

@@ -156,7 +156,7 @@ def test_what_is_saved_is_what_loads(
 
 @pytest.mark.parametrize("device", ["tpu9", "cuda:99", "meta", ""])
 def test_a_device_that_is_not_there_is_refused(tmp_path: Path, device: str) -> None:
-    with pytest.raises(ConfigError, match="is not to be had here"):
+    with pytest.raises(ConfigError, match="is not available here"):
         load(tmp_path, device=device)
     with pytest.raises(ConfigError, match="0 threads"):
         load(tmp_path, threads=0)

@@ -11,7 +11,7 @@ import typer
 from regard.cli.command_echo import files, retyped
 from regard.cli.commands.train import Cache
 from regard.cli.memory import hold_memory
-from regard.cli.options import AsJson, Threads
+from regard.cli.options import AsJson, Device, Threads
 from regard.cli.progress import Bars
 from regard.cli.report import say, say_json, say_note, table
 
@@ -43,6 +43,7 @@ def compare(
     markdown: Page = None,
     changes: Changes = None,
     cache: Cache = None,
+    device: Device = "cpu",
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
@@ -63,7 +64,7 @@ def compare(
     page = output / PAGE if markdown is None else markdown
     check_suffix(page, [".md"])
     with Bars() as bars:
-        entries = measure(read_candidates(recipes, output, changes or []), progress=bars, cache=cache)
+        entries = measure(read_candidates(recipes, output, changes or []), progress=bars, cache=cache, device=device)
     options = {"--output": output, "--markdown": markdown, "--set": changes}
     values = write_comparison(entries, page, command=retyped("compare", files(recipes), options))
     if as_json:

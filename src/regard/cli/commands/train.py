@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from regard.cli.memory import hold_memory
-from regard.cli.options import AsJson, Threads
+from regard.cli.options import AsJson, Device, Threads
 from regard.cli.progress import Bars
 from regard.cli.report import say, say_json
 
@@ -33,6 +33,7 @@ def train(
     output: Output = None,
     changes: Changes = None,
     cache: Cache = None,
+    device: Device = "cpu",
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
@@ -45,7 +46,7 @@ def train(
     if threads is not None:
         torch.set_num_threads(threads)
     with Bars() as bars:
-        outcome = run(recipe, output, changes or (), progress=bars, cache=cache)
+        outcome = run(recipe, output, changes or (), progress=bars, cache=cache, device=device)
     if as_json:
         reached = {"metric": outcome.metric, "best": outcome.best, "best_epoch": outcome.best_epoch}
         say_json({"folder": str(outcome.folder), **reached, "seconds": outcome.seconds})

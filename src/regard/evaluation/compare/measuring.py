@@ -53,13 +53,17 @@ class Entry:
 
 
 def compare(
-    candidates: Sequence[Candidate], *, progress: Progress | None = None, cache: Path | None = None
+    candidates: Sequence[Candidate],
+    *,
+    progress: Progress | None = None,
+    cache: Path | None = None,
+    device: str = "cpu",
 ) -> list[Entry]:
     """Train every model that is not trained yet, and gather what each came to.
 
     Args:
         candidates: from :func:`regard.evaluation.compare.read_candidates`.
-        progress, cache: as for :func:`regard.training.run.train`.
+        progress, cache, device: as for :func:`regard.training.run.train`.
 
     Raises:
         Interrupted: the user stopped it; the same call continues it, and runs that are done stay done.
@@ -69,14 +73,14 @@ def compare(
     entries = []
     for number, candidate in enumerate(candidates, start=1):
         progress.say(f"{number} of {len(candidates)}: {candidate.name}, {candidate.about}")
-        entries.append(Entry(candidate, _measure(candidate, progress, cache)))
+        entries.append(Entry(candidate, _measure(candidate, progress, cache, device)))
     return entries
 
 
-def _measure(candidate: Candidate, progress: Progress, cache: Path | None) -> Measured:
+def _measure(candidate: Candidate, progress: Progress, cache: Path | None, device: str) -> Measured:
     folder = candidate.folder
     done = (folder / OUTCOME).exists()
-    outcome = train(candidate.recipe, folder, progress=progress, cache=cache)
+    outcome = train(candidate.recipe, folder, progress=progress, cache=cache, device=device)
     if not done:
         here = {"version": 1, "machine": describe_machine(), "versions": describe_versions()}
         write_json_file(folder / _MACHINE, here)

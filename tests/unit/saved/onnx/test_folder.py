@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import regard
 from regard.errors import ConfigError, DependencyError, ModelError
@@ -181,7 +182,7 @@ def test_a_runtime_that_cannot_be_used_is_refused(
             ConfigError, match="the runtime onnx with precision 'int8'; allowed: float32, or the runtime"
         ):
             load(model, runtime=runtime, precision="int8")
-    monkeypatch.setattr("regard.pipeline._check_device", lambda device: None)
+    monkeypatch.setattr("regard.pipeline.resolve_device", torch.device)
     with pytest.raises(ConfigError, match="the runtime onnx with device 'cuda'; allowed: cpu"):
         load(exported, device="cuda")
 

@@ -1,0 +1,49 @@
+"""What training does otherwise on a GPU: numeric precision, copies to the device, random numbers.
+
+On the processor a phase in bfloat16 takes the decoder's products in it and leaves the encoder of pictures in float32,
+whose depthwise convolutions have a backward pass in bfloat16 that is ten times slower there. On a GPU it is the other
+way round: the encoder of pictures runs in bfloat16, and all other products are taken in TF32 (float32 with a mantissa
+of 10 bits, more than the 7 of bfloat16), because they are so small that a conversion costs as much as a product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+TrainingPrecision = Literal["float32", "bfloat16"]
+
+
+def encoder_autocast(device: torch.device, precision: TrainingPrecision) -> torch.autocast:
+    """The precision of the encoder of pictures in a phase of this precision."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type != "cpu" and precision == "bfloat16")
+
+
+def decoder_autocast(device: torch.device, precision: TrainingPrecision) -> torch.autocast:
+    """The precision of all other products."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cpu" and precision == "bfloat16")
+
+
+@contextmanager
+def gpu_settings(device: torch.device, precision: TrainingPrecision) -> Iterator[None]:
+    """TF32 where a phase on a GPU allows it, and convolutions by the algorithm that is measured to be the fastest."""
+    if device.type != "cuda":
+        yield
+        return
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark
+    matmul.allow_tf32 = cudnn.allow_tf32 = precision == "bfloat16"
+    cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = before
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor in the processor's memory on ``device``; to a GPU from pinned memory, without waiting for the copy."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

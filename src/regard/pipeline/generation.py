@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from regard.annotations import Annotations
 from regard.decoders import Decoder
-from regard.errors import TextError
+from regard.errors import ConfigError, TextError
 from regard.fast.search.lexical_shortlist import RestrictedStepper
 from regard.pipeline.engine import Engine
 from regard.pipeline.segments import Source
@@ -22,7 +22,7 @@ from regard.results import Alternative
 from regard.saved.bundle import Bundle
 from regard.search import Hypothesis, SearchOptions, SpecialTokens, search
 from regard.text import TextCodec, WordPieces
-from regard.text.vocabulary import BOS, EOS, UNK
+from regard.text.vocabulary import BOS, UNK
 
 Ids = tuple[int, ...]
 BLOCK = 1024
@@ -94,9 +94,9 @@ def speak(
             None for all.
 
     Raises:
-        ConfigError: a prefix leaves no room for a word.
+        ConfigError: a prefix leaves no room for a word, or an option has no effect with a shortlist.
     """
-    specials = _specials(engine.codec)
+    specials = SpecialTokens.of(engine.codec, options)
     if own is None:
         found = search(engine.stepper, annotations, options, tokens=specials, prefixes=prefixes, numbers=numbers)
     else:
@@ -112,6 +112,8 @@ def speak(
 
 def _numbered(specials: SpecialTokens, stepper: RestrictedStepper) -> SpecialTokens:
     """The special tokens by their numbers, which are the same for all inputs."""
+    if specials.never_last:
+        raise ConfigError("no_end_after has no effect with a shortlist", remedy="translate without the shortlist")
     bos, eos, *forbidden = stepper.numbers(0, [specials.bos, specials.eos, *specials.forbidden])
     return SpecialTokens(bos=bos, eos=eos, forbidden=tuple(forbidden))
 
@@ -204,7 +206,7 @@ def branch(
     Returns:
         The texts, the one with the likeliest next piece first.
     """
-    stepper, specials = engine.stepper, _specials(engine.codec)
+    stepper, specials = engine.stepper, SpecialTokens.of(engine.codec, options)
     with torch.inference_mode():
         state = stepper.start(annotations)
         for token in (specials.bos, *prefix):
@@ -217,10 +219,6 @@ def branch(
     prefixes = [(*prefix, piece) for piece in pieces]
     lists = None if own is None else [own] * len(pieces)
     return speak(engine, copies, options, prefixes=prefixes, numbers=range(len(pieces)), own=lists)
-
-
-def _specials(codec: TextCodec) -> SpecialTokens:
-    return SpecialTokens(bos=BOS, eos=EOS, forbidden=codec.forbidden)
 
 
 def _speech(codec: TextCodec, hypotheses: Sequence[Hypothesis]) -> Speech:

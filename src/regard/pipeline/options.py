@@ -12,6 +12,9 @@ from regard.search import SearchOptions
 USUAL_ALTERNATIVES = 3
 """How many alternatives are given unless told otherwise, where the beam holds so many."""
 
+_OF_BOTH = ("max_length", "min_length", "length_normalisation", "no_repeat", "no_end_after")
+"""The options of a model's beam that hold for samples, too."""
+
 
 class SearchChanges(TypedDict, total=False):
     """The options of :class:`regard.search.SearchOptions` by name; those left out are the model's own."""
@@ -21,6 +24,7 @@ class SearchChanges(TypedDict, total=False):
     min_length: int
     length_normalisation: float
     no_repeat: int | None
+    no_end_after: list[str]
     groups: int
     diversity: float
     samples: int | None
@@ -55,7 +59,7 @@ def changed_options(own: SearchOptions, changes: SearchChanges, *, alternatives:
     """
     values = own.model_dump(exclude={"alternatives"})
     if changes.get("samples") is not None:
-        values = {name: values[name] for name in ("max_length", "min_length", "length_normalisation", "no_repeat")}
+        values = {name: values[name] for name in _OF_BOTH}
     options = parse(SearchOptions, {**values, **changes}, origin="the options of this call")
     if options.samples is not None:
         if alternatives is not None:

@@ -42,6 +42,18 @@ class MinimumLength:
             scores.values[:, self.eos] = _NEVER
 
 
+class NoEndAfter:
+    """No end right after one of ``tokens``."""
+
+    def __init__(self, tokens: Sequence[int], *, eos: int, device: torch.device) -> None:
+        self.tokens = torch.tensor(tokens, dtype=torch.long, device=device)
+        self.eos = eos
+
+    def __call__(self, scores: Scores, live: Live) -> None:
+        dangling = torch.isin(scores.take(live.tokens), self.tokens)
+        scores.values[:, self.eos].masked_fill_(dangling, _NEVER)
+
+
 class NoRepeat:
     """No n-gram twice in one hypothesis; a forced prefix counts as said."""
 
@@ -107,6 +119,8 @@ def build_filters(
         filters.append(Forbidden(tokens.forbidden, device=device))
     if options.min_length:
         filters.append(MinimumLength(options.min_length, eos=tokens.eos))
+    if tokens.never_last:
+        filters.append(NoEndAfter(tokens.never_last, eos=tokens.eos, device=device))
     if options.no_repeat is not None:
         filters.append(NoRepeat(options.no_repeat))
     if prefixes is not None and any(prefixes):

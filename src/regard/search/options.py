@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 
 from regard.config import Settings
 from regard.errors import ConfigError
+from regard.text import TextCodec
+from regard.text.vocabulary import BOS, EOS, UNK
 
 _SAMPLING = ("temperature", "top_k", "top_p", "seed")
 _BEAM = ("beam", "alternatives", "groups", "diversity")
@@ -34,6 +36,9 @@ class SearchOptions(Settings):
     """α in score = log p / length^α, where length counts the words and the end; 0 ranks by probability alone."""
     no_repeat: int | None = Field(None, ge=1)
     """No sequence of this many tokens is said twice in one hypothesis."""
+    no_end_after: list[str] = Field(default_factory=list)
+    """No sentence ends with one of these words, such as articles and prepositions, which self-critical training is
+    fond of ending with ("a man in a"). Of a subword vocabulary, those words that are one piece."""
     alternatives: int = Field(1, ge=1)
     """How many hypotheses of the beam are returned for each input, best first."""
     groups: int = Field(1, ge=1)
@@ -88,11 +93,20 @@ class SpecialTokens:
     Attributes:
         bos, eos: begin and end of a sentence.
         forbidden: ids that are never said, such as ``<pad>``, ``<bos>`` and ``<unk>``.
+        never_last: ids after which there is no end.
     """
 
     bos: int = 1
     eos: int = 2
     forbidden: tuple[int, ...] = (0, 1, 3)
+    never_last: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         assert self.eos not in self.forbidden, "a sentence must be able to end"
+
+    @classmethod
+    def of(cls, codec: TextCodec, options: SearchOptions) -> SpecialTokens:
+        """Those of a codec, in a search with these options."""
+        pieces = [codec.encode(word).ids for word in options.no_end_after]
+        never_last = tuple(each[0] for each in pieces if len(each) == 1 and each[0] != UNK)
+        return cls(bos=BOS, eos=EOS, forbidden=codec.forbidden, never_last=never_last)

@@ -98,13 +98,13 @@ class CaptionTask(Task):
 
     def validate(self, model: EncoderDecoder, options: SearchOptions, progress: Progress) -> dict[str, Any]:
         """Caption the validation images with real search, on words, and score the words."""
-        said = []
+        said, specials = [], SpecialTokens.of(self.codec, options)
         progress.start("validation", len(self.validation))
         for first in range(0, len(self.validation), SEARCH_BATCH):
             paths = self.validation[first : first + SEARCH_BATCH].paths
             with torch.inference_mode():
                 annotations = self._annotate(model, [self._name(path, PLAIN) for path in paths])
-            found = search(model.decoder, annotations, options, tokens=SpecialTokens())
+            found = search(model.decoder, annotations, options, tokens=specials)
             said += [self.codec.decode(hypotheses[0].tokens) for hypotheses in found]
             progress.advance(len(paths))
         return score_captions(said, self.validation.captions).as_dict()

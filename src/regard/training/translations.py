@@ -69,14 +69,14 @@ class TranslationTask(Task):
     def validate(self, model: EncoderDecoder, options: SearchOptions, progress: Progress) -> dict[str, Any]:
         sources = [self._source(text) for text in self.validation.sources]
         order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
-        said = [""] * len(sources)
+        said, specials = [""] * len(sources), SpecialTokens.of(self.codec, options)
         progress.start("validation", len(sources))
         for first in range(0, len(order), SEARCH_BATCH):
             chosen = order[first : first + SEARCH_BATCH]
             with torch.inference_mode():
                 padded = pad_sources([sources[i] for i in chosen])
                 annotations = model.annotate(*(each.to(model.device) for each in padded))
-            found = search(model.decoder, annotations, options, tokens=SpecialTokens())
+            found = search(model.decoder, annotations, options, tokens=specials)
             for i, hypotheses in zip(chosen, found, strict=True):
                 said[i] = self.codec.decode(hypotheses[0].tokens)
             progress.advance(len(chosen))

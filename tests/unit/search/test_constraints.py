@@ -4,8 +4,17 @@ import torch
 from regard.errors import ConfigError
 from regard.search import SearchOptions, SpecialTokens
 from regard.search.active import Live
-from regard.search.constraints import Forbidden, MinimumLength, NoRepeat, Prefix, build_filters, check_prefixes
+from regard.search.constraints import (
+    Forbidden,
+    MinimumLength,
+    NoEndAfter,
+    NoRepeat,
+    Prefix,
+    build_filters,
+    check_prefixes,
+)
 from regard.search.step_scores import Scores
+from regard.text import WordCodec
 
 CPU = torch.device("cpu")
 TOKENS = SpecialTokens(bos=1, eos=2, forbidden=(0, 1, 3))
@@ -37,6 +46,20 @@ def test_unused_filters_do_not_exist():
 
 def test_forbidden_tokens_are_never_possible():
     assert banned(apply(Forbidden((0, 3), device=CPU), live([[[4]], [[5]]]))) == [[[0, 3]], [[0, 3]]]
+
+
+def test_no_end_after_a_dangling_word():
+    rows = live([[[4, 5], [5, 4]], [[6, 6], [4, 6]]])
+    assert banned(apply(NoEndAfter([4, 7], eos=2, device=CPU), rows)) == [[[], [2]], [[], []]]
+
+
+def test_no_end_after_words_of_the_codec_that_are_one_piece():
+    codec = WordCodec.train(["a dog on a rock", "a dog on the rock"], minimum_count=2)
+    tokens = SpecialTokens.of(codec, SearchOptions(no_end_after=["on", "the", "a rock", "a"]))
+    assert codec.decode(tokens.never_last) == "on a"
+    assert tokens.forbidden == codec.forbidden
+    (filter_,) = build_filters(SearchOptions(), SpecialTokens(forbidden=(), never_last=(4,)), prefixes=None, device=CPU)
+    assert isinstance(filter_, NoEndAfter)
 
 
 @pytest.mark.parametrize(("step", "expected"), [(0, [2]), (2, [2]), (3, [])])

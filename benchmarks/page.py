@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from regard.views.formats import write_whole
+from regard.files import write_file
 from regard.views.line_chart import Axis, Line, Point, line_chart
 from rows import Outcome, Plot, Row
 
@@ -90,7 +90,7 @@ def write_page(report: Report, page: Path) -> list[Path]:
     """
     texts = {page: markdown(report), page.with_suffix(".json"): json.dumps(asdict(report), indent=1) + "\n"}
     texts |= {page.parent / _image(plot): chart(plot) for plot in report.plots}
-    return [write_whole(path, text.encode()) for path, text in texts.items()]
+    return [write_file(path, text.encode()) for path, text in texts.items()]
 
 
 def markdown(report: Report) -> str:

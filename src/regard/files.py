@@ -1,19 +1,57 @@
-"""Folders that are whole or absent, however their writing ends.
+"""Files and folders that are whole or absent, however their writing ends.
 
-A folder is written under a temporary name, synced and renamed.
+Each is written under a temporary name, synced and renamed.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError
 
-from regard.errors import ModelError
+from regard.errors import ConfigError, DataError, ModelError
+
+
+def check_suffix(path: Path, allowed: Iterable[str]) -> str:
+    """The suffix of ``path`` in lower case.
+
+    Raises:
+        ConfigError: it is none of ``allowed``.
+    """
+    suffix, choices = path.suffix.lower(), list(allowed)
+    if suffix not in choices:
+        raise ConfigError(
+            f"{path}: a result cannot be saved as {suffix or 'a file without a suffix'}", allowed=", ".join(choices)
+        )
+    return suffix
+
+
+def write_file(path: Path, content: bytes) -> Path:
+    """Write ``content`` under another name, flush it to the disk and rename it; missing folders are made.
+
+    Raises:
+        DataError: the folder or the file cannot be written.
+    """
+    unfinished = path.with_name(f".regard-{secrets.token_hex(6)}.unfinished")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with unfinished.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise DataError(f"{path}: cannot be written ({reason})", remedy="choose another place") from None
+    return path
 
 
 @contextmanager

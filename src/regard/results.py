@@ -1,11 +1,12 @@
 """What captioning and translating return: the text, how sure each word was, and where it looked.
 
-A result is plain data: texts, numbers and numpy arrays, nothing of torch. It shows itself as a text (``str``), as a
-page (in a notebook), and as a file: ``.html``, ``.png`` or ``.json``.
+A result is plain data: texts, numbers and numpy arrays, nothing of torch and nothing of drawing. How it is shown is the
+matter of :data:`VIEWS`, of which ``save`` takes one by the suffix of the file.
 """
 
 from __future__ import annotations
 
+import io
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,25 +14,25 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from regard.composed_attention import Floats, compose_attention, link_words, locate
 from regard.errors import ConfigError
-from regard.views.alignment_matrix import matrix
-from regard.views.composed_attention import chain_looks, link_words, locate
-from regard.views.contact_sheet import sheet, translated_sheet
-from regard.views.formats import check_suffix, json_bytes, png_bytes, write_whole
-from regard.views.heat_map import Floats, Photo
-from regard.views.page import page
-from regard.views.view_model import Article, caption_article, translated_article, translation_article
+from regard.files import check_suffix, write_file
+from regard.registry import Registry
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from regard.annotations import Regions
 
 _DIGITS = 8
+
+Photo = NDArray[np.uint8]
+"""RGB pixels, uint8 [height, width, 3]."""
 
 
 class Result(ABC):
@@ -42,36 +43,66 @@ class Result(ABC):
         """The text alone."""
 
     @abstractmethod
-    def to_article(self) -> Article:
-        """The result as its part of a page."""
-
-    @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as ``--json`` prints it."""
 
-    @abstractmethod
     def to_image(self) -> Image.Image:
-        """The result as one picture."""
+        """The result as one picture, that of a PNG file."""
+        from PIL import Image
+
+        return Image.open(io.BytesIO(VIEWS[".png"].render(self)))
 
     def save(self, path: str | Path) -> Path:
-        """Write the result to ``path``; the suffix says as what. The file is whole or absent.
+        """Write the result to ``path``; the suffix chooses the view. The file is whole or absent.
 
         Raises:
-            ConfigError: another suffix than .html, .png or .json.
+            ConfigError: there is no view for the suffix.
             DataError: the file cannot be written.
         """
         path = Path(path)
-        suffix = check_suffix(path, (".html", ".png", ".json"))
-        if suffix == ".png":
-            return write_whole(path, png_bytes(self.to_image()))
-        return save_together([self], path) if suffix == ".html" else write_whole(path, json_bytes(self.to_dict()))
+        return write_file(path, VIEWS[check_suffix(path, VIEWS)].render(self))
 
     def _repr_html_(self) -> str:
         # a frame of its own keeps the page's styles, ids and script apart from the notebook's
+        page = VIEWS[".html"].render(self).decode()
         return (
-            f'<iframe srcdoc="{escape(page([self.to_article()]))}" sandbox="allow-scripts" title="{escape(str(self))}" '
+            f'<iframe srcdoc="{escape(page)}" sandbox="allow-scripts" title="{escape(str(self))}" '
             'style="width:100%;height:46rem;border:0"></iframe>'
         )
+
+
+class View(ABC):
+    """A form that results are saved in.
+
+    Attributes:
+        holds_several: whether one file can hold several results.
+    """
+
+    holds_several: ClassVar[bool] = True
+
+    @abstractmethod
+    def render(self, result: Result) -> bytes:
+        """The content of a file of one result."""
+
+    @abstractmethod
+    def render_together(self, results: Sequence[Result], *, title: str = "") -> bytes:
+        """The content of a file of several results, where it can hold them.
+
+        Args:
+            results: at least one.
+            title: of the whole, where the form shows one; empty to choose one.
+        """
+
+
+VIEWS: Registry[View] = Registry(
+    "view",
+    {
+        ".html": "regard.views.page:PAGE",
+        ".png": "regard.views.picture:PICTURE",
+        ".json": "regard.views.json_data:JSON_DATA",
+    },
+)
+"""The views of a result by the suffix of the file."""
 
 
 @dataclass(frozen=True)
@@ -173,14 +204,6 @@ class Caption(Result):
             "grid": {"width": self.regions.width, "height": self.regions.height, "rows": rows, "columns": columns},
         }
 
-    def to_article(self) -> Article:
-        """The result as its part of a page."""
-        return caption_article(self)
-
-    def to_image(self) -> Image.Image:
-        """The photo beside one overlay a word."""
-        return sheet(self)
-
 
 @dataclass(frozen=True, eq=False)
 class Translation(Result):
@@ -232,14 +255,6 @@ class Translation(Result):
             "finished": self.finished,
         }
 
-    def to_article(self) -> Article:
-        """The result as its part of a page."""
-        return translation_article(self)
-
-    def to_image(self) -> Image.Image:
-        """The alignment matrix with words on both axes."""
-        return matrix(self)
-
     def pharaoh(self) -> str:
         """The alignment in Pharaoh format: ``source-target`` word numbers from 0, one link a target word.
 
@@ -287,8 +302,8 @@ class TranslatedCaption(Result):
         """The translated words, each with where it looked on the photo through the caption; empty without links."""
         if not self.links.size:
             return ()
-        looks = chain_looks(self.links, [word.weights for word in self.caption.words])
-        pairs = zip(self.translation.words, looks, strict=True)
+        composed = compose_attention(self.links, [word.weights for word in self.caption.words])
+        pairs = zip(self.translation.words, composed, strict=True)
         return tuple(Word(word.text, word.probability, weights) for word, weights in pairs)
 
     def to_dict(self) -> dict[str, Any]:
@@ -298,28 +313,20 @@ class TranslatedCaption(Result):
             translation["words"] = [word.to_dict() for word in self.words]
         return {**self.caption.to_dict(), "translation": translation}
 
-    def to_article(self) -> Article:
-        """The result as its part of a page."""
-        return translated_article(self)
-
-    def to_image(self) -> Image.Image:
-        """The photo beside one overlay a translated word."""
-        return translated_sheet(self)
-
 
 def save_together(results: Sequence[Result], path: str | Path, *, title: str = "") -> Path:
-    """Write several results to one file: ``.html``, one page to walk through, or ``.json``, one list.
+    """Write several results to one file, such as a page to walk through or a list of data.
 
     Raises:
-        ConfigError: another suffix.
+        ConfigError: there is no view for the suffix, or its files hold one result.
         DataError: the file cannot be written.
     """
     path = Path(path)
-    if path.suffix.lower() == ".png":
-        raise ConfigError(f"{path}: a PNG holds one result", allowed=".html, .json", remedy="save each by itself")
-    if check_suffix(path, (".html", ".json")) == ".json":
-        return write_whole(path, json_bytes([result.to_dict() for result in results]))
-    return write_whole(path, page([result.to_article() for result in results], title=title).encode("utf-8", "replace"))
+    suffix = check_suffix(path, VIEWS)
+    if not VIEWS[suffix].holds_several:
+        several = ", ".join(each for each in VIEWS if VIEWS[each].holds_several)
+        raise ConfigError(f"{path}: a {suffix} file holds one result", allowed=several, remedy="save each by itself")
+    return write_file(path, VIEWS[suffix].render_together(results, title=title))
 
 
 def exact_sums(rows: Floats) -> NDArray[np.float64]:

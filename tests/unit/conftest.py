@@ -1,16 +1,21 @@
-"""A tiny captioned data set, a recipe for it, and tiny untrained models, for everything above the model."""
+"""A tiny captioned data set, a recipe for it, tiny untrained models, and made-up results."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 if TYPE_CHECKING:
+    from regard.annotations import Regions
     from regard.model import EncoderDecoder
+    from regard.results import Caption, TranslatedCaption, Translation
     from regard.saved.bundle import Bundle
     from regard.training.recipe import Recipe
 
@@ -192,3 +197,97 @@ def tiny_translator() -> Bundle:
         languages=("en", "de"),
         longest_source=12,
     )
+
+
+def _grid(width: int, height: int, rows: int = 7, columns: int = 7, mode: str = "squash") -> Regions:
+    """A grid over the whole photo, its centred square, or the square around it."""
+    from regard.annotations import Regions
+
+    side = {"crop": min(width, height), "letterbox": max(width, height)}.get(mode)
+    across, down = (width, height) if side is None else (side, side)
+    left, top = (width - across) / 2, (height - down) / 2
+    xs, ys = np.linspace(left, left + across, columns + 1), np.linspace(top, top + down, rows + 1)
+    rectangles = tuple(
+        (float(xs[c]), float(ys[r]), float(xs[c + 1]), float(ys[r + 1])) for r in range(rows) for c in range(columns)
+    )
+    return Regions(rows, columns, rectangles, width, height)
+
+
+def _look_at(regions: Regions, row: float, column: float, *, sigma: float = 0.8) -> NDArray[np.float32]:
+    """A Gaussian around one cell, in cells."""
+    rows, columns = np.mgrid[: regions.rows, : regions.columns]
+    weights = np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / (2 * sigma**2))
+    return (weights / weights.sum()).astype(np.float32)
+
+
+def _word_spans(text: str) -> list[tuple[str, tuple[int, int]]]:
+    return [(match.group(), match.span()) for match in re.finditer(r"\w+|[^\w\s]", text)]
+
+
+def make_up_caption(
+    text: str = "A dog runs on the beach.",
+    *,
+    path: str = "beach.jpg",
+    size: tuple[int, int] = (90, 60),
+    mode: str = "squash",
+) -> Caption:
+    """A made-up caption; each word looks at a place of its own."""
+    from regard.results import Alternative, Caption, Word
+
+    regions = _grid(*size, mode=mode)
+    words = tuple(
+        Word(word.lower(), 0.9 / (1 + i), _look_at(regions, i % 7, (2 * i) % 7))
+        for i, (word, _) in enumerate(_word_spans(text))
+    )
+    photo = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    alternatives = (Alternative("a dog on a beach", -1.25), Alternative("dogs run", -2.5))
+    return Caption(path, text, -0.75, words, alternatives, True, photo, regions)
+
+
+def make_up_translation(
+    source: str = "A dog runs on the beach.", text: str = "Ein Hund läuft am Strand."
+) -> Translation:
+    """A made-up translation with random links."""
+    from regard.results import Alternative, SourceWord, TargetWord, Translation
+
+    sources = tuple(SourceWord(word, span) for word, span in _word_spans(source))
+    targets = tuple(TargetWord(word, 0.5) for word, _ in _word_spans(text))
+    alignment = np.random.default_rng(1).dirichlet(np.full(len(sources), 0.3), size=len(targets)).astype(np.float32)
+    return Translation(source, text, -1.5, sources, targets, alignment, (Alternative("Hund am Strand", -2.0),), True)
+
+
+@pytest.fixture
+def grid() -> Callable[..., Regions]:
+    return _grid
+
+
+@pytest.fixture
+def look() -> Callable[..., NDArray[np.float32]]:
+    return _look_at
+
+
+@pytest.fixture
+def make_caption() -> Callable[..., Caption]:
+    return make_up_caption
+
+
+@pytest.fixture
+def make_translation() -> Callable[..., Translation]:
+    return make_up_translation
+
+
+@pytest.fixture
+def caption() -> Caption:
+    return make_up_caption()
+
+
+@pytest.fixture
+def translation() -> Translation:
+    return make_up_translation()
+
+
+@pytest.fixture
+def translated() -> TranslatedCaption:
+    from regard.results import TranslatedCaption
+
+    return TranslatedCaption(make_up_caption(), make_up_translation())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,15 +16,33 @@ import regard
 PACKAGE = Path(regard.__file__).parent
 
 LAYERS = (
-    {"errors", "config", "registry"},
-    {"devices", "files", "progress", "annotations", "attention", "ops", "text", "data"},
+    {"errors"},
+    {"config", "devices", "files", "progress", "registry", "compute", "composed_attention"},
+    {"annotations", "ops"},
+    {"attention"},
+    {"text"},
+    {"data"},
     {"encoders", "decoders", "fast"},
-    {"model", "search"},
-    {"metrics", "evidence", "results", "views", "saved", "training"},
-    {"pipeline", "parallel", "evaluation"},
-    {"cli", "serve", "__main__"},
+    {"model"},
+    {"search"},
+    {"metrics"},
+    {"results"},
+    {"evidence", "views"},
+    {"saved"},
+    {"training"},
+    {"parallel"},
+    {"pipeline"},
+    {"evaluation"},
+    {"cli", "serve"},
+    {"__main__"},
 )
-RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
+"""The rooms of the package, from the lowest up. A room imports from lower layers and from its own room alone.
+
+``fast`` holds twins of encoders and decoders, which choose between themselves and their twins: one layer for the three.
+"""
+RANK = {room: rank for rank, layer in enumerate(LAYERS) for room in layer}
+ONE_LAYER = [{"encoders", "decoders", "fast"}]
+"""Rooms that may import one another."""
 
 NEVER_AT_MODULE_LEVEL = {"torchvision", "timm", "matplotlib", "ray", "onnx", "onnxruntime", "onnxscript"}
 OPTIONAL = {"skimage", "pycocoevalcap", "tensorboard", "sacremoses", "triton"}
@@ -44,29 +63,58 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
-def running_statements(node: ast.AST, *, inside_functions: bool) -> Iterator[ast.AST]:
-    """All nodes below ``node`` but those that only a type checker reads."""
+def statements(node: ast.AST, *, everywhere: bool) -> Iterator[ast.AST]:
+    """All nodes below ``node``; unless ``everywhere``, without functions and without what only a type checker reads."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+        if not everywhere and isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
             for statement in child.orelse:
                 yield statement
-                yield from running_statements(statement, inside_functions=inside_functions)
-        elif inside_functions or not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                yield from statements(statement, everywhere=everywhere)
+        elif everywhere or not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             yield child
-            yield from running_statements(child, inside_functions=inside_functions)
+            yield from statements(child, everywhere=everywhere)
 
 
-def imported(path: Path, *, inside_functions: bool) -> set[str]:
+def imported(path: Path, *, everywhere: bool) -> set[str]:
     """Absolute dotted names that a file imports; ``from a import b`` gives ``a.b``."""
     found: set[str] = set()
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in running_statements(tree, inside_functions=inside_functions):
+    for node in statements(tree, everywhere=everywhere):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import; write it in full"
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
+
+
+def module_of(name: str) -> str:
+    """The module that a dotted name lies in: the longest part of it that is one, without ``regard.``."""
+    parts = name.split(".")[1:]
+    while parts and ".".join(parts) not in MODULES:
+        parts.pop()
+    return ".".join(parts)
+
+
+@functools.cache
+def graph() -> dict[str, set[str]]:
+    """The modules of ours that each module imports, wherever in its file, for running or for types."""
+    edges: dict[str, set[str]] = {}
+    for name, path in MODULES.items():
+        ours = {each for each in imported(path, everywhere=True) if each.split(".")[0] == "regard"}
+        edges[name] = {module_of(each) for each in ours - {"regard.__version__"}} - {name}
+    return edges
+
+
+def circles(edges: dict[str, set[str]]) -> list[list[str]]:
+    """Nodes that reach one another, after the leaves and the roots are taken away again and again."""
+    left = {node: set(targets) for node, targets in edges.items()}
+    while True:
+        reached = set().union(*left.values()) if left else set()
+        inner = {node for node, targets in left.items() if targets & left.keys() and node in reached}
+        if inner == left.keys():
+            return [sorted(left)] if left else []
+        left = {node: left[node] & inner for node in inner}
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -76,20 +124,30 @@ def test_every_module_belongs_to_a_layer(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_imports_run_one_way(name: str) -> None:
-    rank = RANK[name.split(".")[0]]
-    ours = {each for each in imported(MODULES[name], inside_functions=True) if each.split(".")[0] == "regard"}
-    for each in ours - {"regard.__version__"}:
-        part = each.split(".")[1] if "." in each else ""
-        assert part in RANK, f"{name} imports {each!r}; import from the module that defines it"
-        assert RANK[part] <= rank, f"{name} imports {each!r}, which lies above it"
+    room = name.split(".")[0]
+    friends = next((rooms for rooms in ONE_LAYER if room in rooms), {room})
+    for each in graph()[name]:
+        assert each, f"{name} imports from the package itself; import from the module that defines it"
+        other = each.split(".")[0]
+        assert other in friends or RANK[other] < RANK[room], f"{name} imports {each!r}, which does not lie below it"
+
+
+def test_no_modules_import_one_another() -> None:
+    assert circles(graph()) == []
+
+
+def test_circles_are_found() -> None:
+    straight = {"a": {"b", "c"}, "b": {"c"}, "c": set[str]()}
+    assert circles(straight) == []
+    assert circles({**straight, "c": {"d"}, "d": {"b"}, "e": {"b"}}) == [["b", "c", "d"]]
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_optional_packages_are_imported_where_they_are_used(name: str) -> None:
-    packages = {each.split(".")[0] for each in imported(MODULES[name], inside_functions=False)}
+    packages = {each.split(".")[0] for each in imported(MODULES[name], everywhere=False)}
     assert not packages & (NEVER_AT_MODULE_LEVEL | OPTIONAL) - WRITTEN_FOR.get(name, set())
     written_for = tuple(f"regard.{module}" for module in WRITTEN_FOR)
-    assert not any(each.startswith(written_for) for each in imported(MODULES[name], inside_functions=False))
+    assert not any(each.startswith(written_for) for each in imported(MODULES[name], everywhere=False))
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -97,7 +155,7 @@ def test_no_module_is_a_drawer(name: str) -> None:
     assert not DRAWERS & {part.strip("_") for part in name.split(".")}
 
 
-def test_the_walk_sees_imports_in_functions_and_not_those_of_type_checkers(tmp_path: Path) -> None:
+def test_the_walk_sees_every_import(tmp_path: Path) -> None:
     file = tmp_path / "sample.py"
     file.write_text(
         "from typing import TYPE_CHECKING\n"
@@ -106,9 +164,9 @@ def test_the_walk_sees_imports_in_functions_and_not_those_of_type_checkers(tmp_p
         "class C:\n    import e\n    def f(self):\n        from g import h\n"
         "async def i():\n    import j\n"
     )
-    outside = {"typing.TYPE_CHECKING", "b", "c.d", "e"}
-    assert imported(file, inside_functions=False) == outside
-    assert imported(file, inside_functions=True) == outside | {"g.h", "j"}
+    running = {"typing.TYPE_CHECKING", "b", "c.d", "e"}
+    assert imported(file, everywhere=False) == running
+    assert imported(file, everywhere=True) == running | {"a", "g.h", "j"}
 
 
 @pytest.mark.parametrize(

@@ -130,9 +130,9 @@ def test_several_results_save_together(caption, translation, translated, tmp_pat
     assert page.count("<article") == 3
     listed = json.loads(save_together(results, tmp_path / "all.json").read_text(encoding="utf-8"))
     assert listed == [result.to_dict() for result in results]
-    with pytest.raises(ConfigError, match="a PNG holds one result"):
+    with pytest.raises(ConfigError, match=r"a \.png file holds one result"):
         save_together(results, tmp_path / "all.png")
-    with pytest.raises(ConfigError, match=r"\.html, \.json"):
+    with pytest.raises(ConfigError, match=r"\.html, \.png, \.json"):
         save_together(results, tmp_path / "all.txt")
 
 
@@ -163,8 +163,8 @@ def test_a_wrong_shape_is_ours_to_notice(caption) -> None:
         Caption("a", "a", float("nan"), (), (), True, caption.photo, caption.regions)
 
 
-def test_results_need_no_torch() -> None:
-    code = "import sys, regard.views; sys.exit('torch' in sys.modules)"
+def test_results_need_no_torch_and_draw_nothing_until_they_are_saved() -> None:
+    code = "import sys, regard.results; sys.exit(any(name in sys.modules for name in ('torch', 'PIL', 'regard.views')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

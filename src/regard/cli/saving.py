@@ -11,14 +11,12 @@ from regard.errors import ConfigError
 if TYPE_CHECKING:
     from regard.results import Result
 
-SUFFIXES = (".html", ".png", ".json")
-
 
 class Saver:
     """Writes results where the user wants them.
 
-    A path without a suffix, or of an existing folder, is a folder: each result gets a page, a picture and its data
-    there at once, so that memory does not grow with their number. Any other path is one file for all of them, written
+    A path without a suffix, or of an existing folder, is a folder: each result gets a file of every view there at
+    once, so that memory does not grow with their number. Any other path is one file for all of them, written
     in :meth:`finish`; a JSON file of one result holds an object, one of several a list.
 
     Args:
@@ -30,14 +28,17 @@ class Saver:
     """
 
     def __init__(self, path: Path, *, count: int) -> None:
-        from regard.views.formats import check_suffix
+        from regard.files import check_suffix
+        from regard.results import VIEWS
 
         self._path = path
         self._is_folder = path.is_dir() or not path.suffix
         self._results: list[Result] = []
         self._names: set[str] = set()
-        if not self._is_folder and check_suffix(path, SUFFIXES) == ".png" and count > 1:
-            raise ConfigError(f"--save {path}: a PNG holds one result", allowed="a folder, .html or .json")
+        self._views = VIEWS
+        if not self._is_folder and not VIEWS[check_suffix(path, VIEWS)].holds_several and count > 1:
+            several = " or ".join(suffix for suffix in VIEWS if VIEWS[suffix].holds_several)
+            raise ConfigError(f"--save {path}: a {path.suffix} file holds one result", allowed=f"a folder, {several}")
 
     def add(self, result: Result, name: str) -> None:
         """Take a result; ``name`` is what its files in a folder are called, without suffix.
@@ -49,7 +50,7 @@ class Saver:
             self._results.append(result)
             return
         name = self._unused(name)
-        for suffix in SUFFIXES:
+        for suffix in self._views:
             result.save(self._path / f"{name}{suffix}")
 
     def finish(self) -> None:

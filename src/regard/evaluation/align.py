@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from regard.annotations import Span
+from regard.composed_attention import locate
 from regard.data.lines import read_lines
 from regard.data.parallel import SentencePairs, read_parallel
 from regard.errors import DataError, ModelError, TextError
@@ -24,7 +25,6 @@ from regard.metrics.alignment import Link
 from regard.pipeline import Translator, load_translator
 from regard.progress import Progress, Silent
 from regard.results import Translation
-from regard.views.composed_attention import locate
 
 _BETWEEN_SPACES = re.compile(r"\S+")
 

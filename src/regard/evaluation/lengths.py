@@ -17,10 +17,10 @@ from regard.data.parallel import SentencePairs, read_parallel
 from regard.errors import ConfigError, TextError
 from regard.evaluation.compare.machine import describe_versions
 from regard.evaluation.compare.tables import grid
+from regard.files import write_file
 from regard.metrics import Bootstrap, LengthBin, bleu_by_length
 from regard.pipeline import SearchChanges, Translator
 from regard.progress import Progress, Silent
-from regard.views.formats import write_whole
 from regard.views.line_chart import Axis, Line, Point, line_chart
 
 BINS = (10, 20, 30, 40, 50, 60)
@@ -135,9 +135,9 @@ def write_lengths(curves: Sequence[Curve], page: Path, *, command: str, data: Pa
 {grid(*lengths_table(curves, code="`"), left=1)}
 """
     values = {"command": command, "models": [{"name": each.name, "bins": plain_bins(each)} for each in curves]}
-    write_whole(page, text.encode())
-    write_whole(page.with_suffix(".json"), (json.dumps(values, ensure_ascii=False, indent=1) + "\n").encode())
-    write_whole(page.parent / chart, _chart(curves).encode())
+    write_file(page, text.encode())
+    write_file(page.with_suffix(".json"), (json.dumps(values, ensure_ascii=False, indent=1) + "\n").encode())
+    write_file(page.parent / chart, _chart(curves).encode())
 
 
 def plain_bins(curve: Curve) -> list[dict[str, Any]]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from regard.composed_attention import Floats
 from regard.errors import ConfigError
-from regard.views.heat_map import Floats
 
 Removed = NDArray[np.bool_]
 """[rows, columns], True where a region is taken away."""

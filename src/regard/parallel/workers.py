@@ -26,7 +26,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
-from dataclasses import KW_ONLY, dataclass
 from itertools import chain, islice, starmap
 from queue import SimpleQueue
 from types import TracebackType
@@ -35,6 +34,8 @@ from typing import IO, Any, BinaryIO, Self, TypeVar
 from regard.errors import RegardError, WorkerError
 
 Answer = TypeVar("Answer")
+Loader = Callable[[], Any]
+"""What gives a model; it is pickled by the name of its class or function."""
 Arguments = tuple[Any, ...]
 Request = tuple[str, Arguments]
 """The name of a method of the model, and what it is called with."""
@@ -49,29 +50,17 @@ FEWER = "use fewer workers"
 PROGRAM = "from regard.parallel.workers import serve; serve()"
 
 
-@dataclass(frozen=True)
-class Loading:
-    """What each worker loads; the attributes are those of :func:`regard.pipeline.load`."""
-
-    folder: str
-    _: KW_ONLY
-    threads: int
-    runtime: str | None
-    precision: str
-    shortlist: bool
-
-
 class Workers:
     """Processes that hold the same model. Each starts when there is work for it, and stays for the next work.
 
     Args:
-        loading: what each of them loads.
+        load: gives the model; each worker is sent it and calls it once.
         count: how many share a work.
     """
 
-    def __init__(self, loading: Loading, *, count: int) -> None:
+    def __init__(self, load: Loader, *, count: int) -> None:
         self.count = count
-        self._loading = loading
+        self._load = load
         self._alive: set[_Worker] = set()
         self._idle: list[_Worker] = []
         # none outlives this object or this process, whatever becomes of either
@@ -138,7 +127,7 @@ class Workers:
     def _start(self) -> _Worker:
         worker = _Worker()
         self._alive.add(worker)
-        worker.load(self._loading)
+        worker.load(self._load)
         return worker
 
     def _dismiss(self, crew: Iterable[_Worker]) -> None:
@@ -225,13 +214,13 @@ class _Worker:
         except OSError as error:
             raise WorkerError(f"a worker process cannot be started ({error.strerror})", remedy=FEWER) from None
 
-    def load(self, loading: Loading) -> None:
-        """Tell it what to load, and do not wait.
+    def load(self, load: Loader) -> None:
+        """Send it what gives the model, and do not wait.
 
         Raises:
             WorkerError: it has ended.
         """
-        self._send(loading)
+        self._send(load)
 
     def ask(self, request: Request) -> Any:
         """What the model's method gives.
@@ -260,7 +249,7 @@ class _Worker:
         with suppress(OSError):  # what it did not live to read
             self._files.close()
 
-    def _send(self, value: Loading | Request) -> None:
+    def _send(self, value: Loader | Request) -> None:
         try:
             _send(self._requests, value)
         except BrokenPipeError:
@@ -314,20 +303,12 @@ def _end(workers: set[_Worker]) -> None:
 
 def serve() -> None:
     """What a worker does: load a model, and answer until nobody asks any more."""
-    from regard.pipeline import load  # which is made of this module
-
     # standard output is for answers alone, whatever a package may print
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        loading: Loading = pickle.load(sys.stdin.buffer)
+        load: Loader = pickle.load(sys.stdin.buffer)
         try:
-            model = load(
-                loading.folder,
-                threads=loading.threads,
-                runtime=loading.runtime,
-                precision=loading.precision,
-                shortlist=loading.shortlist,
-            )
+            model = load()
         except RegardError as error:
             _send(answers, error)
             return

@@ -9,6 +9,7 @@ from itertools import chain, islice
 from typing import Unpack
 
 from regard.annotations import Annotations
+from regard.composed_attention import locate
 from regard.data.batching import pad_sources
 from regard.encoders.text import TextEncoder
 from regard.errors import ConfigError, ModelError, TextError
@@ -25,7 +26,6 @@ from regard.pipeline.segments import Source, read_source
 from regard.results import Translation
 from regard.saved.bundle import Bundle
 from regard.search import SearchOptions
-from regard.views.composed_attention import locate
 
 BATCH = 128
 """Sentences that are translated together."""

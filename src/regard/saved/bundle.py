@@ -34,10 +34,10 @@ from regard.errors import ConfigError, ModelError
 from regard.files import new_folder, standing
 from regard.model import EncoderDecoder, ModelSettings
 from regard.saved.storage import Precision, pack, unpack
+from regard.saved.tensors import load_tensors, named_tensors
 from regard.search import SearchOptions
 from regard.text import Lexicon, TextCodec, load_codec
 from regard.text.vocabulary import read_json_file, write_json_file
-from regard.training.parameters import load_tensors, named_tensors
 
 VERSION = 1
 CONFIG, WEIGHTS, CARD, METRICS = "config.json", "weights.safetensors", "README.md", "metrics.json"

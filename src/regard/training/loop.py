@@ -25,6 +25,7 @@ from regard.model import EncoderDecoder
 from regard.ops import use_reference
 from regard.ops.cpu.compiled import NotCompiled, compile_loops, compiled_loops
 from regard.progress import Progress
+from regard.saved.tensors import load_tensors, named_tensors
 from regard.training.checkpoint import (
     Position,
     load_checkpoint,
@@ -35,7 +36,7 @@ from regard.training.checkpoint import (
 from regard.training.device import gpu_settings
 from regard.training.log import RunLog
 from regard.training.objectives import Objective, build_objective
-from regard.training.parameters import RunningAverage, Swapped, load_tensors, named_tensors
+from regard.training.parameters import RunningAverage, Swapped
 from regard.training.recipe import OptimSettings, Phase, Recipe
 from regard.training.task import Task
 

@@ -1,4 +1,4 @@
-"""The numbers of a model by name, each tensor once however many names it has."""
+"""Weights beside those of a model: their running average, and a model that holds them for a while."""
 
 from __future__ import annotations
 
@@ -7,33 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from regard.errors import ModelError
-
-
-def named_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and persistent buffers, detached, sharing memory with the model; tied ones under their first name."""
-    saved = set(model.state_dict(keep_vars=True))
-    tensors = {name: parameter.detach() for name, parameter in model.named_parameters()}
-    tensors.update({name: buffer for name, buffer in model.named_buffers() if name in saved})
-    return tensors
-
-
-@torch.no_grad()
-def load_tensors(model: nn.Module, tensors: Mapping[str, Tensor], *, origin: str) -> None:
-    """Copy ``tensors`` into the model.
-
-    Raises:
-        ModelError: a tensor is missing, unknown or of another shape.
-    """
-    own = named_tensors(model)
-    for problem, names in (("misses", own.keys() - tensors.keys()), ("holds unknown", tensors.keys() - own.keys())):
-        if names:
-            raise ModelError(f"{origin}: {problem} {len(names)} tensors, such as {sorted(names)[0]}")
-    for name, tensor in own.items():
-        if tensor.shape != tensors[name].shape:
-            shapes = f"{tuple(tensors[name].shape)}, the model's {tuple(tensor.shape)}"
-            raise ModelError(f"{origin}: the shape of {name} is {shapes}")
-        tensor.copy_(tensors[name])
+from regard.saved.tensors import load_tensors, named_tensors
 
 
 class RunningAverage:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from PIL import Image, ImageDraw
 
+from regard.results import Translation
 from regard.views.colour import Colour, colour_at
 from regard.views.text_drawing import draw_text, fit, text_mask, text_width, wrap
 from regard.views.view_model import alignment_note
-
-if TYPE_CHECKING:
-    from regard.results import Translation
 
 _WHITE, _INK, _SOFT, _PALE = (255, 255, 255), (31, 27, 22), (111, 103, 93), (236, 230, 220)
 _MARGIN = 36
@@ -21,7 +17,7 @@ _MOST_WORDS = 100
 _TITLE, _SMALL, _LONGEST_LABEL = 26, 18, 240
 
 
-def matrix(translation: Translation) -> Image.Image:
+def alignment_matrix(translation: Translation) -> Image.Image:
     """The alignment as a picture, RGB, on white."""
     sources = [word.text for word in translation.source_words[:_MOST_WORDS]]
     targets = [word.text for word in translation.words[:_MOST_WORDS]]

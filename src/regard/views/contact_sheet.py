@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from regard.results import Caption, Photo, TranslatedCaption, Word
 from regard.views.colour import ramp
-from regard.views.heat_map import Photo, overlay, shrink
+from regard.views.heat_map import overlay, shrink
 from regard.views.region_names import percent
 from regard.views.text_drawing import draw_text, fit, text_width, wrap
 from regard.views.view_model import alignment_note
 
 if TYPE_CHECKING:
     from regard.annotations import Regions
-    from regard.results import Caption, TranslatedCaption, Word
 
 _GROUND, _INK, _SOFT = (250, 248, 244), (31, 27, 22), (111, 103, 93)
 _MARGIN, _GAP, _LABEL = 40, 20, 40
@@ -38,13 +38,13 @@ class _Layout:
     height: int
 
 
-def sheet(caption: Caption) -> Image.Image:
+def contact_sheet(caption: Caption) -> Image.Image:
     """The caption as a picture, RGB."""
     lines = [(caption.text, _TITLE, _INK), (caption.path, _SMALL, _SOFT)]
     return _draw(lines, caption.words, caption.photo, caption.regions)
 
 
-def translated_sheet(result: TranslatedCaption) -> Image.Image:
+def translated_contact_sheet(result: TranslatedCaption) -> Image.Image:
     """The translated caption as a picture, RGB: the photo beside one overlay a translated word."""
     caption = result.caption
     lines = [(result.text, _TITLE, _INK), (caption.text, _SMALL + 3, _SOFT), (caption.path, _SMALL, _SOFT)]

@@ -16,14 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from regard.composed_attention import Floats
+from regard.results import Photo
 from regard.views.colour import ramp
 
 if TYPE_CHECKING:
     from regard.annotations import Regions
-
-Floats = NDArray[np.floating]
-Photo = NDArray[np.uint8]
-"""RGB pixels, uint8 [height, width, 3]."""
 
 Edges = NDArray[np.float64]
 """[cells, 2]: where each row (or column) of the grid begins and ends, as fractions of the photo's height (width)."""

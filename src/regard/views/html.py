@@ -1,4 +1,4 @@
-"""HTML of one article: the photo, the sentences, the small photos, the alignment and a table of all words."""
+"""HTML of one result: the photo, the sentences, the small photos, the alignment and a table of all words."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from html import escape
 import numpy as np
 from PIL import Image
 
-from regard.views.heat_map import Photo, edges, shrink
+from regard.results import Photo
+from regard.views.heat_map import edges, shrink
 from regard.views.region_names import percent
-from regard.views.view_model import Article, Lane
+from regard.views.view_model import SentenceTrack, ViewModel
 
 _PHOTO_BYTES = 180_000
 _PHOTO_STEPS = ((1200, 84), (1200, 74), (1000, 72), (840, 68), (640, 64))
@@ -34,25 +35,25 @@ _TOO_LONG = (
 )
 
 
-def article_html(article: Article, *, number: int, count: int, data: str) -> str:
-    """One article of a page.
+def article_html(view: ViewModel, *, number: int, count: int, data: str) -> str:
+    """One result as an ``article`` of a page.
 
     Args:
-        article: what to show.
-        number, count: which article it is, from 1, of how many.
+        view: the result.
+        number, count: which result it is, from 1, of how many.
         data: the element with what the script needs.
     """
-    stage = _stage(article)
-    lanes = "\n".join(_lane(lane, index) for index, lane in enumerate(article.lanes))
-    others = "".join(_alternatives(lane, index) for index, lane in enumerate(article.lanes))
+    stage = _stage(view)
+    tracks = "\n".join(_track(track, index) for index, track in enumerate(view.tracks))
+    others = "".join(_alternatives(track, index) for index, track in enumerate(view.tracks))
     return f"""<article class="result{" with-photo" if stage else ""}" id="result-{number}">
-{_head(article, number, count)}<div class="columns">
+{_head(view, number, count)}<div class="columns">
 {stage}<div class="texts">
-{lanes}
-{_HINT if any(lane.words for lane in article.lanes) else ""}
+{tracks}
+{_HINT if any(track.words for track in view.tracks) else ""}
 {others}</div>
 </div>
-{_cards(article)}{_alignment(article)}{_table(article)}{data}
+{_cards(view)}{_alignment(view)}{_table(view)}{data}
 </article>"""
 
 
@@ -78,11 +79,11 @@ def photo_uri(photo: Photo) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _head(article: Article, number: int, count: int) -> str:
+def _head(view: ViewModel, number: int, count: int) -> str:
     """Where the reader is among several results; a single one is named by the page."""
     if count < 2:
         return ""
-    name = f"<h2><bdi>{text_html(article.name)}</bdi></h2>" if article.photo is not None else "<span></span>"
+    name = f"<h2><bdi>{text_html(view.name)}</bdi></h2>" if view.photo is not None else "<span></span>"
     steps = "".join(
         f'<a href="#result-{target}" aria-label="{said}">{sign}</a>' if 0 < target <= count else f"<span>{sign}</span>"
         for sign, said, target in (("‹", "previous", number - 1), ("›", "next", number + 1))
@@ -93,12 +94,12 @@ def _head(article: Article, number: int, count: int) -> str:
     )
 
 
-def _stage(article: Article) -> str:
+def _stage(view: ViewModel) -> str:
     """The photo, its heat map, and a frame around what the model saw where that is not all of it."""
-    if article.photo is None or article.regions is None:
+    if view.photo is None or view.regions is None:
         return ""
-    height, width = article.photo.shape[:2]
-    rows, columns = edges(article.regions)
+    height, width = view.photo.shape[:2]
+    rows, columns = edges(view.regions)
     top, bottom = max(0.0, rows.min()), min(1.0, rows.max())
     left, right = max(0.0, columns.min()), min(1.0, columns.max())
     frame = note = ""
@@ -107,99 +108,99 @@ def _stage(article: Article) -> str:
         frame = f'<div class="seen" style="inset:{inset}" aria-hidden="true"></div>'
         note = '<span class="frame-note">The model saw what is inside the frame.</span>'
     return f"""<figure class="stage" style="--ratio:{width / height:.4f}">
-<div class="photo"><img src="{photo_uri(article.photo)}" width="{width}" height="{height}"
-alt="{text_html(article.lanes[0].text or article.name)}"><canvas aria-hidden="true"></canvas>{frame}</div>
+<div class="photo"><img src="{photo_uri(view.photo)}" width="{width}" height="{height}"
+alt="{text_html(view.tracks[0].text or view.name)}"><canvas aria-hidden="true"></canvas>{frame}</div>
 <figcaption class="legend">{note}<span>looked away</span><i aria-hidden="true"></i><span>looked here</span></figcaption>
 </figure>
 """
 
 
-def _lane(lane: Lane, index: int) -> str:
-    score = "" if lane.score is None else f'<span class="score">score {_number(lane.score)}</span>'
-    play = '<button type="button" class="play" aria-pressed="false">Play</button>' if len(lane.words) > 1 else ""
-    blind = bool(lane.looks) and all(float(np.ptp(look)) < 1e-6 for look in lane.looks)
-    note = f'<p class="note">{text_html(lane.note)}</p>' if lane.note else ""
-    name = f"{text_html(lane.title)}, {len(lane.words)} words"
-    return f"""<section class="lane" data-lane="{index}">
-<div class="lane-head"><h3>{text_html(lane.title)}</h3>{score}{play}</div>
-<div class="sentence" role="group" dir="auto" aria-label="{name}">{_sentence(lane)}</div>
-{"" if lane.finished else _CUT}{_BLIND if blind else ""}{note}</section>"""
+def _track(track: SentenceTrack, index: int) -> str:
+    score = "" if track.score is None else f'<span class="score">score {_number(track.score)}</span>'
+    play = '<button type="button" class="play" aria-pressed="false">Play</button>' if len(track.words) > 1 else ""
+    blind = bool(track.weights) and all(float(np.ptp(each)) < 1e-6 for each in track.weights)
+    note = f'<p class="note">{text_html(track.note)}</p>' if track.note else ""
+    name = f"{text_html(track.title)}, {len(track.words)} words"
+    return f"""<section class="track" data-track="{index}">
+<div class="track-head"><h3>{text_html(track.title)}</h3>{score}{play}</div>
+<div class="sentence" role="group" dir="auto" aria-label="{name}">{_sentence(track)}</div>
+{"" if track.finished else _CUT}{_BLIND if blind else ""}{note}</section>"""
 
 
-def _sentence(lane: Lane) -> str:
+def _sentence(track: SentenceTrack) -> str:
     """The sentence as it was written, each word a button; words joined by spaces where they are not found in it."""
-    buttons = [_word(lane, index) for index in range(len(lane.words))]
+    buttons = [_word(track, index) for index in range(len(track.words))]
     if not buttons:
-        return f'<span class="plain">{text_html(lane.text) or "(no words)"}</span>'
+        return f'<span class="plain">{text_html(track.text) or "(no words)"}</span>'
     parts, end = [], 0
-    for button, word in zip(buttons, lane.words, strict=True):
+    for button, word in zip(buttons, track.words, strict=True):
         if word.span is None or word.span[0] < end:
             return " ".join(buttons)
-        parts += [text_html(lane.text[end : word.span[0]]), button]
+        parts += [text_html(track.text[end : word.span[0]]), button]
         end = word.span[1]
-    return "".join([*parts, text_html(lane.text[end:])])
+    return "".join([*parts, text_html(track.text[end:])])
 
 
-def _word(lane: Lane, index: int) -> str:
-    word = lane.words[index]
-    shown = word.text if word.span is None else lane.text[slice(*word.span)]
+def _word(track: SentenceTrack, index: int) -> str:
+    word = track.words[index]
+    shown = word.text if word.span is None else track.text[slice(*word.span)]
     sure = "" if word.probability is None else f' style="--p:{word.probability:.3f}"'
-    label = text_html(f"{word.text}, word {index + 1} of {len(lane.words)}")
+    label = text_html(f"{word.text}, word {index + 1} of {len(track.words)}")
     return (
         f'<button type="button" class="word" tabindex="{-1 if index else 0}" aria-pressed="false" '
         f'aria-label="{label}"{sure}>{text_html(shown)}</button>'
     )
 
 
-def _alternatives(lane: Lane, index: int) -> str:
-    if not lane.alternatives:
+def _alternatives(track: SentenceTrack, index: int) -> str:
+    if not track.alternatives:
         return ""
     items = "".join(
         f'<li><bdi>{text_html(other.text)}</bdi><span class="score">{_number(other.score)}</span></li>'
-        for other in lane.alternatives
+        for other in track.alternatives
     )
     title = "Other translations" if index else "Other captions"
     return f'<section class="alternatives"><h3>{title}</h3><ol>{items}</ol></section>\n'
 
 
-def _cards(article: Article) -> str:
+def _cards(view: ViewModel) -> str:
     """One small photo a word; the buttons of the sentence say the same to those who cannot see them."""
-    if article.photo is None:
+    if view.photo is None:
         return ""
-    height, width = article.photo.shape[:2]
+    height, width = view.photo.shape[:2]
     strips = "".join(
-        f'<section class="strip"><h3>{text_html(lane.title)}, word by word</h3>'
-        f"<ol>{''.join(_card(lane, index, word) for word in range(len(lane.looks)))}</ol></section>\n"
-        for index, lane in enumerate(article.lanes)
-        if lane.looks
+        f'<section class="strip"><h3>{text_html(track.title)}, word by word</h3>'
+        f"<ol>{''.join(_card(track, index, word) for word in range(len(track.weights)))}</ol></section>\n"
+        for index, track in enumerate(view.tracks)
+        if track.weights
     )
     return f'<div class="strips" aria-hidden="true" style="--ratio:{width / height:.4f}">{strips}</div>\n'
 
 
-def _card(lane: Lane, index: int, word: int) -> str:
-    probability = lane.words[word].probability
+def _card(track: SentenceTrack, index: int, word: int) -> str:
+    probability = track.words[word].probability
     return (
-        f'<li class="card" data-lane="{index}" data-word="{word}"><canvas></canvas>'
-        f'<span class="card-word"><bdi>{text_html(lane.words[word].text)}</bdi></span>'
+        f'<li class="card" data-track="{index}" data-word="{word}"><canvas></canvas>'
+        f'<span class="card-word"><bdi>{text_html(track.words[word].text)}</bdi></span>'
         f'<span class="score">{"" if probability is None else percent(probability)}</span></li>'
     )
 
 
-def _alignment(article: Article) -> str:
+def _alignment(view: ViewModel) -> str:
     """The alignment as a table: translated words down, source words across."""
-    if article.links is None or not article.links.size:
+    if view.links is None or not view.links.size:
         return ""
-    if article.links.size > _MOST_CELLS:
+    if view.links.size > _MOST_CELLS:
         return _TOO_LONG
-    source, target = article.lanes
+    source, target = view.tracks
     head = "".join(
-        f'<th scope="col" data-lane="0" data-word="{index}"><span><bdi>{text_html(word.text)}</bdi></span></th>'
+        f'<th scope="col" data-track="0" data-word="{index}"><span><bdi>{text_html(word.text)}</bdi></span></th>'
         for index, word in enumerate(source.words)
     )
     rows = "".join(
-        f'<tr><th scope="row" data-lane="1" data-word="{index}"><bdi>{text_html(word.text)}</bdi></th>'
+        f'<tr><th scope="row" data-track="1" data-word="{index}"><bdi>{text_html(word.text)}</bdi></th>'
         f"{_cells(weights)}</tr>"
-        for index, (word, weights) in enumerate(zip(target.words, article.links, strict=True))
+        for index, (word, weights) in enumerate(zip(target.words, view.links, strict=True))
     )
     return f"""<section class="alignment"><h3>Alignment, percent of attention</h3>
 <div class="scroll" tabindex="0" role="region" aria-label="Alignment"><table>
@@ -217,12 +218,12 @@ def _cells(weights: Iterable[float]) -> str:
     )
 
 
-def _table(article: Article) -> str:
+def _table(view: ViewModel) -> str:
     """Every word and what there is to say of it; closed by the script, open without one."""
     rows = "".join(
-        f"<tr><th scope=row><bdi>{text_html(word.text)}</bdi></th><td>{text_html('; '.join(word.sayings))}</td></tr>"
-        for lane in article.lanes
-        for word in lane.words
+        f"<tr><th scope=row><bdi>{text_html(word.text)}</bdi></th><td>{text_html('; '.join(word.details))}</td></tr>"
+        for track in view.tracks
+        for word in track.words
     )
     if not rows:
         return ""

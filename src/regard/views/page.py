@@ -16,29 +16,44 @@ from typing import Any
 
 import numpy as np
 
+from regard.composed_attention import Floats
+from regard.results import Result, View
 from regard.views.colour import ramp
-from regard.views.heat_map import FULL_HEAT, SIGMA, VEIL, Floats, edges
+from regard.views.heat_map import FULL_HEAT, SIGMA, VEIL, edges
 from regard.views.html import article_html, clean, text_html
-from regard.views.view_model import Article, Lane
+from regard.views.view_model import SentenceTrack, ViewModel, view_model
 
 _LEAST_LINK = 0.005
 
 
-def page(articles: Sequence[Article], *, title: str = "") -> str:
+class Page(View):
+    """HTML files, one article per result."""
+
+    def render(self, result: Result) -> bytes:
+        return self.render_together([result])
+
+    def render_together(self, results: Sequence[Result], *, title: str = "") -> bytes:
+        return page([view_model(result) for result in results], title=title).encode("utf-8", "replace")
+
+
+PAGE = Page()
+
+
+def page(views: Sequence[ViewModel], *, title: str = "") -> str:
     """One HTML document with one article per result.
 
     Args:
-        articles: at least one.
+        views: at least one.
         title: what the page calls itself; the photo's name, or the number of results, if empty.
     """
-    title = title or _title(articles)
+    title = title or _title(views)
     script, style = _asset("page.js"), _asset("page.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    count = len(articles)
+    count = len(views)
     body = "\n".join(
-        article_html(article, number=number, count=count, data=_data(_article_data(article)))
-        for number, article in enumerate(articles, 1)
+        article_html(view, number=number, count=count, data=_data(_view_data(view)))
+        for number, view in enumerate(views, 1)
     )
     return f"""<!doctype html>
 <html lang="en">
@@ -52,7 +67,7 @@ def page(articles: Sequence[Article], *, title: str = "") -> str:
 </head>
 <body>
 <header class="top"><span class="brand">regard</span><h1><bdi>{text_html(title)}</bdi></h1></header>
-{_contents(articles)}<main>
+{_contents(views)}<main>
 {body}
 </main>
 {_data(_drawing(), name="drawing")}
@@ -62,39 +77,39 @@ def page(articles: Sequence[Article], *, title: str = "") -> str:
 """
 
 
-def _title(articles: Sequence[Article]) -> str:
-    photos = all(article.photo is not None for article in articles)
-    if len(articles) > 1:
-        return f"{len(articles)} {'photos' if photos else 'results'}"
-    return articles[0].name if photos else "Translation"
+def _title(views: Sequence[ViewModel]) -> str:
+    photos = all(view.photo is not None for view in views)
+    if len(views) > 1:
+        return f"{len(views)} {'photos' if photos else 'results'}"
+    return views[0].name if photos else "Translation"
 
 
-def _contents(articles: Sequence[Article]) -> str:
-    if len(articles) < 2:
+def _contents(views: Sequence[ViewModel]) -> str:
+    if len(views) < 2:
         return ""
-    names = [article.lanes[-1].text or article.name or "(no words)" for article in articles]
+    names = [view.tracks[-1].text or view.name or "(no words)" for view in views]
     items = "".join(
         f'<li><a href="#result-{number}"><bdi>{text_html(name)}</bdi></a></li>' for number, name in enumerate(names, 1)
     )
     return f'<nav class="contents" aria-label="Contents"><ol>{items}</ol></nav>\n'
 
 
-def _article_data(article: Article) -> dict[str, Any]:
-    """What the script needs: edges of the grid, weights in ten-thousandths, links as [word, weight] pairs, sayings."""
-    data: dict[str, Any] = {"lanes": [_lane_data(lane) for lane in article.lanes]}
-    if article.regions is not None:
-        rows, columns = edges(article.regions)
+def _view_data(view: ViewModel) -> dict[str, Any]:
+    """What the script needs: edges of the grid, weights in ten-thousandths, links as [word, weight] pairs, details."""
+    data: dict[str, Any] = {"tracks": [_track_data(track) for track in view.tracks]}
+    if view.regions is not None:
+        rows, columns = edges(view.regions)
         data["rows"], data["columns"] = rows.round(5).tolist(), columns.round(5).tolist()
-    if article.links is not None and article.links.size:
-        data["links"] = [_partners(article.links.T), _partners(article.links)]
+    if view.links is not None and view.links.size:
+        data["links"] = [_partners(view.links.T), _partners(view.links)]
     return data
 
 
-def _lane_data(lane: Lane) -> dict[str, Any]:
+def _track_data(track: SentenceTrack) -> dict[str, Any]:
     return {
-        "words": [clean(word.text) for word in lane.words],
-        "sayings": [[clean(saying) for saying in word.sayings] for word in lane.words],
-        "looks": [np.rint(np.asarray(look) * 10_000).astype(int).tolist() for look in lane.looks],
+        "words": [clean(word.text) for word in track.words],
+        "details": [[clean(detail) for detail in word.details] for word in track.words],
+        "weights": [np.rint(np.asarray(each) * 10_000).astype(int).tolist() for each in track.weights],
     }
 
 

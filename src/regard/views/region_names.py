@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from regard.views.heat_map import Edges, Floats, edges
+from regard.composed_attention import Floats
+from regard.views.heat_map import Edges, edges
 
 if TYPE_CHECKING:
     from regard.annotations import Regions

@@ -1,6 +1,6 @@
 """What one result puts on a page: a photo, one or two sentences, and how their words are linked.
 
-The page knows captions, translations and translated captions only in this form, so it is written once.
+The page knows results of every kind only in this form, so it is written once.
 """
 
 from __future__ import annotations
@@ -11,44 +11,43 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from regard.views.composed_attention import Span, locate
-from regard.views.heat_map import Floats, Photo
+from regard.composed_attention import Floats, Span, locate
+from regard.results import Alternative, Caption, Photo, Result, TranslatedCaption, Translation
 from regard.views.region_names import describe_place, percent
 
 if TYPE_CHECKING:
     from regard.annotations import Regions
-    from regard.results import Alternative, Caption, TranslatedCaption, Translation
 
 _PARTNERS = 3
 _LEAST_PARTNER = 0.1
 
 
 @dataclass(frozen=True)
-class LaneWord:
+class TrackWord:
     """A word in a sentence: its text, its characters in the sentence, how sure it was, and what to say of it."""
 
     text: str
     span: Span | None
     probability: float | None
-    sayings: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
 
-    def saying(self, more: str) -> LaneWord:
+    def with_detail(self, more: str) -> TrackWord:
         """The same word with one more thing to say of it."""
-        return replace(self, sayings=(*self.sayings, more))
+        return replace(self, details=(*self.details, more))
 
 
-Words = tuple[LaneWord, ...]
+Words = tuple[TrackWord, ...]
 
 
 @dataclass(frozen=True)
-class Lane:
-    """One sentence of an article.
+class SentenceTrack:
+    """One sentence of a result.
 
     Attributes:
         title: what the sentence is.
         text: the sentence.
         words: its words.
-        looks: where each word looked, [rows, columns] each; empty for a sentence without a photo.
+        weights: where each word looked, [rows, columns] each; empty for a sentence without a photo.
         score: what the search gave it; None for a sentence that was given.
         alternatives: other sentences in its place.
         finished: False where the search ended before the sentence did.
@@ -58,7 +57,7 @@ class Lane:
     title: str
     text: str
     words: Words
-    looks: tuple[Floats, ...] = ()
+    weights: tuple[Floats, ...] = ()
     score: float | None = None
     alternatives: tuple[Alternative, ...] = ()
     finished: bool = True
@@ -66,59 +65,71 @@ class Lane:
 
 
 @dataclass(frozen=True)
-class Article:
+class ViewModel:
     """One result on a page.
 
     Attributes:
         name: the photo's name, or the sentence that was translated.
-        lanes: one or two sentences; the first is the source where there are two.
-        links: [words of the second lane, words of the first], rows summing to 1; None with one lane.
+        tracks: one or two sentences; the first is the source where there are two.
+        links: [words of the second track, words of the first], rows summing to 1; None with one track.
         photo, regions: the photo and where its cells lie; None for a translation.
     """
 
     name: str
-    lanes: tuple[Lane, ...]
+    tracks: tuple[SentenceTrack, ...]
     links: Floats | None = None
     photo: Photo | None = None
     regions: Regions | None = None
 
 
-def caption_article(caption: Caption) -> Article:
+def view_model(result: Result) -> ViewModel:
+    """The result as a page shows it."""
+    match result:
+        case Caption():
+            return _caption_view(result)
+        case TranslatedCaption():
+            return _translated_caption_view(result)
+        case Translation():
+            return _translation_view(result)
+    raise AssertionError(f"a {type(result).__name__} has no page")
+
+
+def _caption_view(caption: Caption) -> ViewModel:
     """A photo and its caption."""
-    return Article(caption.path, (_caption_lane(caption),), photo=caption.photo, regions=caption.regions)
+    return ViewModel(caption.path, (_caption_track(caption),), photo=caption.photo, regions=caption.regions)
 
 
-def translation_article(translation: Translation) -> Article:
+def _translation_view(translation: Translation) -> ViewModel:
     """A sentence and its translation."""
-    return Article(translation.source, _translation_lanes(translation), links=translation.alignment)
+    return ViewModel(translation.source, _translation_tracks(translation), links=translation.alignment)
 
 
-def translated_article(result: TranslatedCaption) -> Article:
+def _translated_caption_view(result: TranslatedCaption) -> ViewModel:
     """A photo, its caption, and the caption's translation, whose words lead back to the photo."""
     caption, links = result.caption, result.links
-    first, second = _caption_lane(caption), _target_lane(result.translation)
+    first, second = _caption_track(caption), _target_track(result.translation)
     texts = [word.text for word in first.words]
     if links.size:
         first = replace(first, words=_became(first.words, links, [word.text for word in second.words]))
-        looks = tuple(word.weights for word in result.words)
+        weights = tuple(word.weights for word in result.words)
         came = _came_from(second.words, links, texts)
-        second = replace(second, words=_looked_at(came, looks, caption.regions), looks=looks)
-    return Article(caption.path, (first, second), links, caption.photo, caption.regions)
+        second = replace(second, words=_looked_at(came, weights, caption.regions), weights=weights)
+    return ViewModel(caption.path, (first, second), links, caption.photo, caption.regions)
 
 
-def _caption_lane(caption: Caption) -> Lane:
-    texts, looks = [word.text for word in caption.words], tuple(word.weights for word in caption.words)
+def _caption_track(caption: Caption) -> SentenceTrack:
+    texts, weights = [word.text for word in caption.words], tuple(word.weights for word in caption.words)
     words = tuple(
-        LaneWord(word.text, span, word.probability, (f"{percent(word.probability)} sure",))
+        TrackWord(word.text, span, word.probability, (f"{percent(word.probability)} sure",))
         for word, span in zip(caption.words, locate(texts, caption.text), strict=True)
     )
-    words = _looked_at(words, looks, caption.regions)
-    return Lane("Caption", caption.text, words, looks, caption.score, caption.alternatives, caption.finished)
+    words = _looked_at(words, weights, caption.regions)
+    return SentenceTrack("Caption", caption.text, words, weights, caption.score, caption.alternatives, caption.finished)
 
 
-def _translation_lanes(result: Translation) -> tuple[Lane, Lane]:
-    words = tuple(LaneWord(word.text, word.span, None) for word in result.source_words)
-    source, target = Lane("Source", result.source, words), _target_lane(result)
+def _translation_tracks(result: Translation) -> tuple[SentenceTrack, SentenceTrack]:
+    words = tuple(TrackWord(word.text, word.span, None) for word in result.source_words)
+    source, target = SentenceTrack("Source", result.source, words), _target_track(result)
     if not result.alignment.size:
         return source, target
     sources, targets = [word.text for word in words], [word.text for word in result.words]
@@ -128,14 +139,14 @@ def _translation_lanes(result: Translation) -> tuple[Lane, Lane]:
     )
 
 
-def _target_lane(result: Translation) -> Lane:
+def _target_track(result: Translation) -> SentenceTrack:
     spans = locate([word.text for word in result.words], result.text)
     words = tuple(
-        LaneWord(word.text, span, word.probability, (f"{percent(word.probability)} sure",))
+        TrackWord(word.text, span, word.probability, (f"{percent(word.probability)} sure",))
         for word, span in zip(result.words, spans, strict=True)
     )
     score, others, note = result.score, result.alternatives, alignment_note(result)
-    return Lane("Translation", result.text, words, (), score, others, result.finished, note)
+    return SentenceTrack("Translation", result.text, words, (), score, others, result.finished, note)
 
 
 def alignment_note(translation: Translation) -> str:
@@ -145,17 +156,17 @@ def alignment_note(translation: Translation) -> str:
     return "This model takes the whole sentence at once: no word came from any other in particular."
 
 
-def _looked_at(words: Words, looks: Sequence[Floats], regions: Regions) -> Words:
-    places = [describe_place(look, regions) for look in looks]
-    return tuple(word.saying(f"looked at: {place}") for word, place in zip(words, places, strict=True))
+def _looked_at(words: Words, weights: Sequence[Floats], regions: Regions) -> Words:
+    places = [describe_place(each, regions) for each in weights]
+    return tuple(word.with_detail(f"looked at: {place}") for word, place in zip(words, places, strict=True))
 
 
 def _became(words: Words, links: Floats, targets: Sequence[str]) -> Words:
-    return tuple(word.saying(f"became: {_partners(links[:, i], targets)}") for i, word in enumerate(words))
+    return tuple(word.with_detail(f"became: {_partners(links[:, i], targets)}") for i, word in enumerate(words))
 
 
 def _came_from(words: Words, links: Floats, sources: Sequence[str]) -> Words:
-    return tuple(word.saying(f"came from: {_partners(links[i], sources)}") for i, word in enumerate(words))
+    return tuple(word.with_detail(f"came from: {_partners(links[i], sources)}") for i, word in enumerate(words))
 
 
 def _partners(weights: Floats, words: Sequence[str]) -> str:

@@ -15,9 +15,10 @@ from PIL import Image
 
 from regard.cli import main
 from regard.cli.progress import Bars
+from regard.compute import ComputeOptions
 from regard.parallel import workers
-from regard.parallel.workers import Loading
-from regard.pipeline import Captioner, load
+from regard.pipeline import Captioner
+from regard.pipeline.loading import ModelLoader
 from regard.saved.bundle import load_bundle, save_bundle
 from regard.text import Lexicon
 
@@ -29,13 +30,12 @@ LINES = ["a red cat", "", "two dogs run", "the mat sits", "word " * 30_000, "gra
 class InProcess:
     """A worker without a process: what it is told and what it answers travels as it would."""
 
-    def __init__(self, loaded: list[Loading]) -> None:
+    def __init__(self, loaded: list[ModelLoader]) -> None:
         self.loaded = loaded
 
-    def load(self, loading: Loading) -> None:
-        values = vars(loading).copy()
-        self.model = load(values.pop("folder"), **values)
-        self.loaded.append(loading)
+    def load(self, load: ModelLoader) -> None:
+        self.model = pickle.loads(pickle.dumps(load))()
+        self.loaded.append(load)
 
     def ask(self, request: tuple[str, tuple[Any, ...]]) -> Any:
         name, arguments = pickle.loads(pickle.dumps(request))
@@ -49,9 +49,9 @@ class InProcess:
 
 
 @pytest.fixture
-def loaded(monkeypatch: pytest.MonkeyPatch) -> list[Loading]:
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[ModelLoader]:
     """What workers are told to load."""
-    found: list[Loading] = []
+    found: list[ModelLoader] = []
     monkeypatch.setattr(workers, "_Worker", lambda: InProcess(found))
     return found
 
@@ -76,7 +76,7 @@ def lister(shipped: Path, tmp_path: Path) -> str:
 def test_a_file_is_shared_and_goes_on_with_another_number_of_workers(
     file: Path,
     tmp_path: Path,
-    loaded: list[Loading],
+    loaded: list[ModelLoader],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -123,19 +123,19 @@ def test_a_stop_before_the_first_line_keeps_nothing_and_says_so(
 
 
 def test_how_a_model_computes_reaches_every_worker(
-    file: Path, lister: str, loaded: list[Loading], capsys: pytest.CaptureFixture[str]
+    file: Path, lister: str, loaded: list[ModelLoader], capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--model", lister, "--precision", "int8", "--shortlist"]
     assert main(["translate", "--file", str(file), *options]) == 1
     alone = capsys.readouterr().out
     assert main(["translate", "--file", str(file), *options, "--workers", "2", "--threads", "2"]) == 1
     assert capsys.readouterr().out == alone
-    expected = Loading(lister, threads=1, runtime=None, precision="int8", shortlist=True)
+    expected = ModelLoader(lister, ComputeOptions(threads=1, precision="int8", shortlist=True))
     assert loaded == [expected, expected]
 
 
 def test_photos_are_shared_and_saved(
-    tmp_path: Path, loaded: list[Loading], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, loaded: list[ModelLoader], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     random = np.random.default_rng(5)
     for number in range(5):
@@ -158,7 +158,7 @@ def test_photos_are_shared_and_saved(
 
 
 def test_a_score_says_how_it_was_reached(
-    lister: str, parallel_folder: Path, loaded: list[Loading], capsys: pytest.CaptureFixture[str]
+    lister: str, parallel_folder: Path, loaded: list[ModelLoader], capsys: pytest.CaptureFixture[str]
 ) -> None:
     for split in ("en", "de"):
         lines = (parallel_folder / f"train.{split}").read_text() * 8

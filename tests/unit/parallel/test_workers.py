@@ -20,10 +20,12 @@ import pytest
 import torch
 from PIL import Image
 
+from regard.compute import ComputeOptions
 from regard.errors import ConfigError, ModelError, WorkerError
 from regard.parallel import workers as module
-from regard.parallel.workers import Loading, Workers, WorkSharing
+from regard.parallel.workers import Workers, WorkSharing
 from regard.pipeline import load, load_captioner, load_translator
+from regard.pipeline.loading import ModelLoader
 from regard.results import Caption, Translation
 from regard.saved.bundle import Bundle, save_bundle
 
@@ -326,7 +328,7 @@ def test_what_cannot_be_used_is_told(speaker: Path, monkeypatch: pytest.MonkeyPa
     for workers in (-1, 0, 9):
         with pytest.raises(ConfigError, match=f"{workers} workers; allowed: 1 to 8, and one for each"):
             load(speaker, workers=workers)
-    monkeypatch.setattr("regard.pipeline.resolve_device", torch.device)
+    monkeypatch.setattr("regard.pipeline.loading.resolve_device", torch.device)
     with pytest.raises(ConfigError, match="2 workers with device 'cuda:1'; allowed: 1, or the device cpu"):
         load(speaker, workers=2, device="cuda:1")
 
@@ -335,14 +337,14 @@ def test_workers_share_the_threads_and_load_the_same(
     tiny_captioner: Bundle, speaker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looker = save_bundle(tiny_captioner, tmp_path / "looker")
-    loaded: list[Loading] = []
-    monkeypatch.setattr("regard.pipeline.Workers", lambda loading, *, count: loaded.append(loading))
+    loaded: list[ModelLoader] = []
+    monkeypatch.setattr("regard.pipeline.loading.Workers", lambda load, *, count: loaded.append(load))
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     load(looker, threads=7, workers=3, precision="bfloat16")
     load(speaker, workers=9)
     assert loaded == [
-        Loading(str(looker), threads=2, runtime=None, precision="bfloat16", shortlist=False),
-        Loading(str(speaker), threads=1, runtime=None, precision="float32", shortlist=False),
+        ModelLoader(str(looker), ComputeOptions(threads=2, precision="bfloat16")),
+        ModelLoader(str(speaker), ComputeOptions(threads=1)),
     ]

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from regard.errors import ModelError
+from regard.saved.tensors import load_tensors, named_tensors
 from regard.training import checkpoint as module
 from regard.training.checkpoint import (
     Position,
@@ -18,7 +19,7 @@ from regard.training.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
-from regard.training.parameters import RunningAverage, Swapped, load_tensors, named_tensors
+from regard.training.parameters import RunningAverage, Swapped
 
 POSITION = Position(phase=1, epoch=2, batch=3, best=41.5, best_epoch=4, baseline=-0.25, sums={"loss": 0.1 + 0.2})
 

@@ -131,8 +131,8 @@ def test_every_word_is_a_button_within_the_sentence_as_written(caption, tmp_path
 def test_the_script_is_given_the_weights_and_the_grid(caption, tmp_path) -> None:
     document = Document(_page(caption, tmp_path))
     data, drawing = (json.loads(text) for attributes, text in document.scripts if attributes)
-    looks = np.array(data["lanes"][0]["looks"]) / 10_000
-    assert np.allclose(looks, [word.weights for word in caption.words], atol=1e-4)
+    weights = np.array(data["tracks"][0]["weights"]) / 10_000
+    assert np.allclose(weights, [word.weights for word in caption.words], atol=1e-4)
     assert data["rows"][0] == [0, pytest.approx(1 / 7, abs=1e-4)]
     assert len(drawing["ramp"]) == 65
 

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from regard.results import Caption, Word
-from regard.views.alignment_matrix import matrix
-from regard.views.contact_sheet import sheet
+from regard.views.alignment_matrix import alignment_matrix
+from regard.views.contact_sheet import contact_sheet
 from regard.views.text_drawing import draw_text, fit, text_mask, text_width, wrap
 
 
@@ -20,7 +20,7 @@ def _with_words(caption: Caption, count: int, photo: np.ndarray) -> Caption:
 @pytest.mark.parametrize("size", [(300, 200), (200, 300), (2000, 100), (60, 900), (1, 1)])
 def test_a_sheet_has_a_sane_size_for_any_photo_and_length(caption, count, size) -> None:
     photo = np.zeros((size[1], size[0], 3), dtype=np.uint8)
-    image = sheet(_with_words(caption, count, photo))
+    image = contact_sheet(_with_words(caption, count, photo))
     assert 200 <= image.width <= 4200
     assert 130 <= image.height <= 4000
     if count >= 7 and 0.5 < size[0] / size[1] < 2:
@@ -29,7 +29,7 @@ def test_a_sheet_has_a_sane_size_for_any_photo_and_length(caption, count, size) 
 
 def test_a_sheet_shows_the_photo_and_one_tile_a_word(caption) -> None:
     photo = np.full((200, 300, 3), (0, 200, 0), dtype=np.uint8)
-    pixels = np.asarray(sheet(_with_words(caption, 5, photo)))
+    pixels = np.asarray(contact_sheet(_with_words(caption, 5, photo)))
     assert (pixels == (0, 200, 0)).all(axis=2).sum() == 300 * 200
     # the photo's green under the veil, at the far corner of every look
     dimmed = (pixels[..., 1] > pixels[..., 0] + 15) & (pixels[..., 1] < 100)
@@ -38,7 +38,7 @@ def test_a_sheet_shows_the_photo_and_one_tile_a_word(caption) -> None:
 
 def test_a_matrix_is_dark_where_the_weight_is(make_translation) -> None:
     result = make_translation("a b c d", "x y z")
-    image = np.asarray(matrix(result).convert("L")).astype(int)
+    image = np.asarray(alignment_matrix(result).convert("L")).astype(int)
     # cells are 52 pixels; the grid ends 36 pixels above the lower edge
     left = _grid_left(image)
     top = image.shape[0] - 36 - 3 * 52
@@ -56,7 +56,7 @@ def _grid_left(image: np.ndarray) -> int:
 
 def test_a_long_matrix_is_bounded_and_says_so(make_translation) -> None:
     text = " ".join(f"w{i}" for i in range(300))
-    image = matrix(make_translation(text, text))
+    image = alignment_matrix(make_translation(text, text))
     assert max(image.size) < 4500
 
 

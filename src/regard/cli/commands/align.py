@@ -33,15 +33,15 @@ def align(
     """Align the words of given translations by attention, in Pharaoh format: 3-5 links source word 3 with target word
     5, counted from 0 and divided by spaces; ? in place of - marks a possible link of a gold file."""
     from regard.evaluation.align import align as align_split
+    from regard.files import write_file
     from regard.metrics import format_pharaoh
     from regard.pipeline import load_translator
-    from regard.views.formats import write_whole
 
     with Bars(beside_results=output is None) as bars:
         aligned = align_split(load_translator(model, threads=threads), data, split, gold=gold, progress=bars)
     lines = [format_pharaoh(links) for links in aligned.links]
     if output is not None:
-        write_whole(output, "".join(f"{line}\n" for line in lines).encode())
+        write_file(output, "".join(f"{line}\n" for line in lines).encode())
     elif as_json:
         for line in lines:
             say_json({"alignment": line})

@@ -57,7 +57,7 @@ def compare(
 
     from regard.evaluation.compare import compare as measure
     from regard.evaluation.compare import read_candidates, write_comparison
-    from regard.views.formats import check_suffix
+    from regard.files import check_suffix
 
     if threads is not None:
         torch.set_num_threads(threads)

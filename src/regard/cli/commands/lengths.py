@@ -43,8 +43,8 @@ def lengths(
 ) -> None:
     """Score translators by the length of the source: a row for each range of words, with confidence intervals."""
     from regard.evaluation.lengths import BINS, lengths_table, measure_lengths, plain_bins, write_lengths
+    from regard.files import check_suffix
     from regard.pipeline import load_translator
-    from regard.views.formats import check_suffix
 
     search = search_changes(beam, changes)
     edges = BINS if bins is None else _edges(bins)

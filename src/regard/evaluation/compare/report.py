@@ -13,8 +13,8 @@ from regard.evaluation.compare.candidates import Candidate, differences
 from regard.evaluation.compare.measuring import Entry
 from regard.evaluation.compare.tables import grid
 from regard.evaluation.compare.wording import counted
+from regard.files import write_file
 from regard.training.recipe import CaptionData, Recipe
-from regard.views.formats import write_whole
 from regard.views.line_chart import Axis, Line, Point, line_chart
 
 SCORES = {"flickr8k": {"cider": "CIDEr-D", "bleu4": "BLEU-4"}, "parallel": {"bleu": "BLEU", "chrf": "chrF2"}}
@@ -46,7 +46,7 @@ def write_comparison(entries: Sequence[Entry], page: Path, *, command: str) -> d
     if sizes:
         texts[page.parent / CHART] = _chart(families)
     for path, text in texts.items():
-        write_whole(path, text.encode())
+        write_file(path, text.encode())
     return values
 
 

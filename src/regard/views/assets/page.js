@@ -14,10 +14,10 @@
     });
   }
 
-  function heatMap(look, rows, columns) {
-    const flat = look.flat(), total = flat.reduce((x, y) => x + y, 0);
+  function heatMap(weights, rows, columns) {
+    const flat = weights.flat(), total = flat.reduce((x, y) => x + y, 0);
     const full = Math.max(Math.max(...flat), (drawing.full * total) / flat.length);
-    const wide = look.map((line) => columns.map((share) => line.reduce((sum, w, i) => sum + w * share[i], 0) / full));
+    const wide = weights.map((line) => columns.map((share) => line.reduce((sum, w, i) => sum + w * share[i], 0) / full));
     return rows.map((share) => columns.map((_, x) => wide.reduce((sum, line, i) => sum + line[x] * share[i], 0)));
   }
 
@@ -52,12 +52,12 @@
       this.pinned = null;
       this.hovered = null;
       this.timer = 0;
-      this.words = this.data.lanes.map((_, lane) => [...element.querySelectorAll(`.lane[data-lane="${lane}"] .word`)]);
+      this.words = this.data.tracks.map((_, track) => [...element.querySelectorAll(`.track[data-track="${track}"] .word`)]);
       if (this.photo) this.measure();
-      this.words.forEach((buttons, lane) => buttons.forEach((button, word) => this.listen(button, lane, word)));
+      this.words.forEach((buttons, track) => buttons.forEach((button, word) => this.listen(button, track, word)));
       element.querySelectorAll(".card").forEach((card) => this.listenToCard(card));
       element.querySelectorAll(".alignment tbody td").forEach((cell) => this.listenToCell(cell));
-      element.querySelectorAll(".play").forEach((button, lane) => button.addEventListener("click", () => this.play(button, lane)));
+      element.querySelectorAll(".play").forEach((button, track) => button.addEventListener("click", () => this.play(button, track)));
       element.querySelector("details.table")?.removeAttribute("open");
     }
 
@@ -69,21 +69,21 @@
       this.spreadRows = spread(this.data.rows, this.size[1]);
     }
 
-    heat(lane, word) {
-      const look = this.data.lanes[lane].looks[word];
-      return look && heatMap(look, this.spreadRows, this.spreadColumns);
+    heat(track, word) {
+      const weights = this.data.tracks[track].weights[word];
+      return weights && heatMap(weights, this.spreadRows, this.spreadColumns);
     }
 
-    listen(button, lane, word) {
-      button.addEventListener("pointerenter", (event) => event.pointerType !== "touch" && this.hover([lane, word]));
+    listen(button, track, word) {
+      button.addEventListener("pointerenter", (event) => event.pointerType !== "touch" && this.hover([track, word]));
       button.addEventListener("pointerleave", () => this.hover(null));
-      button.addEventListener("focus", () => button.matches(":focus-visible") && this.pin([lane, word]));
-      button.addEventListener("click", () => this.pin(this.isPinned(lane, word) ? null : [lane, word]));
-      button.addEventListener("keydown", (event) => this.walk(event, lane, word));
+      button.addEventListener("focus", () => button.matches(":focus-visible") && this.pin([track, word]));
+      button.addEventListener("click", () => this.pin(this.isPinned(track, word) ? null : [track, word]));
+      button.addEventListener("keydown", (event) => this.walk(event, track, word));
     }
 
     listenToCard(card) {
-      const at = [Number(card.dataset.lane), Number(card.dataset.word)];
+      const at = [Number(card.dataset.track), Number(card.dataset.word)];
       card.addEventListener("pointerenter", (event) => event.pointerType !== "touch" && this.hover(at));
       card.addEventListener("pointerleave", () => this.hover(null));
       card.addEventListener("click", () => this.pin(this.isPinned(...at) ? null : at));
@@ -97,15 +97,15 @@
       cell.addEventListener("pointerleave", () => this.hover(null));
     }
 
-    paintCard(card, [lane, word]) {
+    paintCard(card, [track, word]) {
       const canvas = card.querySelector("canvas"), [width, height] = this.size;
       canvas.width = Math.round(width * 1.5);
       canvas.height = Math.round(height * 1.5);
-      this.photo.decode().then(() => paint(canvas, this.heat(lane, word), this.photo));
+      this.photo.decode().then(() => paint(canvas, this.heat(track, word), this.photo));
     }
 
-    isPinned(lane, word) {
-      return this.pinned !== null && this.pinned[0] === lane && this.pinned[1] === word;
+    isPinned(track, word) {
+      return this.pinned !== null && this.pinned[0] === track && this.pinned[1] === word;
     }
 
     hover(at) {
@@ -119,8 +119,8 @@
     }
 
     // Arrow keys follow the reading direction; up and down change to the strongest partner in the other sentence.
-    walk(event, lane, word) {
-      const buttons = this.words[lane];
+    walk(event, track, word) {
+      const buttons = this.words[track];
       const forward = getComputedStyle(buttons[word].parentElement).direction === "rtl" ? "ArrowLeft" : "ArrowRight";
       const back = forward === "ArrowLeft" ? "ArrowRight" : "ArrowLeft";
       const steps = { [forward]: word + 1, [back]: word - 1, Home: 0, End: buttons.length - 1 };
@@ -128,22 +128,22 @@
       if (event.ctrlKey || event.altKey || event.metaKey) return;
       if (event.key in steps) {
         event.preventDefault();
-        this.focus(lane, Math.min(Math.max(steps[event.key], 0), buttons.length - 1));
-      } else if ((event.key === "ArrowDown" && lane === 0) || (event.key === "ArrowUp" && lane === 1)) {
-        const partners = [...(this.data.links?.[lane]?.[word] ?? [])].sort((a, b) => b[1] - a[1]);
+        this.focus(track, Math.min(Math.max(steps[event.key], 0), buttons.length - 1));
+      } else if ((event.key === "ArrowDown" && track === 0) || (event.key === "ArrowUp" && track === 1)) {
+        const partners = [...(this.data.links?.[track]?.[word] ?? [])].sort((a, b) => b[1] - a[1]);
         if (!partners.length) return;
         event.preventDefault();
-        this.focus(1 - lane, partners[0][0]);
+        this.focus(1 - track, partners[0][0]);
       }
     }
 
-    focus(lane, word) {
+    focus(track, word) {
       this.hovered = null;
-      this.words[lane][word].focus();
-      this.pin([lane, word]);
+      this.words[track][word].focus();
+      this.pin([track, word]);
     }
 
-    play(button, lane) {
+    play(button, track) {
       const running = this.timer;
       this.stop();
       if (running) return;
@@ -151,8 +151,8 @@
       button.textContent = "Stop";
       let word = 0;
       const step = () => {
-        if (word >= this.words[lane].length) { this.stop(); this.pin(null); return; }
-        this.pin([lane, word++]);
+        if (word >= this.words[track].length) { this.stop(); this.pin(null); return; }
+        this.pin([track, word++]);
       };
       step();
       this.timer = setInterval(step, 1100);
@@ -176,30 +176,30 @@
       });
       this.element.classList.remove("showing");
       if (at === null) { this.reading.replaceChildren(this.hint); return; }
-      const [lane, word] = at;
-      this.words[lane].forEach((button, i) => button.setAttribute("tabindex", i === word ? 0 : -1));
+      const [track, word] = at;
+      this.words[track].forEach((button, i) => button.setAttribute("tabindex", i === word ? 0 : -1));
       if (this.pinned) this.words[this.pinned[0]][this.pinned[1]].setAttribute("aria-pressed", "true");
-      this.element.querySelectorAll(`[data-lane="${lane}"][data-word="${word}"]`).forEach((each) => each.classList.add("chosen"));
-      this.words[lane][word].classList.add("chosen");
-      for (const [partner, weight] of this.data.links?.[lane]?.[word] ?? []) {
-        this.words[1 - lane][partner].style.setProperty("--link", weight);
+      this.element.querySelectorAll(`[data-track="${track}"][data-word="${word}"]`).forEach((each) => each.classList.add("chosen"));
+      this.words[track][word].classList.add("chosen");
+      for (const [partner, weight] of this.data.links?.[track]?.[word] ?? []) {
+        this.words[1 - track][partner].style.setProperty("--link", weight);
       }
-      this.markLine(lane, word);
-      this.read(lane, word);
-      const heat = this.canvas && this.heat(lane, word);
+      this.markLine(track, word);
+      this.read(track, word);
+      const heat = this.canvas && this.heat(track, word);
       if (heat) { paint(this.canvas, heat); this.element.classList.add("showing"); }
     }
 
-    markLine(lane, word) {
-      const line = lane === 1 ? `tbody tr:nth-child(${word + 1}) td` : `tbody td:nth-child(${word + 2})`;
+    markLine(track, word) {
+      const line = track === 1 ? `tbody tr:nth-child(${word + 1}) td` : `tbody td:nth-child(${word + 2})`;
       this.element.querySelectorAll(`.alignment ${line}`).forEach((cell) => {
         if (Number(cell.style.getPropertyValue("--w")) >= 0.05) cell.classList.add("line");
       });
     }
 
-    read(lane, word) {
-      const { words, sayings } = this.data.lanes[lane];
-      const parts = [words[word], ...sayings[word]].map((text, i) => {
+    read(track, word) {
+      const { words, details } = this.data.tracks[track];
+      const parts = [words[word], ...details[word]].map((text, i) => {
         const part = document.createElement(i ? "span" : "b");
         part.textContent = i ? text.charAt(0).toUpperCase() + text.slice(1) : text;
         return part;
@@ -229,9 +229,9 @@
       return Math.min(box.bottom, innerHeight) - Math.max(box.top, 0);
     };
     const nearest = results.reduce((best, each) => (visible(each) > visible(best) ? each : best));
-    const lane = nearest.words.length - 1;
-    if (!nearest.words[lane].length) return;
+    const track = nearest.words.length - 1;
+    if (!nearest.words[track].length) return;
     event.preventDefault();
-    nearest.focus(lane, 0);
+    nearest.focus(track, 0);
   });
 })();

@@ -32,15 +32,15 @@ def test_own_photos_come_before_the_samples(
     assert lines[-1].startswith(lines[1])
     assert err == f"saved in {page}\n"
     *captions, first, second, third, last = page_data(page)
-    assert [len(each["lanes"]) for each in captions] == [1] * (1 + len(SAMPLES))
+    assert [len(each["tracks"]) for each in captions] == [1] * (1 + len(SAMPLES))
     for sentence, data in zip(SENTENCES, (first, second, third), strict=True):
-        source, target = data["lanes"]
+        source, target = data["tracks"]
         assert source["words"] == re.findall(r"\w+", sentence)
         assert [len(target["words"]), len(source["words"])] == [len(each) for each in reversed(data["links"])]
-        assert not target["looks"]
-    caption, translated = last["lanes"]
-    assert caption["looks"] == captions[1]["lanes"][0]["looks"]
-    assert len(translated["words"]) == len(translated["looks"]) == len(last["links"][1])
+        assert not target["weights"]
+    caption, translated = last["tracks"]
+    assert caption["weights"] == captions[1]["tracks"][0]["weights"]
+    assert len(translated["words"]) == len(translated["weights"]) == len(last["links"][1])
 
 
 def test_without_a_translator_there_are_captions_alone(

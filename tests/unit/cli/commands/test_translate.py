@@ -222,7 +222,7 @@ def test_a_piped_line_that_is_not_utf8_loses_no_other(
         (["a", "--model", "looker"], 1, "is a captioner"),
         (["a", "--instead", "99"], 1, "there is no word 99 in "),
         (["a", "--instead", "1", "--alternatives", "0"], 2, "shows nothing"),
-        (["a", "--instead", "1", "--save", "a.png"], 1, "a PNG holds one result"),
+        (["a", "--instead", "1", "--save", "a.png"], 1, "file holds one result"),
         (["--file", "gone.txt"], 1, "gone.txt: no such file"),
     ],
 )
@@ -252,11 +252,11 @@ def test_a_caption_is_translated_and_leads_back_to_the_photo(
     assert main(words) == 0
     assert result["text"] == json.loads(capsys.readouterr().out)["text"]
     (data,) = page_data(tmp_path / "page.html")
-    _, german = data["lanes"]
+    _, german = data["tracks"]
     words = result["translation"]["words"]
     assert german["words"] == [word["word"] for word in words]
-    assert len(words) == len(german["looks"]) == len(data["links"][1]) > 1
-    for word, look, partners in zip(words, german["looks"], data["links"][1], strict=True):
+    assert len(words) == len(german["weights"]) == len(data["links"][1]) > 1
+    for word, look, partners in zip(words, german["weights"], data["links"][1], strict=True):
         assert sum(map(sum, word["weights"])) == pytest.approx(1, abs=1e-6)
         assert look == [[pytest.approx(10_000 * weight, abs=1) for weight in row] for row in word["weights"]]
         assert sum(weight for _, weight in partners) == pytest.approx(1, abs=0.05)

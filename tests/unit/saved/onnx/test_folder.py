@@ -182,7 +182,7 @@ def test_a_runtime_that_cannot_be_used_is_refused(
             ConfigError, match="the runtime onnx with precision 'int8'; allowed: float32, or the runtime"
         ):
             load(model, runtime=runtime, precision="int8")
-    monkeypatch.setattr("regard.pipeline.resolve_device", torch.device)
+    monkeypatch.setattr("regard.pipeline.loading.resolve_device", torch.device)
     with pytest.raises(ConfigError, match="the runtime onnx with device 'cuda'; allowed: cpu"):
         load(exported, device="cuda")
 

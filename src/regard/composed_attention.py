@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from regard.views.heat_map import Floats
+Floats = NDArray[np.floating]
 
 Span = tuple[int, int]
 
@@ -63,15 +63,16 @@ def link_words(
     return np.asarray(links / links.sum(axis=1, keepdims=True))
 
 
-def chain_looks(links: Floats, looks: Sequence[Floats]) -> list[NDArray[np.float64]]:
+def compose_attention(links: Floats, caption_weights: Sequence[Floats]) -> list[NDArray[np.float64]]:
     """Where each target word looks on the photo, [rows, columns] each, summing to 1.
 
     Args:
         links: [target words, caption words], rows summing to 1.
-        looks: the weights of each word of the caption, [rows, columns] each.
+        caption_weights: of each word of the caption, [rows, columns] each.
     """
-    chained = np.tensordot(np.asarray(links, dtype=np.float64), np.stack(looks).astype(np.float64), axes=1)
-    return [np.asarray(look / look.sum()) for look in chained]
+    stacked = np.stack(caption_weights).astype(np.float64)
+    composed = np.tensordot(np.asarray(links, dtype=np.float64), stacked, axes=1)
+    return [np.asarray(weights / weights.sum()) for weights in composed]
 
 
 def _shared(span: Span, other: Span | None) -> int:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from regard.composed_attention import compose_attention, link_words, locate
 from regard.results import Caption, SourceWord, TargetWord, TranslatedCaption, Translation, Word
-from regard.views.composed_attention import chain_looks, link_words, locate
 
 
 def test_words_lead_back_into_their_text() -> None:
@@ -40,7 +40,7 @@ def test_the_translator_may_cut_words_differently() -> None:
 def test_a_translated_word_looks_where_its_source_words_looked() -> None:
     looks = [np.eye(3)[i][:, None] * np.ones((1, 2)) / 2 for i in range(3)]
     links = np.array([[0.2, 0.3, 0.5]])
-    (chained,) = chain_looks(links, looks)
+    (chained,) = compose_attention(links, looks)
     assert chained.sum() == pytest.approx(1)
     assert np.allclose(chained, sum(w * look for w, look in zip(links[0], looks, strict=True)))
 

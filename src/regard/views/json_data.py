@@ -1,0 +1,28 @@
+"""Results as JSON: one line that programs read, an object for one result and a list for several."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from regard.results import Result, View
+
+
+class JsonData(View):
+    """The data of results, as ``--json`` prints them."""
+
+    def render(self, result: Result) -> bytes:
+        return _line(result.to_dict())
+
+    def render_together(self, results: Sequence[Result], *, title: str = "") -> bytes:
+        return _line([result.to_dict() for result in results])
+
+
+JSON_DATA = JsonData()
+
+
+def _line(value: Any) -> bytes:
+    """In UTF-8; a lone surrogate, which a file name may hold, becomes its JSON escape."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return f"{text}\n".encode("utf-8", "backslashreplace")

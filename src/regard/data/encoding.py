@@ -34,11 +34,13 @@ class EncodedPairs:
         sources: ids of each source, ``<eos>`` at the end.
         targets: ids of each target, without ``<bos>`` and ``<eos>``.
         report: what was read, left out and cut short.
+        kept: the places of these pairs among those that were given, ascending.
     """
 
     sources: tuple[tuple[int, ...], ...]
     targets: tuple[tuple[int, ...], ...]
     report: ReadReport
+    kept: tuple[int, ...]
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -57,7 +59,7 @@ def encode_pairs(
     limits = limits or LengthSettings()
     encoded = [(source.encode(text).ids, target.encode(translation).ids) for text, translation in pairs]
     verdicts = [_judge(len(read), len(written), limits) for read, written in encoded]
-    kept = [pair for pair, verdict in zip(encoded, verdicts, strict=True) if verdict in (None, "truncated")]
+    kept = tuple(place for place, verdict in enumerate(verdicts) if verdict in (None, "truncated"))
     report = replace(
         pairs.report,
         too_long=verdicts.count("too_long"),
@@ -67,9 +69,10 @@ def encode_pairs(
         longest_target=max((len(written) for _, written in encoded), default=0),
     )
     return EncodedPairs(
-        sources=tuple((*read[: limits.longest], EOS) for read, _ in kept),
-        targets=tuple(written[: limits.longest] for _, written in kept),
+        sources=tuple((*encoded[place][0][: limits.longest], EOS) for place in kept),
+        targets=tuple(encoded[place][1][: limits.longest] for place in kept),
         report=report,
+        kept=kept,
     )
 
 

@@ -193,6 +193,22 @@ class SubwordCodec(TextCodec):
     def size(self) -> int:
         return _FIRST + len(self._bytes)
 
+    def spelled_words(self, text: str) -> list[str]:
+        """The words of ``text``, each with the space before it, in the symbols that stand for bytes.
+
+        A piece never reaches into two words, so the ids of a text are those of its words (:meth:`word_ids`).
+        """
+        plain = normalise(text).text
+        return [word for word, _ in _PRE_TOKENIZER.pre_tokenize_str(f" {plain}")] if plain else []
+
+    def word_ids(self, word: str) -> tuple[int, ...]:
+        """The ids of one of :meth:`spelled_words`."""
+        return tuple(self.piece_id(token.id) for token in self._tokenizer.model.tokenize(word))
+
+    def piece_id(self, place: int) -> int:
+        """The id of the piece at ``place`` in the list of pieces, behind the specials."""
+        return _FIRST + place
+
     def _pieces(self, text: str) -> tuple[list[int], list[Span]]:
         normalised = normalise(text)
         if not normalised.text:

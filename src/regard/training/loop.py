@@ -132,8 +132,11 @@ class Trainer:
         with gpu_settings(self.model.device, phase.precision):
             while self._position.epoch < phase.epochs and not self._stale(phase):
                 self._run_epoch(phase, objective, optimizer, average)
-                self._judge(phase, average)
-                self._save(optimizer, average)
+                if self._to_judge(phase):
+                    self._judge(phase, average)
+                    self._save(optimizer, average)
+                else:
+                    self._next_epoch()
         self._end_phase(average)
 
     def _run_epoch(
@@ -172,15 +175,24 @@ class Trainer:
             sums[name] = sums.get(name, 0.0) + value
         self._position.seconds += seconds
 
+    def _to_judge(self, phase: Phase) -> bool:
+        """Whether the epoch that has just been run is to be judged."""
+        done = self._position.epoch + 1
+        return done % phase.validate_every == 0 or done == phase.epochs
+
+    def _next_epoch(self) -> None:
+        position = self._position
+        position.epoch, position.epochs, position.batch = position.epoch + 1, position.epochs + 1, 0
+
     def _judge(self, phase: Phase, average: RunningAverage | None) -> None:
         """Validate, log, and keep the weights when they are the best so far."""
         position = self._position
         began = time.monotonic()
         weights = named_tensors(self.model) if average is None else average.tensors
+        self._next_epoch()
         with Swapped(self.model, weights):
             self.model.eval()
             scores = self.task.validate(self.model, self.recipe.search, self._progress)
-            position.epoch, position.epochs, position.batch = position.epoch + 1, position.epochs + 1, 0
             score = float(scores[self.recipe.judged_by])
             position.stale = 0 if position.phase_best is None or score > position.phase_best else position.stale + 1
             position.phase_best = max(score, position.phase_best or -math.inf)

@@ -42,6 +42,33 @@ def cross_entropy(
     return _vocabulary_loss(decoder, readouts, chosen, shares, label_smoothing=label_smoothing)
 
 
+def r_drop_loss(
+    decoder: Decoder, readouts: tuple[Tensor, Tensor], targets: Tensor, *, alpha: float, label_smoothing: float
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of two passes with different dropout that are drawn to each other (Liang et al. 2021, eq. 4).
+
+        L = ½ (CE_1 + CE_2) + α/4 (KL(p_1 ‖ p_2) + KL(p_2 ‖ p_1)),   mean over tokens
+
+    It is half of the paper's, so that it is of the size of one cross-entropy.
+
+    Args:
+        decoder: turns readouts into logits.
+        readouts: of the real tokens in each of the passes, [tokens, readout_dim].
+        targets: int64 [tokens].
+        alpha: α.
+        label_smoothing: share of the target spread evenly over the vocabulary.
+
+    Returns:
+        The loss, and its part without the divergence, detached.
+    """
+    log_p, log_q = (torch.log_softmax(decoder.logits(each).float(), dim=-1) for each in readouts)
+    both = (log_p + log_q) / 2
+    given = -both.gather(-1, targets.unsqueeze(-1)).mean()
+    entropy = (1 - label_smoothing) * given - label_smoothing * both.mean()
+    divergence = ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum(dim=-1).mean()
+    return entropy + alpha / 4 * divergence, entropy.detach()
+
+
 def doubly_stochastic(weights: Tensor, real: Tensor) -> Tensor:
     """Σ_i (1 − Σ_t α_ti)², mean over captions (Xu 2015, eq. 14): every region should get its share over time.
 

@@ -23,6 +23,7 @@ from regard.training.losses import (
     doubly_stochastic,
     hard_attention_loss,
     policy_gradient,
+    r_drop_loss,
     real_tokens,
 )
 from regard.training.recipe import Phase
@@ -91,6 +92,30 @@ class CrossEntropy(Objective):
         return loss
 
 
+class RDrop(Objective):
+    """Teacher forcing twice on each input, with different dropout (see :func:`regard.training.losses.r_drop_loss`)."""
+
+    def loss(self, inputs: Sequence[int], *, epoch: int) -> tuple[Tensor, dict[str, float]]:
+        batch = self.task.targets(inputs)
+        # both passes of an input stand beside each other, so that the longest still come first
+        annotations = self._annotate([inputs[i] for i in batch.order.tolist() for _ in range(2)], epoch=epoch)
+        tokens, lengths = batch.tokens.repeat_interleave(2, dim=0), batch.lengths.repeat_interleave(2, dim=0)
+        # places are counted where the lengths are, since a GPU would have to be waited for
+        places = real_tokens(batch.lengths, batch.tokens.shape[2]).flatten().nonzero().squeeze(1)
+        targets = to_device(batch.targets.flatten()[places], self.device)
+        places = to_device(places, self.device)
+        with self._mixed():
+            readouts = self.decoder.trace(annotations, to_device(tokens, self.device), lengths).readouts
+            loss, entropy = r_drop_loss(
+                self.decoder,
+                (readouts[0::2].flatten(0, 2)[places], readouts[1::2].flatten(0, 2)[places]),
+                targets,
+                alpha=self.phase.r_drop,
+                label_smoothing=self.phase.label_smoothing,
+            )
+        return loss, {"loss": float(entropy), "tokens": float(batch.num_tokens)}
+
+
 class SelfCriticalObjective(Objective):
     """Captions drawn from the model, each rewarded against the mean of the others of its image.
 
@@ -150,4 +175,6 @@ def build_objective(phase: Phase, task: Task, model: EncoderDecoder, *, seed: in
     """The objective of a phase."""
     if phase.objective == "self_critical":
         return SelfCriticalObjective(phase, task, model, number=position.phase)
+    if phase.r_drop:
+        return RDrop(phase, task, model, number=position.phase)
     return CrossEntropy(phase, task, model, number=position.phase, position=position)

@@ -15,8 +15,10 @@ from regard.data.encoding import LengthSettings
 from regard.encoders.image import ImageEncoderSettings
 from regard.errors import ConfigError
 from regard.model import ModelSettings
+from regard.saved.storage import Precision
 from regard.search import SearchOptions
 from regard.text import CodecSettings, SubwordSettings
+from regard.text.noise import NoiseSettings
 
 
 class CaptionData(Settings):
@@ -53,6 +55,27 @@ class TranslationData(Settings):
     """One codec, learned from both languages; otherwise each language has its own."""
     lengths: LengthSettings = LengthSettings(longest=80)
     """Which pairs are left out or cut short; their number is reported. A saved model reads as much at once."""
+    subword_dropout: float = Field(0.0, ge=0, lt=1)
+    """Cut both sides into other subwords in each epoch: p of BPE dropout, 1 − α of unigram sampling (see
+    :mod:`regard.text.subword_regularisation`)."""
+    noise: NoiseSettings = NoiseSettings()
+    """The shares of training sources that are changed to what people type, anew in each epoch."""
+
+    @property
+    def augmented(self) -> bool:
+        """Whether the pairs differ from epoch to epoch."""
+        return bool(self.subword_dropout or self.noise.joined or any(self.noise.shares.values()))
+
+    @model_validator(mode="after")
+    def _augmentable(self) -> TranslationData:
+        if self.augmented and not isinstance(self.codec, SubwordSettings):
+            raise ConfigError("data.subword_dropout and data.noise need subwords", remedy="set data.codec.name")
+        if self.augmented and self.lengths.overlong == "truncate":
+            raise ConfigError(
+                "data.subword_dropout and data.noise do not fit pairs that are cut short",
+                remedy="set data.lengths.overlong to drop",
+            )
+        return self
 
 
 class OptimSettings(Settings):
@@ -102,11 +125,24 @@ class Phase(Settings):
     average: float = Field(0.0, ge=0, lt=1)
     """Decay of the running average of the weights, which is what is judged and kept; 0 for none."""
     patience: int | None = Field(None, ge=1)
-    """Stop the phase after so many epochs without a better score."""
+    """Stop the phase after so many validations without a better score."""
+    validate_every: int = Field(1, ge=1)
+    """Search and score the validation data after every so many epochs, and after the last."""
+    r_drop: float = Field(0.0, ge=0)
+    """α of R-Drop: each input is read twice, and the two predictions are drawn to each other (Liang et al. 2021)."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of matrix products; weights, sums and losses stay float32."""
     optim: OptimSettings = OptimSettings()
     self_critical: SelfCritical = SelfCritical()
+
+    @model_validator(mode="after")
+    def _two_passes(self) -> Phase:
+        if self.r_drop and (self.objective != "cross_entropy" or self.doubly_stochastic):
+            raise ConfigError(
+                "r_drop goes with plain cross_entropy",
+                remedy="leave out self_critical and doubly_stochastic, or r_drop",
+            )
+        return self
 
 
 class Recipe(Settings):
@@ -121,6 +157,8 @@ class Recipe(Settings):
     """The validation score that chooses the best epoch; empty for ``cider`` (captions) or ``bleu`` (translations)."""
     search: SearchOptions = SearchOptions()
     """How captions are searched in validation, and afterwards by default."""
+    stored: Precision = "float16"
+    """How the best model is stored."""
     compile: bool = False
     """Train with loops that are compiled for this processor, which takes a second and a C++ compiler; without one
     training says so and goes on. The last digits are not the same with and without, so where a recipe asks for them

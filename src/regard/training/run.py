@@ -31,7 +31,6 @@ from regard.errors import ConfigError, Interrupted, ModelError
 from regard.model import EncoderDecoder
 from regard.progress import Progress, Silent
 from regard.saved.bundle import BEST, SOURCE, Bundle, save_bundle
-from regard.saved.storage import Precision
 from regard.text import TextCodec, WordCodec, load_codec
 from regard.text.vocabulary import read_json_file, write_json_file
 from regard.training.captions import CaptionTask
@@ -46,8 +45,6 @@ if sys.platform != "win32":
 RUNS = Path("runs")
 """Where runs lie unless told otherwise, one folder a recipe."""
 RECIPE, OUTCOME, LOCK = "recipe.yaml", "outcome.json", "lock"
-STORED: Precision = "float16"
-"""How the best model of a run is stored."""
 
 
 def train(
@@ -230,6 +227,6 @@ def _keeper(
             longest_source=data.lengths.longest if isinstance(data, TranslationData) else None,
             metrics=metrics,
         )
-        save_bundle(replace(bundle, card=model_card(recipe, bundle)), folder, precision=STORED)
+        save_bundle(replace(bundle, card=model_card(recipe, bundle)), folder, precision=recipe.stored)
 
     return keep_best

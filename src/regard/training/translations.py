@@ -9,21 +9,23 @@ from typing import Any
 import torch
 
 from regard.annotations import Annotations
+from regard.data.augmentation import AugmentedPairs
 from regard.data.batching import bucketed_batches, pad_sources
-from regard.data.encoding import encode_pairs
+from regard.data.encoding import EncodedPairs, encode_pairs
 from regard.data.parallel import SentencePairs, read_parallel
 from regard.errors import DataError
 from regard.metrics import score_translations
 from regard.model import EncoderDecoder
 from regard.progress import Progress
 from regard.search import SearchOptions, SpecialTokens, search
-from regard.text import TextCodec, train_codec
+from regard.text import SubwordCodec, TextCodec, train_codec
 from regard.training.device import to_device
-from regard.training.recipe import Phase, TranslationData
+from regard.training.recipe import Phase, SelfCritical, TranslationData
+from regard.training.rewards import Rewards
 from regard.training.task import Task
 
-SEARCH_BATCH = 64
-"""Sentences of like length searched together in validation."""
+SEARCH_BATCH = {"cpu": 64, "cuda": 512}
+"""Sentences of like length searched together in validation, by device; a GPU takes many in the time of few."""
 
 
 class TranslationTask(Task):
@@ -47,15 +49,22 @@ class TranslationTask(Task):
         self.validation = self._read(settings.validation)
         self.source_codec, self.codec = codecs or _train_codecs(settings, train)
         self.source_vocabulary_size, self.vocabulary_size = self.source_codec.size, self.codec.size
-        self._pairs = encode_pairs(train, source=self.source_codec, target=self.codec, limits=settings.lengths)
-        if not self._pairs:
-            raise DataError(f"{self._pairs.report}: nothing to learn from", remedy="see data.lengths of the recipe")
-        self.captions = [[target] for target in self._pairs.targets]
+        self._plain = encode_pairs(train, source=self.source_codec, target=self.codec, limits=settings.lengths)
+        if not self._plain:
+            raise DataError(f"{self._plain.report}: nothing to learn from", remedy="see data.lengths of the recipe")
+        self._show(self._plain)
+        self._augmented = self._augmentation(train) if settings.augmented else None
 
     def prepare(self, model: EncoderDecoder, progress: Progress) -> None:
-        progress.say(str(self._pairs.report))
+        progress.say(str(self._plain.report))
 
     def batches(self, phase: Phase, *, number: int, epoch: int) -> list[list[int]]:
+        """See :meth:`Task.batches`; from then on inputs are the pairs as this epoch shows them.
+
+        Rewards are judged against the pairs of the data, so only cross-entropy learns from changed ones.
+        """
+        if self._augmented is not None:
+            self._show(self._augmented.epoch(number, epoch) if phase.objective == "cross_entropy" else self._plain)
         size, tokens = (phase.batch, None) if phase.tokens is None else (None, phase.tokens)
         order = bucketed_batches(
             self._pairs.lengths, seed=self.seed + number, epoch=epoch, batch_size=size, max_tokens=tokens
@@ -71,8 +80,9 @@ class TranslationTask(Task):
         order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
         said, specials = [""] * len(sources), SpecialTokens.of(self.codec, options)
         progress.start("validation", len(sources))
-        for first in range(0, len(order), SEARCH_BATCH):
-            chosen = order[first : first + SEARCH_BATCH]
+        size = SEARCH_BATCH.get(model.device.type, SEARCH_BATCH["cpu"])
+        for first in range(0, len(order), size):
+            chosen = order[first : first + size]
             with torch.inference_mode():
                 padded = pad_sources([sources[i] for i in chosen])
                 annotations = model.annotate(*(each.to(model.device) for each in padded))
@@ -82,6 +92,30 @@ class TranslationTask(Task):
             progress.advance(len(chosen))
         target = self.settings.target
         return score_translations(said, self.validation.targets, target_language=target).as_dict()
+
+    def rewards(self, settings: SelfCritical) -> Rewards:
+        return Rewards([[target] for target in self._plain.targets], settings)
+
+    def _show(self, pairs: EncodedPairs) -> None:
+        """Let these pairs be the training inputs."""
+        self._pairs = pairs
+        self.captions = [[target] for target in pairs.targets]
+
+    def _augmentation(self, train: SentencePairs) -> AugmentedPairs:
+        source, target = self.source_codec, self.codec
+        assert isinstance(source, SubwordCodec), "the settings ask for subwords"
+        assert isinstance(target, SubwordCodec), "the settings ask for subwords"
+        settings = self.settings
+        return AugmentedPairs(
+            train,
+            self._plain,
+            source=source,
+            target=target,
+            noise=settings.noise,
+            dropout=settings.subword_dropout,
+            longest=settings.lengths.longest,
+            seed=self.seed,
+        )
 
     def _read(self, split: str) -> SentencePairs:
         settings = self.settings

@@ -20,6 +20,7 @@ from regard.training.losses import (
     doubly_stochastic,
     hard_attention_loss,
     policy_gradient,
+    r_drop_loss,
     real_tokens,
 )
 
@@ -229,3 +230,19 @@ def test_without_the_reinforce_term_the_gradient_is_another() -> None:
     loss, _ = cross_entropy(made, seen, said, torch.ones_like(said, dtype=torch.bool), label_smoothing=0.0)
     biased = flat_gradient(made, -loss * len(TOKENS))
     assert float((biased - exact).norm()) > 0.1 * float(exact.norm())
+
+
+def test_r_drop_is_the_mean_cross_entropy_and_the_divergence_both_ways() -> None:
+    generator = torch.Generator().manual_seed(5)
+    first, second = (torch.randn(6, 5, generator=generator, dtype=torch.float64) for _ in range(2))
+    chosen = torch.randint(2, VOCABULARY, (6,), generator=generator)
+    made = decoder()
+    made.requires_grad_(False)
+    loss, entropy = r_drop_loss(made, (first, second), chosen, alpha=3.0, label_smoothing=0.1)
+    p, q = (torch.softmax(made.logits(each).float(), dim=-1).double() for each in (first, second))
+    smooth = torch.full((6, VOCABULARY), 0.1 / VOCABULARY).double()
+    smooth[torch.arange(6), chosen] += 0.9
+    entropies = [-(smooth * each.log()).sum(dim=-1).mean() for each in (p, q)]
+    divergences = [(a * (a.log() - b.log())).sum(dim=-1).mean() for a, b in ((p, q), (q, p))]
+    assert float(entropy) == pytest.approx(float(sum(entropies)) / 2, rel=1e-5)
+    assert float(loss) == pytest.approx(float(sum(entropies) / 2 + 3 / 4 * sum(divergences)), rel=1e-5)

@@ -76,6 +76,31 @@ def test_an_interrupted_run_ends_like_one_that_was_not(
     assert best[0] == best[1]
 
 
+def test_augmented_pairs_and_two_passes_repeat_themselves_after_a_stop(
+    tiny_translation_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = tiny_translation_recipe.model_dump(mode="json")
+    values["data"] |= {"subword_dropout": 0.2, "noise": {"capitals": 0.3, "joined": 0.2}}
+    values["phases"][0] |= {"r_drop": 2.0, "validate_every": 2, "epochs": 5}
+    recipe = parse(Recipe, values, origin="test")
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    outcome = train(recipe, whole)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    stops = 0
+    while stops < 40:
+        try:
+            resumed = train(recipe, parts, progress=Watch(3))
+            break
+        except Interrupted:
+            stops += 1
+    assert stops >= 3
+    assert (resumed.best, resumed.best_epoch) == (outcome.best, outcome.best_epoch)
+    assert epochs(parts) == epochs(whole)
+    assert [line["step"] for line in epochs(whole)] == [2, 4, 5, 6], "validated every second time and at the end"
+    ours, theirs = (load_file(folder / loop.CHECKPOINT) for folder in (parts, whole))
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
+
+
 def test_a_run_without_a_compiler_goes_on_and_says_so(
     tiny_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

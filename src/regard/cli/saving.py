@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,9 @@ from regard.errors import ConfigError
 
 if TYPE_CHECKING:
     from regard.results import Result
+
+LONGEST_NAME = 200
+"""Bytes of a file's name without its suffix; systems allow 255 with it."""
 
 
 class Saver:
@@ -70,9 +74,17 @@ class Saver:
 
     def _unused(self, name: str) -> str:
         """``name``, numbered where another result has it; systems that fold case are taken into account."""
+        name = _shortened(name)
         number, chosen = 1, name
         while chosen.casefold() in self._names:
             number += 1
             chosen = f"{name}-{number}"
         self._names.add(chosen.casefold())
         return chosen
+
+
+def _shortened(name: str) -> str:
+    """As much of the name as leaves room for a number and a suffix, in whole characters."""
+    while len(os.fsencode(name)) > LONGEST_NAME:
+        name = name[:-1]
+    return name

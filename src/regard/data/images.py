@@ -123,19 +123,26 @@ def load_image(source: ImageSource, *, hint: int | None = None) -> Photo:
     Raises:
         ImageError: there is no such file, or it is empty, damaged, too large or no picture.
     """
+    path = image_name(source)
     if isinstance(source, np.ndarray):
-        return _photo(_from_array(source), "<array>")
+        return _photo(_from_array(source), path)
     if isinstance(source, Image.Image):
-        path = str(getattr(source, "filename", "")) or "<image>"
         with _one_error(path):
             return _photo(source.copy(), path)
     if isinstance(source, str | os.PathLike):
-        path = os.fsdecode(source)
         with _one_error(path), _existing(path).open("rb") as file:
             return _decode(file, path, hint)
-    path = str(getattr(source, "name", "<file>"))
     with _one_error(path):
         return _decode(io.BytesIO(source.read()), path, hint)
+
+
+def image_name(source: ImageSource) -> str:
+    """What a picture is called in messages and results: its path, or what kind of thing it is."""
+    if isinstance(source, np.ndarray):
+        return "<array>"
+    if isinstance(source, Image.Image):
+        return str(getattr(source, "filename", "")) or "<image>"
+    return os.fsdecode(source) if isinstance(source, str | os.PathLike) else str(getattr(source, "name", "<file>"))
 
 
 def resize(photo: Photo, size: int | tuple[int, int], mode: ResizeMode = "squash") -> tuple[Pixels, Frame]:

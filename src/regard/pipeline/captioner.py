@@ -20,6 +20,7 @@ from regard.ops.linear import InferencePrecision
 from regard.parallel.workers import Workers, WorkSharing
 from regard.pipeline.engine import Engine
 from regard.pipeline.generation import Ids, Speech, branch, prefix_ids, speak
+from regard.pipeline.isolation import REPORT, Defect, answer_each, describe
 from regard.pipeline.next_words import distinct_next_words
 from regard.pipeline.options import SearchChanges, changed_options
 from regard.pipeline.prefetch import Picture, ahead, read_picture
@@ -175,7 +176,7 @@ class Captioner(WorkSharing):
         prefix: Ids,
         number: int,
         kept: Sequence[Positions] | None = None,
-    ) -> list[Speech]:
+    ) -> list[Speech | Defect]:
         """What the search finds for a batch of pictures: the work of one worker.
 
         Args:
@@ -188,15 +189,18 @@ class Captioner(WorkSharing):
         Raises:
             ConfigError: the prefix leaves no room for a word.
         """
-        if not pixels:
-            return []
-        annotations = self._engine.annotate(torch.from_numpy(np.stack(pixels)))
-        numbers, prefixes = range(number, number + len(pixels)), [prefix] * len(pixels)
-        if kept is None:
-            return speak(self._engine, annotations, options, prefixes=prefixes, numbers=numbers)
-        positions, inside = annotations.values.shape[1], gather_positions(annotations, kept)
-        speeches = speak(self._engine, inside, options, prefixes=prefixes, numbers=numbers)
-        return [_over_grid(speech, each, positions) for speech, each in zip(speeches, kept, strict=True)]
+
+        def describe_batch(batch: Sequence[int]) -> list[Speech]:
+            annotations = self._engine.annotate(torch.from_numpy(np.stack([pixels[each] for each in batch])))
+            numbers, prefixes = [number + each for each in batch], [prefix] * len(batch)
+            if kept is None:
+                return speak(self._engine, annotations, options, prefixes=prefixes, numbers=numbers)
+            own = [kept[each] for each in batch]
+            positions, inside = annotations.values.shape[1], gather_positions(annotations, own)
+            speeches = speak(self._engine, inside, options, prefixes=prefixes, numbers=numbers)
+            return [_over_grid(speech, each, positions) for speech, each in zip(speeches, own, strict=True)]
+
+        return answer_each(describe_batch, range(len(pixels))) if pixels else []
 
     def _stream(
         self, images: Iterable[ImageSource], batch: int, options: SearchOptions, prefix: Ids, region: Box | None
@@ -217,10 +221,20 @@ class Captioner(WorkSharing):
             for speeches in answers:
                 said = iter(speeches)
                 for picture in waiting.popleft():
-                    if isinstance(picture, Picture):
-                        yield _result(picture, next(said), options.length_normalisation)
-                    else:
-                        yield picture
+                    yield _answer(picture, said, options.length_normalisation)
+
+
+def _answer(picture: Picture | ImageError, said: Iterator[Speech | Defect], alpha: float) -> Caption | ImageError:
+    """The caption of a picture from the next of what was said, or the error in its place."""
+    if isinstance(picture, ImageError):
+        return picture
+    speech = next(said)
+    if isinstance(speech, Defect):
+        return ImageError(picture.path, speech.reason, remedy=REPORT)
+    try:
+        return _result(picture, speech, alpha)
+    except Exception as error:
+        return ImageError(picture.path, describe(error), remedy=REPORT)
 
 
 def _over_grid(speech: Speech, kept: Positions | None, positions: int) -> Speech:

@@ -11,6 +11,7 @@ from regard.annotations import Annotations
 from regard.data.batching import cut
 from regard.errors import TextError
 from regard.pipeline.generation import Ids, Speech, force
+from regard.pipeline.isolation import REPORT, describe
 from regard.pipeline.reassembly import joined
 from regard.pipeline.segments import Source, read_source
 from regard.results import Translation
@@ -90,6 +91,8 @@ class PairReader:
             )
         except TextError as error:
             return error
+        except Exception as error:
+            return TextError(f"the pair {describe(error)}", remedy=REPORT)
         if not all(side.parts for side in read):
             return TextError("one side of the pair is empty", remedy="leave the pair out")
         return read
@@ -100,6 +103,10 @@ class PairReader:
             return [*force(self._bundle, annotations, [target for _, target in pairs])]
         except TextError as error:  # a side has more tokens than the model has positions
             return [error] if len(pairs) == 1 else [each for pair in pairs for each in self._force([pair])]
+        except Exception as error:
+            if len(pairs) > 1:
+                return [each for pair in pairs for each in self._force([pair])]
+            return [TextError(f"the pair {describe(error)}", remedy=REPORT)]
 
     def _joined(self, source: Source, speech: Speech) -> Translation:
         alpha, attends = self._bundle.search.length_normalisation, self._bundle.model.decoder.attends

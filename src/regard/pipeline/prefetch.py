@@ -12,9 +12,10 @@ import numpy as np
 from PIL.Image import Resampling
 
 from regard.annotations import Regions
-from regard.data.images import ImageSource, Pixels, load_image
+from regard.data.images import ImageSource, Pixels, image_name, load_image
 from regard.encoders.image import ImageEncoder
 from regard.errors import ImageError
+from regard.pipeline.isolation import REPORT, describe
 
 DISPLAY_SIDE = 1200
 """The longest side in pixels of the photo that a result carries for showing."""
@@ -44,10 +45,16 @@ class Picture:
 def read_picture(source: ImageSource, encoder: ImageEncoder) -> Picture | ImageError:
     """Read and resize one picture; what is wrong with it is returned, so that it can take its place in a batch."""
     try:
-        # a JPEG is decoded at no less than twice the hint, which serves the network and the eye
-        photo = load_image(source, hint=max(encoder.picture_size, DISPLAY_SIDE // 2))
+        return _read(source, encoder)
     except ImageError as error:
         return error
+    except Exception as error:
+        return ImageError(image_name(source), describe(error), remedy=REPORT)
+
+
+def _read(source: ImageSource, encoder: ImageEncoder) -> Picture:
+    # a JPEG is decoded at no less than twice the hint, which serves the network and the eye
+    photo = load_image(source, hint=max(encoder.picture_size, DISPLAY_SIDE // 2))
     pixels, frame = encoder.prepare(photo)
     shown = photo.image
     if max(shown.size) > DISPLAY_SIDE:

@@ -8,6 +8,7 @@ between words, else inside a word. Nothing is left out.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -95,12 +96,12 @@ def _too_long(size: str, allowed: str) -> TextError:
 
 def _cuts(encoded: Encoded, words: Sequence[WordPieces], longest: int) -> list[int]:
     """The pieces before which the text is cut."""
-    starts = [word.pieces[0] for word in words]
+    starts = frozenset(word.pieces[0] for word in words)
     cuts: list[int] = []
     first = 0
     for end in [*_sentence_starts(encoded, words), len(encoded)]:
         while end - first > longest:
-            first = _best_cut(encoded, set(starts), first, longest)
+            first = _best_cut(encoded, starts, first, longest)
             cuts.append(first)
         if end < len(encoded):
             cuts.append(end)
@@ -157,9 +158,10 @@ def _rank(encoded: Encoded, starts: AbstractSet[int], piece: int) -> int:
 def _part(encoded: Encoded, words: Sequence[WordPieces], first: int, last: int) -> Part:
     if first == 0 and last == len(encoded):
         return Part((*encoded.ids, EOS), tuple(words), 0)
-    inside = [i for i, word in enumerate(words) if word.pieces[-1] >= first and word.pieces[0] < last]
+    begin = bisect_left(words, first, key=lambda word: word.pieces[-1])
+    inside = range(begin, bisect_left(words, last, lo=begin, key=lambda word: word.pieces[0]))
     here = (replace(words[i], pieces=_shifted(words[i].pieces, first, last)) for i in inside)
-    first_word = inside[0] if inside else 0
+    first_word = begin if inside else 0
     return Part((*encoded.ids[first:last], EOS), tuple(here), first_word)
 
 

@@ -18,6 +18,7 @@ from regard.parallel.workers import Workers, WorkSharing
 from regard.pipeline.engine import Engine
 from regard.pipeline.forced_alignment import PairReader
 from regard.pipeline.generation import Ids, Speech, branch, prefix_ids, speak
+from regard.pipeline.isolation import REPORT, Defect, answer_each, describe
 from regard.pipeline.length_buckets import Job, Window, cut_window
 from regard.pipeline.next_words import distinct_next_words
 from regard.pipeline.options import SearchChanges, changed_options
@@ -193,23 +194,25 @@ class Translator(WorkSharing):
         assert batch >= 1, "a batch holds a pair"
         return PairReader(self.bundle, self._annotate).align(pairs, batch=batch)
 
-    def say(self, jobs: Sequence[Job], options: SearchOptions) -> list[Speech]:
+    def say(self, jobs: Sequence[Job], options: SearchOptions) -> list[Speech | Defect]:
         """What the search finds for parts of like length together: the work of one worker.
 
         Raises:
             ConfigError: a prefix leaves no room for a word.
         """
-        if not jobs:
-            return []
-        ids = [job.ids for job in jobs]
-        return speak(
-            self._engine,
-            self._annotate(ids),
-            options,
-            prefixes=[job.prefix for job in jobs],
-            numbers=[job.number for job in jobs],
-            own=None if self._lexicon is None else [self._lexicon.becomes(each).tolist() for each in ids],
-        )
+
+        def translate_batch(batch: Sequence[Job]) -> list[Speech]:
+            ids = [job.ids for job in batch]
+            return speak(
+                self._engine,
+                self._annotate(ids),
+                options,
+                prefixes=[job.prefix for job in batch],
+                numbers=[job.number for job in batch],
+                own=None if self._lexicon is None else [self._lexicon.becomes(each).tolist() for each in ids],
+            )
+
+        return answer_each(translate_batch, jobs) if jobs else []
 
     def _stream(
         self, texts: Iterable[str | TextError], batch: int, options: SearchOptions, prefix: Ids, number: int
@@ -246,13 +249,15 @@ class Translator(WorkSharing):
             return text if isinstance(text, TextError) else read_source(text, self._codec, longest=self._longest)
         except TextError as error:
             return error
+        except Exception as error:
+            return TextError(f"the text {describe(error)}", remedy=REPORT)
 
     def _translations(
-        self, window: Window, said: Iterable[Sequence[Speech]], options: SearchOptions
+        self, window: Window, said: Iterable[Sequence[Speech | Defect]], options: SearchOptions
     ) -> Iterator[Translation | TextError]:
         """The texts of a window in order, from what is said batch by batch."""
-        spoken: dict[int, Speech] = {}
-        whole: dict[int, Translation] = {}
+        spoken: dict[int, Speech | Defect] = {}
+        whole: dict[int, Translation | TextError] = {}
         for places, speeches in zip(window.batches, said, strict=True):
             spoken.update(zip(places, speeches, strict=True))
             # what is whole is joined at once, while workers go on
@@ -260,12 +265,24 @@ class Translator(WorkSharing):
                 source, parts = window.sources[text], window.parts[text]
                 assert isinstance(source, Source), "only what could be read has parts"
                 if all(part in spoken for part in parts):
-                    whole[text] = self._joined(source, [spoken[part] for part in parts], options)
+                    whole[text] = self._answer(source, [spoken[part] for part in parts], options)
         for text, source in enumerate(window.sources):
             if isinstance(source, TextError):
                 yield source
             else:
-                yield whole[text] if window.parts[text] else self._joined(source, [], options)
+                yield whole[text] if window.parts[text] else self._answer(source, [], options)
+
+    def _answer(
+        self, source: Source, speeches: Sequence[Speech | Defect], options: SearchOptions
+    ) -> Translation | TextError:
+        """The translation of a text from what was said of its parts, or the error in its place."""
+        reasons = [each.reason for each in speeches if isinstance(each, Defect)]
+        if not reasons:
+            try:
+                return self._joined(source, [each for each in speeches if isinstance(each, Speech)], options)
+            except Exception as error:
+                reasons = [describe(error)]
+        return TextError(f"the text {reasons[0]}", remedy=REPORT)
 
     def _joined(self, source: Source, speeches: Sequence[Speech], options: SearchOptions) -> Translation:
         return joined(source, speeches, alpha=options.length_normalisation, attends=self.bundle.model.decoder.attends)

@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 
 _ALONE = r"\p{Han}\p{Hiragana}\p{Katakana}"
 _LETTER = rf"[\p{{L}}\p{{M}}\p{{N}}&&[^{_ALONE}]]"
+# A flag with what extends it, as \X matches it: \X itself looks back over all flags before, in time that grows with the
+# square of their number.
+_FLAG = "[\U0001f1e6-\U0001f1ff]{1,2}[\\p{M}\\p{Grapheme_Extend}\u200d\U0001f3fb-\U0001f3ff]*"
 # Letters with their marks and digits, joined by a hyphen, an apostrophe or, between digits, by . , or :
 # A letter of a script written without spaces stands alone, and so does every other character that is seen as one (\X).
-WORD_PATTERN = rf"[{_ALONE}]|{_LETTER}+(?:(?:[-'’]|(?<=\p{{N}})[.,:](?=\p{{N}})){_LETTER}+)*|\X"
+WORD_PATTERN = rf"[{_ALONE}]|{_LETTER}+(?:(?:[-'’]|(?<=\p{{N}})[.,:](?=\p{{N}})){_LETTER}+)*|{_FLAG}|\X"
 _SPLIT = Split(Regex(rf"\s+|{WORD_PATTERN}"), behavior="isolated")
 _MANY_MARKS = 32
 """More characters than that in one cluster are put in order before they are composed."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from regard.data.images import ImageSource, Photo, load_image
 from regard.errors import ConfigError, ImageError, ModelError, TextError
 from regard.pipeline import Captioner, Translator, load, load_captioner, load_translator
+from regard.pipeline.generation import Speech, speak
 from regard.results import Caption
 from regard.saved.bundle import Bundle, save_bundle
 
@@ -49,6 +52,30 @@ def test_a_caption_holds_words_with_weights_on_the_original_photo(captioner: Cap
     assert caption.photo.shape == (83, 81, 3)
     assert caption.score >= max(other.score for other in caption.alternatives)
     assert len({caption.text, *(other.text for other in caption.alternatives)}) == 1 + len(caption.alternatives)
+
+
+def test_a_picture_that_fails_costs_no_other_whatever_it_raises(
+    captioner: Captioner, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = [str(each) for each in captioner.caption_many(photos)]
+
+    def read(source: ImageSource, *, hint: int | None = None) -> Photo:
+        if source == photos[1]:
+            raise AssertionError("in a decoder")
+        return load_image(source, hint=hint)
+
+    def search_and_fail(*given: Any, numbers: Sequence[int], **options: Any) -> list[Speech]:
+        if 2 in numbers:  # the fourth photo, of those that can be read the third
+            raise ZeroDivisionError("in a batch")
+        return speak(*given, numbers=numbers, **options)
+
+    monkeypatch.setattr("regard.pipeline.prefetch.load_image", read)
+    monkeypatch.setattr("regard.pipeline.captioner.speak", search_and_fail)
+    results = list(captioner.caption_many(photos))
+    assert [i for i, each in enumerate(results) if isinstance(each, ImageError)] == [1, 3]
+    assert f"{photos[1]}: failed in a way that regard did not expect (AssertionError: in a decoder)" in str(results[1])
+    assert "ZeroDivisionError: in a batch" in str(results[3])
+    assert [str(results[i]) for i in (0, 2, 4)] == [expected[i] for i in (0, 2, 4)]
 
 
 def test_the_same_picture_in_every_form_gets_the_same_caption(captioner: Captioner, photos: list[Path]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,12 @@ from regard.config import parse
 from regard.errors import ConfigError, TextError
 from regard.model import EncoderDecoder, ModelSettings
 from regard.pipeline import Captioner, Translator, translate_caption
+from regard.pipeline.generation import Speech, speak
 from regard.pipeline.pivot import as_sentence
+from regard.pipeline.segments import MAX_PIECES, Source, read_source
 from regard.results import Translation
 from regard.saved.bundle import Bundle
+from regard.text import TextCodec
 
 TEXTS = ["A dog runs on the beach.", "", "Two dogs sit near a car.", "A girl", "Some people jump over a log.", "Dog"]
 
@@ -47,6 +51,30 @@ def test_a_translation_holds_words_of_both_sides(translator: Translator) -> None
     assert [word.text for word in translation.source_words] == ["A", "dog", "runs", "on", "the", "beach", "."]
     assert "".join(word.text for word in translation.words) == "".join(translation.text.split())
     assert 1 <= len(translation.alternatives) <= 2
+
+
+def test_a_text_that_fails_costs_no_other_whatever_it_raises(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = [str(each) for each in translator.translate_many(TEXTS)]
+
+    def read(text: str, codec: TextCodec, *, longest: int | None) -> Source:
+        if text == TEXTS[4]:
+            raise RecursionError("too deep")
+        return read_source(text, codec, longest=longest)
+
+    def search_and_fail(*given: Any, numbers: Sequence[int], **options: Any) -> list[Speech]:
+        if any(number // MAX_PIECES == 2 for number in numbers):
+            raise ZeroDivisionError("in a batch")
+        return speak(*given, numbers=numbers, **options)
+
+    monkeypatch.setattr("regard.pipeline.translator.read_source", read)
+    monkeypatch.setattr("regard.pipeline.translator.speak", search_and_fail)
+    results = list(translator.translate_many(TEXTS))
+    assert [i for i, each in enumerate(results) if isinstance(each, TextError)] == [2, 4]
+    assert "ZeroDivisionError: in a batch" in str(results[2])
+    assert "RecursionError: too deep" in str(results[4])
+    assert [str(results[i]) for i in (0, 1, 3, 5)] == [expected[i] for i in (0, 1, 3, 5)]
 
 
 def test_an_empty_text_has_an_empty_translation(translator: Translator) -> None:

@@ -16,7 +16,7 @@ from regard.cli.progress import Bars
 from regard.cli.report import say, say_error, say_json
 from regard.cli.runtime_options import Computing, announce_export, with_computing
 from regard.cli.saving import Saver
-from regard.errors import ImageError
+from regard.errors import ImageError, RegardError
 
 if TYPE_CHECKING:
     from regard.pipeline import Translator
@@ -90,22 +90,29 @@ def show_captions(
     with Bars(beside_results=True) as bars:
         bars.start("captions", count)
         for result in results:
-            if isinstance(result, ImageError):
-                say_error(result)
+            error = result if isinstance(result, ImageError) else _show(result, saver, as_json=as_json)
+            if error is not None:
+                say_error(error)
                 all_read = False
-            else:
-                _show(result, saver, as_json=as_json)
             bars.advance(1)
     return all_read
 
 
-def _show(result: Caption | TranslatedCaption, saver: Saver | None, *, as_json: bool) -> None:
+def _show(result: Caption | TranslatedCaption, saver: Saver | None, *, as_json: bool) -> ImageError | None:
+    """Print and save one result. What goes wrong in drawing it is its own error, and no other's."""
+    from regard.pipeline.isolation import REPORT, describe
     from regard.results import TranslatedCaption
 
     path = result.caption.path if isinstance(result, TranslatedCaption) else result.path
-    if as_json:
-        say_json(result.to_dict())
-    else:
-        say(f"{path}: {result.text}")
-    if saver is not None:
-        saver.add(result, Path(path).stem)
+    try:
+        if as_json:
+            say_json(result.to_dict())
+        else:
+            say(f"{path}: {result.text}")
+        if saver is not None:
+            saver.add(result, Path(path).stem)
+    except (RegardError, OSError):  # nothing can be written there, and nothing else could
+        raise
+    except Exception as error:
+        return ImageError(path, describe(error), remedy=REPORT)
+    return None

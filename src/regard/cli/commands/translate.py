@@ -9,7 +9,7 @@ from dataclasses import asdict
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,7 +20,7 @@ from regard.cli.progress import Bars
 from regard.cli.report import say, say_error, say_json, say_note
 from regard.cli.runtime_options import TranslatorComputing, announce_export, with_computing
 from regard.cli.saving import Saver
-from regard.errors import ConfigError, DataError, Interrupted, TextError
+from regard.errors import ConfigError, DataError, Interrupted, RegardError, TextError
 
 if TYPE_CHECKING:
     from regard.pipeline import SearchChanges, Translator
@@ -133,24 +133,32 @@ class _Shower:
             say_error(f"{lines.num_failed} of the first {lines.num_done} lines could not be translated before the stop")
             self._failed = True
         for number, result in enumerate(results, start=1 if lines is None else lines.num_done + 1):
-            if isinstance(result, TextError):
-                say_error(f"line {number}: {result}")
+            taken = result if isinstance(result, TextError) else self._take(result, number)
+            if isinstance(taken, TextError):
+                say_error(f"line {number}: {taken}")
                 self._failed = True
                 if lines is not None:
                     lines.note_failure()
-            else:
-                self._take(result, number)
             if self._as_json:
-                write_json({"error": str(result)} if isinstance(result, TextError) else result.to_dict())
+                write_json({"error": str(taken)} if isinstance(taken, TextError) else taken)
             else:
                 write("" if isinstance(result, TextError) else result.text)
 
-    def _take(self, translation: Translation, number: int) -> None:
+    def _take(self, translation: Translation, number: int) -> dict[str, Any] | TextError:
+        """Save a translation and give its data. What goes wrong in drawing it is its own error, and no other's."""
+        from regard.pipeline.isolation import REPORT, describe
+
         if not translation.finished:
             cut = f"line {number}: cut off after {self._longest} subwords"
             say_note(f"{cut}; --set max_length={2 * self._longest} allows more")
-        if self._saver is not None:
-            self._saver.add(translation, str(number))
+        try:
+            if self._saver is not None:
+                self._saver.add(translation, str(number))
+            return translation.to_dict() if self._as_json else {}
+        except (RegardError, OSError):  # nothing can be written there, and nothing else could
+            raise
+        except Exception as error:
+            return TextError(f"the translation {describe(error)}", remedy=REPORT)
 
     def finish(self) -> None:
         """Save what is still to be saved, and let the exit status tell of what failed."""

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from regard.cli import main
+from regard.results import Caption
 
 pytestmark = pytest.mark.usefixtures("only_shipped")
 
@@ -120,3 +121,23 @@ def test_a_strange_file_name_stays_one_line(photos: Path, capsys: pytest.Capture
     strange.write_bytes((photos / "a.jpg").read_bytes())
     assert main(["caption", "--model", "looker", str(strange)]) == 0
     assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_a_page_that_cannot_be_drawn_costs_no_other_and_long_names_are_cut(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (photos / "a.jpg").rename(photos / f"{'é' * 124}.jpg")
+    save = Caption.save
+
+    def draw(self: Caption, path: str | Path) -> Path:
+        if self.path.endswith("e.png"):
+            raise ZeroDivisionError("in drawing")
+        return save(self, path)
+
+    monkeypatch.setattr(Caption, "save", draw)
+    names = [str(photos / "e.png"), str(photos / f"{'é' * 124}.jpg")]
+    assert main(["caption", "--model", "looker", "--save", str(tmp_path / "out"), *names]) == 1
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2
+    assert f"error: {names[0]}: failed in a way that regard did not expect (ZeroDivisionError: in drawing)" in err
+    assert (tmp_path / "out" / f"{'é' * 100}.png").is_file()

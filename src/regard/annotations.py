@@ -65,6 +65,39 @@ class Spans:
 
 
 @dataclass(frozen=True)
+class Concepts:
+    """What the classifier of an encoder of pictures names, see :mod:`regard.encoders.concepts`.
+
+    Attributes:
+        words: int64 [batch, k], numbers of :func:`regard.encoders.concepts.concept_words`, the most probable first.
+        probabilities: P, float [batch, k].
+        maps: μ, float [batch, k, region], where each lies; sums to 1 over the regions.
+        forgotten: in training with a teacher KL(p⁰ ‖ p), float [batch], else None.
+    """
+
+    words: Tensor
+    probabilities: Tensor
+    maps: Tensor
+    forgotten: Tensor | None = None
+
+    def select(self, index: Tensor) -> Concepts:
+        """The inputs at ``index`` (int64 [kept]), in that order."""
+        forgotten = None if self.forgotten is None else self.forgotten[index]
+        return Concepts(self.words[index], self.probabilities[index], self.maps[index], forgotten)
+
+    def to(self, device: torch.device | str) -> Concepts:
+        """The same concepts on ``device``."""
+        forgotten = None if self.forgotten is None else self.forgotten.to(device)
+        return Concepts(self.words.to(device), self.probabilities.to(device), self.maps.to(device), forgotten)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Concepts]) -> Concepts:
+        """The inputs of several batches in evaluation, one after another."""
+        columns = zip(*((each.words, each.probabilities, each.maps) for each in parts), strict=True)
+        return cls(*(torch.cat(column) for column in columns))
+
+
+@dataclass(frozen=True)
 class Annotations:
     """A batch of encoded inputs.
 
@@ -76,12 +109,15 @@ class Annotations:
             state of a recurrent encoder. One that reads both ways joins the states in which each direction ended,
             [→h_N; ←h_1], as it joins the annotations [→h_i; ←h_i]. Without a summary :meth:`mean` stands in.
         places: one :class:`Regions` or :class:`Spans` per input, or empty where nobody will draw the weights.
+        concepts: of a picture whose encoder names some; as a decoder takes them their annotations are the last
+            positions, behind those of the regions.
     """
 
     values: Tensor
     mask: Tensor | None = None
     summary: Tensor | None = None
     places: Sequence[Regions | Spans] = ()
+    concepts: Concepts | None = None
 
     def __post_init__(self) -> None:
         assert self.values.dim() == 3, f"values are [batch, position, dim], not {tuple(self.values.shape)}"
@@ -89,6 +125,16 @@ class Annotations:
 
     def __len__(self) -> int:
         return self.values.shape[0]
+
+    @property
+    def num_regions(self) -> int:
+        """How many positions are regions or tokens, not concepts."""
+        return self.values.shape[1] if self.concepts is None else self.concepts.maps.shape[2]
+
+    def with_concepts(self, values: Tensor) -> Annotations:
+        """The annotations with those of their concepts, [batch, k, dim], behind them."""
+        assert self.mask is None, "all regions of a picture are real"
+        return replace(self, values=torch.cat([self.values, values.to(self.values.dtype)], dim=1))
 
     def mean(self) -> Tensor:
         """The mean over real positions, [batch, dim]."""
@@ -109,6 +155,7 @@ class Annotations:
             mask=None if self.mask is None else self.mask[index],
             summary=None if self.summary is None else self.summary[index],
             places=chosen,
+            concepts=None if self.concepts is None else self.concepts.select(index),
         )
 
     def to(self, device: torch.device | str) -> Annotations:
@@ -118,4 +165,5 @@ class Annotations:
             values=self.values.to(device),
             mask=None if self.mask is None else self.mask.to(device),
             summary=None if self.summary is None else self.summary.to(device),
+            concepts=None if self.concepts is None else self.concepts.to(device),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from regard.annotations import Annotations
 from regard.config import Settings
 from regard.decoders import Decoder, DecoderSettings, build_decoder
+from regard.encoders.concepts import ConceptEmbedding, concept_words
 from regard.encoders.image import ImageEncoder, ImageEncoderSettings
 from regard.encoders.recurrent import RecurrentEncoder, RecurrentSettings
 from regard.encoders.text import TextEncoder
@@ -91,6 +93,10 @@ class EncoderDecoder(nn.Module):
         self.decoder: Decoder = build_decoder(
             settings.decoder, dim=dim, vocabulary_size=vocabulary_size, backward_dim=backward_dim
         )
+        self.concepts: ConceptEmbedding | None = None
+        if isinstance(settings.encoder, ImageEncoderSettings) and settings.encoder.concepts:
+            words = self._word_embeddings()
+            self.concepts = ConceptEmbedding(dim=dim, embedding=dim if words is None else words.shape[1])
         if settings.shared_embeddings:
             _share_embeddings(self.encoder, self.decoder)
 
@@ -105,9 +111,24 @@ class EncoderDecoder(nn.Module):
 
     def bridged(self, annotations: Annotations) -> Annotations:
         """The encoder's annotations as the decoder takes them."""
-        if self.bridge is None:
-            return annotations
-        return replace(annotations, values=self.bridge(annotations.values), summary=None)
+        if self.bridge is not None:
+            annotations = replace(annotations, values=self.bridge(annotations.values), summary=None)
+        return annotations if self.concepts is None else self.concepts(annotations, self._word_embeddings())
+
+    def name_concepts(self, tokens: Callable[[str], int | None]) -> None:
+        """Tie the concepts that the encoder names to the decoder's words, where both have them.
+
+        Args:
+            tokens: gives the token of a word, None where the vocabulary lacks it.
+        """
+        if self.concepts is not None:
+            found = [_first_known(tokens, (word.text, word.broader)) for word in concept_words()]
+            self.concepts.name(torch.tensor(found))
+
+    def _word_embeddings(self) -> Tensor | None:
+        """E of the decoder, [vocabulary, embedding]; None where it reads no words."""
+        embeddings = getattr(self.decoder, "E", None)
+        return embeddings.weight if isinstance(embeddings, nn.Embedding) else None
 
 
 def _build_encoder(settings: EncoderSettings, vocabulary_size: int) -> ImageEncoder | TextEncoder:
@@ -118,6 +139,11 @@ def _build_encoder(settings: EncoderSettings, vocabulary_size: int) -> ImageEnco
             return RecurrentEncoder(settings, vocabulary_size=vocabulary_size)
         case TransformerEncoderSettings():
             return TransformerEncoder(settings, vocabulary_size=vocabulary_size)
+
+
+def _first_known(tokens: Callable[[str], int | None], words: Iterable[str | None]) -> int:
+    known = (tokens(word) for word in words if word is not None)
+    return next((token for token in known if token is not None), -1)
 
 
 def _share_embeddings(encoder: nn.Module, decoder: Decoder) -> None:

@@ -121,20 +121,24 @@ class Word:
         text: the word as it was written.
         probability: how sure the model was, 0…1.
         weights: float [rows, columns], summing to 1: how much it looked at each region of the photo.
+        concept: what the network's classifier calls the thing that the word came from; None where it came from the
+            regions themselves, or the model names no concepts.
     """
 
     text: str
     probability: float
     weights: Floats
+    concept: str | None = None
 
     def __post_init__(self) -> None:
         assert self.weights.ndim == 2, f"weights are [rows, columns], not {self.weights.shape}"
         assert abs(float(self.weights.sum()) - 1) < 1e-3, f"weights sum to 1, not {self.weights.sum()}"
 
     def to_dict(self) -> dict[str, Any]:
-        """``word``, ``probability`` and ``weights`` as rows of numbers that sum to 1."""
+        """``word``, ``probability``, ``weights``, rows that sum to 1, and ``concept`` where it came from one."""
         weights = exact_sums(self.weights.reshape(1, -1)).reshape(self.weights.shape)
-        return {"word": self.text, "probability": round(self.probability, _DIGITS), "weights": weights.tolist()}
+        values = {"word": self.text, "probability": round(self.probability, _DIGITS), "weights": weights.tolist()}
+        return values if self.concept is None else {**values, "concept": self.concept}
 
 
 @dataclass(frozen=True)

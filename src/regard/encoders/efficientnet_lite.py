@@ -156,6 +156,9 @@ class EfficientNetLite(ConvNet):
         logits: Tensor = self._fc(features.mean(dim=(2, 3)))
         return logits
 
+    def linear_classifier(self) -> nn.Linear | None:
+        return self._fc if isinstance(self._fc, nn.Linear) else None
+
     def _layer_paths(self, layer: str) -> Iterable[str]:
         if layer == "stem":
             return ("_conv_stem", "_bn0")

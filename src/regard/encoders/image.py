@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -24,6 +25,7 @@ from regard.annotations import Annotations, Regions
 from regard.config import Settings
 from regard.data.images import Frame, Photo, ResizeMode, resize
 from regard.encoders import NETWORKS, build_network
+from regard.encoders.concepts import ConceptFinder, class_probabilities, forgotten
 from regard.encoders.network import SMALLEST_INPUT, ConvNet
 from regard.encoders.pretrained import PRETRAINED, Progress, load_network
 from regard.errors import ConfigError, unknown_name
@@ -51,6 +53,9 @@ class ImageEncoderSettings(Settings):
     """``pretrained`` for the published weights, or a .pth or .safetensors file; None for fresh random weights."""
     train_from: str | None = None
     """The first layer that learns; None freezes the whole network."""
+    concepts: int = Field(0, ge=0, le=50)
+    """How many words for what the network's classifier sees enter as annotations beside the grid; needs a network whose
+    classifier is the mean over ``layer`` and one linear map. See :mod:`regard.encoders.concepts`."""
     folded: bool = False
     """Fold the batch norms into the convolutions: the same function with fewer numbers and less work. Layers that learn
     then learn without batch norms."""
@@ -68,6 +73,8 @@ class ImageEncoderSettings(Settings):
             raise PydanticCustomError("tiles", "'tiles' belongs to form 'tiles', and form 'tiles' needs it")
         if self.form == "tiles" and self.pool is not None:
             raise PydanticCustomError("pool", "'pool' belongs to form 'grid'; a tile is averaged as a whole")
+        if self.concepts and (self.form == "tiles" or self.pool is not None):
+            raise PydanticCustomError("concepts", "'concepts' belong to form 'grid' without 'pool'")
         return self
 
 
@@ -102,7 +109,12 @@ class ImageEncoder(nn.Module):
         self.settings = settings
         self.network = _network(settings, progress)
         self.layer = settings.layer or self.network.default_layer
-        self.network.truncate(self.layer)
+        self._finder = ConceptFinder(settings.concepts) if settings.concepts else None
+        self._teacher: tuple[ConvNet, ...] = ()
+        if self._finder is None:
+            self.network.truncate(self.layer)
+        else:
+            self._check_classifier()
         self.frozen = settings.train_from is None
         self._boundary = self._last_frozen()
         self._tiles = settings.tiles or 1
@@ -151,10 +163,11 @@ class ImageEncoder(nn.Module):
     def tail(self, features: Tensor) -> Annotations:
         """The rest of the work: the trunk's output, float32 [batch, *trunk_shape], to annotations."""
         if self.frozen:
-            return Annotations(values=features)
+            return self._named(features, None)
         x = features if self.settings.form == "grid" else features.flatten(0, 1)
         x = x.contiguous(memory_format=torch.channels_last)
-        return Annotations(values=self._annotate(self.network.run(x, after=self._boundary, until=self.layer)))
+        values = self._annotate(self.network.run(x, after=self._boundary, until=self.layer))
+        return self._named(values, self._taught(x))
 
     def train(self, mode: bool = True) -> ImageEncoder:
         """Set the mode of this module; the network itself stays in evaluation mode."""
@@ -162,21 +175,66 @@ class ImageEncoder(nn.Module):
         self.network.eval()
         return self
 
+    def teach(self) -> None:
+        """Let the network as it is now be the teacher of what it learns from here on: in training, concepts say how
+        much of its classes is forgotten."""
+        assert self._finder is not None, "classes are kept for the concepts that they name"
+        self._teacher = (self.network.fused(),)
+
     def ready(self, *, rounded: bool = False) -> ImageEncoder:
         """A copy for inference on the processor, see :func:`regard.fast.encoders.image.ready_network`."""
-        twin = copy.deepcopy(self)
-        twin.network = ready_network(self.network, rounded=rounded)
-        return twin
+        return self._with_network(ready_network(self.network, rounded=rounded))
 
     def fused(self) -> ImageEncoder:
         """A copy for inference with batch norms folded into the convolutions; equal within rounding, and faster."""
-        twin = copy.deepcopy(self)
-        twin.network = self.network.fused()
+        return self._with_network(self.network.fused())
+
+    def _with_network(self, network: ConvNet) -> ImageEncoder:
+        twin = copy.copy(self)
+        twin._modules = {**self._modules, "network": network}
+        twin._teacher = ()
         return twin
+
+    def _named(self, features: Tensor, taught: Tensor | None) -> Annotations:
+        """Annotations of features [batch, position, dim], with their concepts where these are asked for."""
+        if self._finder is None:
+            return Annotations(values=features)
+        classifier = self._classifier()
+        concepts = self._finder(features, classifier)
+        if taught is not None:
+            concepts = replace(concepts, forgotten=forgotten(features, classifier, taught))
+        return Annotations(values=features, concepts=concepts)
+
+    @torch.no_grad()
+    def _taught(self, x: Tensor) -> Tensor | None:
+        """The teacher's class probabilities [batch, classes] for the tail's input; None outside of training."""
+        if not (self._teacher and self.training and self._classifier().weight.requires_grad):
+            return None
+        (teacher,) = self._teacher
+        if teacher.get_buffer("pixel_scale").device != x.device:
+            teacher.to(x.device)
+        features = self._annotate(teacher.run(x, after=self._boundary, until=self.layer))
+        classifier = teacher.linear_classifier()
+        assert classifier is not None, "the teacher is the network as it was"
+        return class_probabilities(features, classifier)
+
+    def _classifier(self) -> nn.Linear:
+        classifier = self.network.linear_classifier()
+        assert classifier is not None, "checked when the encoder was made"
+        return classifier
+
+    def _check_classifier(self) -> None:
+        last = self.network.layers[-1]
+        if self.network.linear_classifier() is None or self.layer != last:
+            raise ConfigError(
+                f"concepts need a network whose classifier reads the annotations; {self.network.name} at layer "
+                f"{self.layer!r} is none",
+                allowed=f"resnet or efficientnet_lite at its last layer, here {last!r}",
+            )
 
     def trunk_fingerprint(self) -> str:
         """32 hexadecimal digits that change with whatever the trunk's numbers depend on besides the picture."""
-        settings = self.settings.model_dump(mode="json", exclude={"weights"})
+        settings = self.settings.model_dump(mode="json", exclude={"weights", "concepts"})
         digest = hashlib.sha256(repr([settings, self.layer]).encode())
         for layer in self._trunk_layers():
             for module in self.network.layer_modules(layer):
@@ -245,6 +303,8 @@ class ImageEncoder(nn.Module):
         for layer in self.network.layers[len(self._trunk_layers()) :]:
             for module in self.network.layer_modules(layer):
                 module.requires_grad_(True)
+        if self._finder is not None and not self.frozen:
+            self._classifier().requires_grad_(True)
 
 
 def _network(settings: ImageEncoderSettings, progress: Progress | None) -> ConvNet:

@@ -125,6 +125,11 @@ class ConvNet(nn.Module, abc.ABC):
     def classify(self, features: Tensor) -> Tensor:
         """The classifier: the last layer's output [batch, channels, rows, columns] → logits [batch, classes]."""
 
+    def linear_classifier(self) -> nn.Linear | None:
+        """The one linear map that the classifier is behind the mean over the last layer's positions; None where it is
+        more than that, or where the network was truncated."""
+        return None
+
     @abc.abstractmethod
     def _layer_paths(self, layer: str) -> Iterable[str]:
         """The paths of the modules that a layer is made of, in the order in which they run."""

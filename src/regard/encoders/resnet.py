@@ -102,6 +102,9 @@ class ResNet(ConvNet):
         logits: Tensor = self.fc(features.mean(dim=(2, 3)))
         return logits
 
+    def linear_classifier(self) -> nn.Linear | None:
+        return self.fc if isinstance(self.fc, nn.Linear) else None
+
     def _layer_paths(self, layer: str) -> Iterable[str]:
         return ("conv1", "bn1") if layer == "stem" else (layer,)
 

@@ -18,6 +18,7 @@ from regard.encoders.image import ImageEncoder
 from regard.errors import ImageError
 from regard.ops.linear import InferencePrecision
 from regard.parallel.workers import Workers, WorkSharing
+from regard.pipeline.concepts import named, split_looks
 from regard.pipeline.engine import Engine
 from regard.pipeline.generation import Ids, Speech, branch, prefix_ids, speak
 from regard.pipeline.isolation import REPORT, Defect, answer_each, describe
@@ -158,12 +159,14 @@ class Captioner(WorkSharing):
         if isinstance(picture, ImageError):
             raise picture
         annotations = self._engine.annotate(torch.from_numpy(picture.pixels[None]))
-        positions, kept = annotations.values.shape[1], None
+        positions, kept = annotations.num_regions, None
         if region is not None:
             check_box(region)
             kept = positions_in(region, picture.regions)
             annotations = gather_positions(annotations, [kept])
         speeches = branch(self._engine, annotations, options, prefix=beginning, count=BRANCHES * count)
+        copies = torch.zeros(len(speeches), dtype=torch.long, device=annotations.values.device)
+        speeches = named(speeches, annotations.select(copies).concepts)
         speeches = [_over_grid(speech, kept, positions) for speech in speeches]
         found = [_result(picture, speech, options.length_normalisation) for speech in speeches]
         said = [word.text for word in self.bundle.codec.words(beginning)]
@@ -194,9 +197,11 @@ class Captioner(WorkSharing):
             annotations = self._engine.annotate(torch.from_numpy(np.stack([pixels[each] for each in batch])))
             numbers, prefixes = [number + each for each in batch], [prefix] * len(batch)
             if kept is None:
-                return speak(self._engine, annotations, options, prefixes=prefixes, numbers=numbers)
+                speeches = speak(self._engine, annotations, options, prefixes=prefixes, numbers=numbers)
+                return named(speeches, annotations.concepts)
+            # concepts speak for the whole picture, so a part of it does without
             own = [kept[each] for each in batch]
-            positions, inside = annotations.values.shape[1], gather_positions(annotations, own)
+            positions, inside = annotations.num_regions, gather_positions(annotations, own)
             speeches = speak(self._engine, inside, options, prefixes=prefixes, numbers=numbers)
             return [_over_grid(speech, each, positions) for speech, each in zip(speeches, own, strict=True)]
 
@@ -245,14 +250,16 @@ def _over_grid(speech: Speech, kept: Positions | None, positions: int) -> Speech
 
 
 def _result(picture: Picture, speech: Speech, alpha: float) -> Caption:
-    weights = merge_weights(speech.weights, speech.words)
+    looks = split_looks(merge_weights(speech.weights, speech.words), speech.concepts)
     grid = (picture.regions.rows, picture.regions.columns)
-    words = zip(speech.words, speech.probabilities, weights, strict=True)
+    words = zip(speech.words, speech.probabilities, looks, strict=True)
     return Caption(
         path=picture.path,
         text=speech.best.text,
         score=speech.best.score(alpha),
-        words=tuple(Word(word.text, probability, row.reshape(grid)) for word, probability, row in words),
+        words=tuple(
+            Word(word.text, probability, look.weights.reshape(grid), look.concept) for word, probability, look in words
+        ),
         alternatives=speech.alternatives(alpha),
         finished=speech.finished,
         photo=picture.photo,

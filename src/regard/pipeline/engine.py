@@ -6,10 +6,12 @@ leaves everything to the model itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from regard.annotations import Annotations
+from regard.annotations import Annotations, Concepts
 from regard.encoders.image import ImageEncoder
 from regard.fast.encoders.text import ReadyGru
 from regard.fast.search import Stepper, build_stepper
@@ -71,11 +73,18 @@ class Engine:
         with torch.inference_mode():
             if self._pictures is not None:
                 (pixels,) = inputs
-                values = torch.cat([self._pictures(part).values for part in torch.split(pixels, PASS)])
-                return self._model.bridged(Annotations(values))
+                return self._model.bridged(_joined([self._pictures(part) for part in torch.split(pixels, PASS)]))
             if self._sentences is not None:
                 return self._model.bridged(self._sentences(*inputs))
             return self._model.annotate(*(each.to(self.device) for each in inputs))
+
+
+def _joined(parts: Sequence[Annotations]) -> Annotations:
+    """The annotations of pictures that went through the network in several passes."""
+    concepts = [part.concepts for part in parts if part.concepts is not None]
+    return Annotations(
+        torch.cat([part.values for part in parts]), concepts=Concepts.joined(concepts) if concepts else None
+    )
 
 
 def _ready_pictures(model: EncoderDecoder, *, rounded: bool) -> ImageEncoder | None:

@@ -49,6 +49,21 @@ class Said:
 
 
 @dataclass(frozen=True)
+class NamedConcepts:
+    """What the classifier of an encoder saw on one picture, see :mod:`regard.encoders.concepts`.
+
+    Attributes:
+        names: the words, the most probable first.
+        probabilities: of each.
+        maps: float32 [concept, region], where each lies; rows sum to 1.
+    """
+
+    names: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    maps: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class Speech:
     """The best text for one input.
 
@@ -59,6 +74,7 @@ class Speech:
         probabilities: of each word, the product of those of its pieces.
         weights: [piece, position], where the model looked before each piece.
         finished: False where the search ended before the sentence did.
+        concepts: of a picture whose encoder names some; the last positions are theirs.
     """
 
     best: Said
@@ -67,6 +83,7 @@ class Speech:
     probabilities: tuple[float, ...]
     weights: npt.NDArray[np.float32]
     finished: bool
+    concepts: NamedConcepts | None = None
 
     def alternatives(self, alpha: float) -> tuple[Alternative, ...]:
         """The other texts with their scores."""

@@ -137,6 +137,8 @@ def load_bundle(folder: Path) -> Bundle:
         tensors = unpack(_read_weights(weights), origin=str(weights))
         model = build_model(settings, writes=writes, reads=reads, origin=folder)
         load_tensors(model, tensors, origin=str(weights))
+        if model.concepts is not None:
+            model.concepts.check(writes, origin=str(weights))
         return model.eval().requires_grad_(False)
 
     return read_texts(folder, build)

@@ -85,6 +85,9 @@ class Trainer:
         self._names = {id(parameter): name for name, parameter in model.named_parameters()}
         self._encoder_parameters = [each for each in model.encoder.parameters() if each.requires_grad]
         self._saved_at = time.monotonic()
+        if any(phase.retain_classes for phase in recipe.phases):
+            assert isinstance(model.encoder, ImageEncoder), "the recipe was checked"
+            model.encoder.teach()
 
     def run(self) -> Outcome:
         """Train until the recipe is done; continue where a checkpoint stands.

@@ -53,6 +53,15 @@ class Objective(ABC):
         """The decoder's products in the phase's precision."""
         return decoder_autocast(self.device, self.phase.precision)
 
+    def _retaining(self, loss: Tensor, annotations: Annotations, numbers: dict[str, float]) -> Tensor:
+        """The loss with λ KL(p⁰ ‖ p) for an encoder that is to keep its classes."""
+        concepts = annotations.concepts
+        if not self.phase.retain_classes or concepts is None or concepts.forgotten is None:
+            return loss
+        lost = concepts.forgotten.mean()
+        numbers["forgotten"] = float(lost.detach())
+        return loss + self.phase.retain_classes * lost
+
     def _annotate(self, inputs: Sequence[int], *, epoch: int) -> Annotations:
         precision = self.phase.precision if isinstance(self.model.encoder, ImageEncoder) else "float32"
         with encoder_autocast(self.device, precision):
@@ -80,10 +89,11 @@ class CrossEntropy(Objective):
             )
         numbers = {"loss": float(loss.detach()), "tokens": float(batch.num_tokens)}
         if self.phase.doubly_stochastic and self.decoder.attends:
-            loss = loss + self.phase.doubly_stochastic * doubly_stochastic(trace.weights, real)
+            regions = trace.weights[..., : annotations.num_regions]
+            loss = loss + self.phase.doubly_stochastic * doubly_stochastic(regions, real)
         if trace.log_choices is not None:
             loss = loss + self._hard(trace, log_probabilities, real)
-        return loss, numbers
+        return self._retaining(loss, annotations, numbers), numbers
 
     def _hard(self, trace: Trace, log_probabilities: Tensor, real: Tensor) -> Tensor:
         baseline = MovingBaseline(self._position.baseline)
@@ -141,7 +151,8 @@ class SelfCriticalObjective(Objective):
         with self._mixed():
             trace = self.decoder.trace(annotations, tokens, lengths)
             loss = policy_gradient(self.decoder, trace, said, real, advantages, forbidden=SpecialTokens().forbidden)
-        return loss, {"reward": reward, "tokens": float(lengths.sum())}
+        numbers = {"reward": reward, "tokens": float(lengths.sum())}
+        return self._retaining(loss, annotations, numbers), numbers
 
     def _draw(self, annotations: Annotations) -> tuple[Tensor, Tensor]:
         settings = self.phase.self_critical

@@ -122,6 +122,9 @@ class Phase(Settings):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     doubly_stochastic: float = Field(0.0, ge=0)
     """λ of the penalty Σ_i (1 − Σ_t α_ti)² (Xu 2015, eq. 14)."""
+    retain_classes: float = Field(0.0, ge=0)
+    """λ of learning without forgetting (Li & Hoiem 2016): an encoder that names concepts and learns is kept at the
+    class probabilities that its network had when the run began, see :mod:`regard.encoders.concepts`."""
     average: float = Field(0.0, ge=0, lt=1)
     """Decay of the running average of the weights, which is what is judged and kept; 0 for none."""
     patience: int | None = Field(None, ge=1)
@@ -185,6 +188,12 @@ class Recipe(Settings):
             raise ConfigError(
                 "optim.encoder_lr is above 0, but the whole encoder is frozen",
                 remedy="set model.encoder.train_from to the first layer that shall train",
+            )
+        names = isinstance(encoder, ImageEncoderSettings) and encoder.concepts > 0
+        if any(phase.retain_classes for phase in self.phases) and not (names and trainable):
+            raise ConfigError(
+                "retain_classes is above 0, but the encoder names no concepts or does not learn",
+                remedy="set model.encoder.concepts and model.encoder.train_from, or leave retain_classes out",
             )
         return self
 

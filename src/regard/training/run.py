@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from regard.model import EncoderDecoder
 from regard.progress import Progress, Silent
 from regard.saved.bundle import BEST, SOURCE, Bundle, save_bundle
 from regard.text import TextCodec, WordCodec, load_codec
-from regard.text.vocabulary import read_json_file, write_json_file
+from regard.text.vocabulary import UNK, read_json_file, write_json_file
 from regard.training.captions import CaptionTask
 from regard.training.loop import CHECKPOINT, Outcome, Trainer
 from regard.training.model_card import model_card
@@ -188,6 +189,7 @@ def _run(recipe: Recipe, folder: Path, progress: Progress, cache: Path, device: 
     model = EncoderDecoder(
         recipe.model, vocabulary_size=task.vocabulary_size, source_vocabulary_size=task.source_vocabulary_size
     ).to(device)
+    model.name_concepts(partial(_token, task.codec))
     keep_best = _keeper(recipe, task.codec, source_codec, folder / BEST)
     return Trainer(recipe, task, model, folder, keep_best=keep_best, progress=progress).run()
 
@@ -202,6 +204,12 @@ def _task(recipe: Recipe, folder: Path, cache: Path) -> CaptionTask | Translatio
         case TranslationData(joint=joint):
             codecs = None if codec is None else (codec if joint else load_codec(folder / SOURCE), codec)
             return TranslationTask(recipe.data, seed=recipe.seed, codecs=codecs)
+
+
+def _token(codec: TextCodec, word: str) -> int | None:
+    """The one token that a word is to a codec; None where it is unknown or cut into pieces."""
+    ids = codec.encode(word).ids
+    return ids[0] if len(ids) == 1 and ids[0] != UNK else None
 
 
 def _own_source_codec(task: CaptionTask | TranslationTask) -> TextCodec | None:

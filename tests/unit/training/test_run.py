@@ -12,6 +12,7 @@ import yaml
 from safetensors.torch import load_file
 
 from regard.config import parse
+from regard.encoders.concepts import concept_words
 from regard.errors import ConfigError, DataError, Interrupted, ModelError
 from regard.evaluation.evaluate import evaluate
 from regard.ops.cpu.compiled import NotCompiled, compile_loops
@@ -164,6 +165,34 @@ def test_a_run_leaves_a_model_that_can_be_used_and_judged(
     # the cache keeps features in half precision and the bundle weights, hence no equality to the last digit
     assert scores["cider"] == pytest.approx(outcome.best, abs=1.0)
     json.dumps(scores)
+
+
+def test_a_run_that_names_concepts_keeps_its_classes(tiny_recipe: Recipe, tmp_path: Path) -> None:
+    values = tiny_recipe.model_dump(mode="json")
+    encoder = {"layer": None, "pool": None, "train_from": "stage7", "concepts": 3}
+    values["model"]["encoder"] |= encoder
+    values["phases"][0] |= {"retain_classes": 0.5, "epochs": 1}
+    recipe, folder = parse(Recipe, values, origin="the test"), tmp_path / "run"
+    train(recipe, folder, cache=tmp_path / "cache")
+    first, second = epochs(folder)
+    assert 0 <= first["forgotten"] < 1
+    assert "forgotten" not in second
+    model = load_bundle(folder / "best").model
+    assert model.concepts is not None
+    dog = next(number for number, word in enumerate(concept_words()) if word.text == "dog")
+    assert int(model.concepts.get_buffer("tokens")[dog]) >= 4
+
+
+@pytest.mark.parametrize("change", [{"concepts": 0}, {"train_from": None}], ids=str)
+def test_only_an_encoder_that_learns_and_names_concepts_can_retain_classes(
+    tiny_recipe: Recipe, change: dict[str, Any]
+) -> None:
+    values = tiny_recipe.model_dump(mode="json")
+    values["model"]["encoder"] |= {"layer": None, "pool": None, "train_from": "stage7", "concepts": 3, **change}
+    values["phases"][0] |= {"retain_classes": 0.5}
+    values["phases"][0]["optim"]["encoder_lr"] = None
+    with pytest.raises(ConfigError, match="retain_classes is above 0"):
+        parse(Recipe, values, origin="the test")
 
 
 def test_a_translator_is_trained_kept_and_judged_in_the_same_way(

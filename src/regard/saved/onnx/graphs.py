@@ -27,7 +27,7 @@ from regard.encoders.recurrent import RecurrentEncoder
 from regard.errors import ModelError
 from regard.model import EncoderDecoder
 from regard.ops import plain_paths
-from regard.saved.onnx.naming import MASK, NEXT, STATE, MemoryNames, prefixed
+from regard.saved.onnx.naming import CONCEPT, CONCEPTS, MASK, NEXT, STATE, MemoryNames, prefixed
 from regard.saved.onnx.packages import package
 from regard.saved.onnx.recurrence import OnnxRecurrence
 
@@ -60,6 +60,8 @@ class _Encoder(nn.Module):
         start = model.decoder.start(annotations)
         shared = self.memory.take(start.memory)
         tensors = [*(shared[name] for name in self.given), *(start.rows[name] for name in self.state)]
+        if annotations.concepts is not None:
+            tensors += [getattr(annotations.concepts, name) for name in CONCEPTS]
         # two entries may be one tensor, which cannot have two names
         return tuple(each.clone() for each in tensors)
 
@@ -104,7 +106,7 @@ def export_graphs(model: EncoderDecoder) -> tuple[Any, Any]:
             (list(inputs[0].tensors.values()),),
             free=(list(inputs[0].free.values()),),
             inputs=list(inputs[0].tensors),
-            outputs=[*given, *prefixed(STATE, rows)],
+            outputs=[*given, *prefixed(STATE, rows), *([] if model.concepts is None else prefixed(CONCEPT, CONCEPTS))],
         )
     return encoder, step
 

@@ -4,6 +4,8 @@
                              deeper is joined with points, such as ``layers.0.keys``
     state.h, state.c, …      one entry per row, as the state names them; after a step they are called ``next.h``, …
 
+    concept.words, …         what an encoder of pictures names, as the fields of :class:`regard.annotations.Concepts`
+
 Whatever else a memory carries, such as stacked matrices, is the same for every input and belongs into the graph.
 """
 
@@ -19,6 +21,8 @@ from regard.attention import Memory
 
 MASK = "mask"
 STATE, NEXT = "state.", "next."
+CONCEPT = "concept."
+CONCEPTS = ("words", "probabilities", "maps")
 
 
 def prefixed(prefix: str, names: Iterable[str]) -> list[str]:

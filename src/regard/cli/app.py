@@ -21,6 +21,7 @@ from regard.cli.commands.models import models
 from regard.cli.commands.shortlist import shortlist
 from regard.cli.commands.train import train
 from regard.cli.commands.translate import translate
+from regard.cli.grouped_help import GroupedCommand
 from regard.cli.report import say
 
 app = typer.Typer(
@@ -44,17 +45,17 @@ def regard(
         typer.echo(context.get_help())
 
 
-app.command()(align)
-app.command()(caption)
-app.command()(classify)
-app.command()(compare)
+app.command(cls=GroupedCommand)(align)
+app.command(cls=GroupedCommand)(caption)
+app.command(cls=GroupedCommand)(classify)
+app.command(cls=GroupedCommand)(compare)
 app.add_typer(data, name="data")
-app.command()(demo)
-app.command()(doctor)
-app.command()(evaluate)
-app.command()(export)
-app.command()(lengths)
-app.command()(models)
-app.command()(shortlist)
-app.command()(train)
-app.command()(translate)
+app.command(cls=GroupedCommand)(demo)
+app.command(cls=GroupedCommand)(doctor)
+app.command(cls=GroupedCommand)(evaluate)
+app.command(cls=GroupedCommand)(export)
+app.command(cls=GroupedCommand)(lengths)
+app.command(cls=GroupedCommand)(models)
+app.command(cls=GroupedCommand)(shortlist)
+app.command(cls=GroupedCommand)(train)
+app.command(cls=GroupedCommand)(translate)

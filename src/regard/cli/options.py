@@ -8,37 +8,55 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regard.cli.grouped_help import COMPUTING, OUTPUT, SEARCH
 from regard.config import override
 
 if TYPE_CHECKING:
     from regard.pipeline import SearchChanges
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line, instead of lines for people.")]
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="Print JSON, one object a line, instead of lines for people.", rich_help_panel=OUTPUT),
+]
 Beam = Annotated[
-    int | None, typer.Option(min=1, help="Hypotheses kept in the search; 1 is greedy; the model's own unless given.")
+    int | None,
+    typer.Option(
+        min=1,
+        help="Beam width: hypotheses kept in the search; 1 is greedy; the model's own unless given.",
+        rich_help_panel=SEARCH,
+    ),
 ]
 Alternatives = Annotated[
-    int | None, typer.Option(min=0, help="How many other texts to give with the best; 3 unless given.")
+    int | None,
+    typer.Option(min=0, help="How many other texts to give with the best; 3 unless given.", rich_help_panel=SEARCH),
 ]
-Prefix = Annotated[str, typer.Option(metavar="TEXT", help="How the text must begin.")]
+Prefix = Annotated[str, typer.Option(metavar="TEXT", help="How the text must begin.", rich_help_panel=SEARCH)]
 Changes = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
         help="Any option of the search, such as no_repeat=2, or samples=4 with temperature=0.8. Repeatable.",
+        rich_help_panel=SEARCH,
     ),
 ]
-Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads to use; all cores unless given.")]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="Processor threads to use; all cores unless given.", rich_help_panel=COMPUTING)
+]
 Device = Annotated[
     str,
-    typer.Option(metavar="NAME", help="Where the model computes: cpu, cuda, or auto for a GPU where there is one."),
+    typer.Option(
+        metavar="NAME",
+        help="Where the model computes: cpu, cuda, or auto for a GPU where there is one.",
+        rich_help_panel=COMPUTING,
+    ),
 ]
 Save = Annotated[
     Path | None,
     typer.Option(
         metavar="PATH",
         help="Also save: to a page (.html), a picture (.png) or data (.json), or all of them for each in a folder.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from regard.cli.options import AsJson, Threads
+from regard.cli.compute_options import with_compute_options
+from regard.cli.grouped_help import OUTPUT
+from regard.cli.options import AsJson
 from regard.cli.progress import Bars
 from regard.cli.report import say, say_json, say_note
+from regard.compute import ComputeOptions
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A translator by name, or the folder of a model or a run.")]
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="A folder of sentences in two languages, as in Multi30k.")]
@@ -18,16 +22,21 @@ Gold = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Links made by people, in the same format; measures the alignment error rate."),
 ]
-Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the links there, not to standard output.")]
+Output = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write the links there, not to standard output.", rich_help_panel=OUTPUT),
+]
 
 
+@with_compute_options(without=["runtime", "precision", "shortlist", "workers"])
 def align(
     model: Model,
     data: Data,
     split: Split,
     gold: Gold = None,
     output: Output = None,
-    threads: Threads = None,
+    *,
+    computing: ComputeOptions,
     as_json: AsJson = False,
 ) -> None:
     """Align the words of given translations by attention, in Pharaoh format: 3-5 links source word 3 with target word
@@ -37,8 +46,8 @@ def align(
     from regard.metrics import format_pharaoh
     from regard.pipeline import load_translator
 
-    with Bars(beside_results=output is None) as bars:
-        aligned = align_split(load_translator(model, threads=threads), data, split, gold=gold, progress=bars)
+    with load_translator(model, **asdict(computing)) as translator, Bars(beside_results=output is None) as bars:
+        aligned = align_split(translator, data, split, gold=gold, progress=bars)
     lines = [format_pharaoh(links) for links in aligned.links]
     if output is not None:
         write_file(output, "".join(f"{line}\n" for line in lines).encode())

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regard.cli.compute_options import announce_export, with_compute_options
 from regard.cli.languages import To, find_translator
 from regard.cli.options import Alternatives, AsJson, Beam, Changes, Prefix, Save, search_changes
 from regard.cli.photos import Photos, find_photos
 from regard.cli.progress import Bars
 from regard.cli.report import say, say_error, say_json
-from regard.cli.runtime_options import Computing, announce_export, with_computing
 from regard.cli.saving import Saver
+from regard.compute import ComputeOptions
 from regard.errors import ImageError, RegardError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ CaptionModel = Annotated[
 ]
 
 
-@with_computing
+@with_compute_options(without=["shortlist"])
 def caption(
     photos: Photos,
     model: CaptionModel = "flickr8k",
@@ -40,7 +41,7 @@ def caption(
     changes: Changes = None,
     to: To = None,
     *,
-    computing: Computing,
+    computing: ComputeOptions,
     save: Save = None,
     as_json: AsJson = False,
 ) -> None:

@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
+from regard.cli.compute_options import announce_export, with_compute_options
 from regard.cli.options import AsJson, Beam, Changes, search_changes
 from regard.cli.progress import Bars
 from regard.cli.report import say, say_json, table
-from regard.cli.runtime_options import TranslatorComputing, announce_export, with_computing
+from regard.compute import ComputeOptions
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model by name, or the folder of a model or a run.")]
 Data = Annotated[
@@ -21,7 +22,7 @@ Split = Annotated[str, typer.Option(metavar="NAME", help="The split to score, su
 Meteor = Annotated[bool, typer.Option("--meteor", help="Score captions with METEOR too, which needs Java.")]
 
 
-@with_computing
+@with_compute_options()
 def evaluate(
     model: Model,
     data: Data,
@@ -30,7 +31,7 @@ def evaluate(
     changes: Changes = None,
     meteor: Meteor = False,
     *,
-    computing: TranslatorComputing,
+    computing: ComputeOptions,
     as_json: AsJson = False,
 ) -> None:
     """Score a model on a split by real search on real inputs; scores are × 100 and come with their signature."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from regard.cli.command_echo import quoted, retyped
-from regard.cli.options import AsJson, Beam, Changes, Threads, search_changes
+from regard.cli.compute_options import with_compute_options
+from regard.cli.options import AsJson, Beam, Changes, search_changes
 from regard.cli.progress import Bars
 from regard.cli.report import say, say_json, say_note, table
+from regard.compute import ComputeOptions
 from regard.errors import ConfigError
 
 Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help="Translators by name, or folders of runs.")]
@@ -29,6 +32,7 @@ Page = Annotated[
 ]
 
 
+@with_compute_options(without=["runtime", "precision", "shortlist", "workers"])
 def lengths(
     models: Models,
     data: Data,
@@ -38,7 +42,8 @@ def lengths(
     markdown: Page = None,
     beam: Beam = None,
     changes: Changes = None,
-    threads: Threads = None,
+    *,
+    computing: ComputeOptions,
     as_json: AsJson = False,
 ) -> None:
     """Score translators by the length of the source: a row for each range of words, with confidence intervals."""
@@ -50,7 +55,7 @@ def lengths(
     edges = BINS if bins is None else _edges(bins)
     if markdown is not None:
         check_suffix(markdown, [".md"])
-    translators = {name: load_translator(model, threads=threads) for name, model in _short_names(models).items()}
+    translators = {name: load_translator(model, **asdict(computing)) for name, model in _short_names(models).items()}
     with Bars() as bars:
         curves = measure_lengths(translators, data, split, joined=joined, bins=edges, progress=bars, **search)
     if as_json:

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from regard.cli.compute_options import announce_export, with_compute_options
+from regard.cli.grouped_help import OUTPUT, SEARCH
 from regard.cli.languages import To, find_translator
 from regard.cli.linefile import LineFile
 from regard.cli.options import Alternatives, AsJson, Beam, Changes, Prefix, Save, search_changes
 from regard.cli.progress import Bars
 from regard.cli.report import say, say_error, say_json, say_note
-from regard.cli.runtime_options import TranslatorComputing, announce_export, with_computing
 from regard.cli.saving import Saver
+from regard.compute import ComputeOptions
 from regard.errors import ConfigError, DataError, Interrupted, RegardError, TextError
 
 if TYPE_CHECKING:
@@ -42,18 +44,22 @@ Instead = Annotated[
         min=1,
         metavar="N",
         help="Show other choices for the N-th word, and how the sentence then goes on; 5, or --alternatives.",
+        rich_help_panel=SEARCH,
     ),
 ]
 File = Annotated[Path | None, typer.Option(metavar="FILE", help="Translate the lines of a file.")]
 Output = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", dir_okay=False, help="Write the lines there; the same command goes on where it was stopped."
+        metavar="FILE",
+        dir_okay=False,
+        help="Write the lines there; the same command goes on where it was stopped.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 
 
-@with_computing
+@with_compute_options()
 def translate(
     texts: Texts = None,
     source: Source = "en",
@@ -67,7 +73,7 @@ def translate(
     file: File = None,
     output: Output = None,
     *,
-    computing: TranslatorComputing,
+    computing: ComputeOptions,
     save: Save = None,
     as_json: AsJson = False,
 ) -> None:

@@ -31,7 +31,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> None:
             for path, recipe in zip(paths, recipes, strict=True)
         ]
 
-    def compare(candidates: list[Candidate], *, progress: object, cache: Path | None) -> list[Entry]:
+    def compare(candidates: list[Candidate], *, progress: object, cache: Path | None, device: str) -> list[Entry]:
         figures = Measured(
             scores={"count": 4, "bleu4": 12.34, "cider": 56.78, "signature": "none"},
             trained=1200,

@@ -125,6 +125,11 @@ class ImageEncoder(nn.Module):
         self.trunk_shape = self._trunk_shape()
         self._freeze()
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return self.network.get_buffer("pixel_scale").device
+
     def prepare(self, photo: Photo) -> tuple[Tensor, Frame]:
         """Resize a photo: its pixels, uint8 [H, W, 3], as :meth:`forward` takes a batch of them, and where they lie.
 

@@ -1,8 +1,7 @@
-"""Learning to caption: images, their cached features, batches, and validation by real search."""
+"""Learning to caption: images and their views, batches, and validation by real search."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,25 +9,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from regard.annotations import Annotations
 from regard.data.batching import bucketed_batches
-from regard.data.features import FeatureCache, content_key, settings_key
-from regard.data.images import Photo, load_image
-from regard.data.readers.flickr8k import read_flickr8k
+from regard.data.readers import READERS
+from regard.data.readers.flickr8k import CaptionedImage, CaptionedImages
 from regard.encoders.image import ImageEncoder
 from regard.metrics import score_captions
 from regard.model import EncoderDecoder
 from regard.progress import Progress
 from regard.search import SearchOptions, SpecialTokens, search
 from regard.text import WordCodec
-from regard.training.recipe import CaptionData, Phase
+from regard.training.image_views import CachedViews, ImageViews, PhotosInMemory
+from regard.training.recipe import CaptionData, CaptionSet, Phase
 from regard.training.task import Task
 
-PLAIN = "plain"
-CROP_SIDE = 0.9
-"""How much of each side a random crop keeps."""
 SEARCH_BATCH = 50
 """Images searched together in validation."""
 
@@ -47,73 +42,72 @@ class CaptionTask(Task):
     """
 
     def __init__(self, settings: CaptionData, *, seed: int, cache: Path, codec: WordCodec | None = None) -> None:
-        folder = Path(settings.folder)
-        self.settings, self.seed, self._cache_folder = settings, seed, cache
-        self.train = read_flickr8k(folder, settings.train)
-        self.validation = read_flickr8k(folder, settings.validation)
+        self.settings, self.seed = settings, seed
+        self.train: list[CaptionedImage] = []
+        self._weights: list[float] = []
+        for each in settings.all_sets:
+            images = _read(each, each.train)
+            self.train += images
+            self._weights += [each.weight] * len(images)
+        self.validation = {each.name: _read(each, each.validation) for each in settings.all_sets}
         texts = [caption for image in self.train for caption in image.captions]
         self.codec = codec or WordCodec.train(texts, minimum_count=settings.minimum_count)
         self.vocabulary_size = self.codec.size
         self.num_cut = 0
         self.captions = [[self._encode(caption) for caption in image.captions] for image in self.train]
-        self._keys = {image.path: content_key(image.path) for split in (self.train, self.validation) for image in split}
-        self._cache: FeatureCache | None = None
-
-    @property
-    def views(self) -> list[str]:
-        """The names of the views of a training image."""
-        names = [PLAIN, *(f"crop{number}" for number in range(1, self.settings.crops + 1))]
-        return names + [f"{name}-mirrored" for name in names] if self.settings.mirrored else names
+        self.views = self._build_views(cache)
 
     def prepare(self, model: EncoderDecoder, progress: Progress) -> None:
-        """Compute what the frozen part of the encoder makes of every view of every image, where it is not cached."""
-        assert isinstance(model.encoder, ImageEncoder), "captions are written from pictures"
+        """Compute or decode what every view of the photos needs once."""
         if self.num_cut:
             progress.say(f"{self.num_cut} captions of more than {self.settings.max_words} words are cut")
-        encoder = model.encoder.fused()
-        self._cache = FeatureCache(self._cache_folder, _cache_key(encoder), encoder.trunk_shape)
-        wanted = {self._name(image.path, view): (image.path, view) for image in self.train for view in self.views}
-        wanted |= {self._name(image.path, PLAIN): (image.path, PLAIN) for image in self.validation}
-
-        def compute(names: Sequence[str]) -> npt.NDArray[np.float32]:
-            pixels = torch.stack([_pixels(encoder, *wanted[name]) for name in names])
-            return encoder.trunk(pixels.to(model.device)).cpu().numpy()
-
-        progress.start("features", len(wanted))
-        self._cache.complete(list(wanted), compute, advance=progress.advance)
+        self.views.prepare(model, progress)
 
     def batches(self, phase: Phase, *, number: int, epoch: int) -> list[list[int]]:
-        longest = [max(len(caption) for caption in image) + 1 for image in self.captions]
-        order = bucketed_batches(longest, seed=self.seed + number, epoch=epoch, batch_size=phase.batch)
-        return [batch.tolist() for batch in order]
+        seed = self.seed + number
+        chosen = _repeated(self._weights, seed=seed, epoch=epoch)
+        longest = [max(len(caption) for caption in self.captions[image]) + 1 for image in chosen]
+        order = bucketed_batches(longest, seed=seed, epoch=epoch, batch_size=phase.batch)
+        return [chosen[batch].tolist() for batch in order]
 
     def annotate(self, model: EncoderDecoder, images: Sequence[int], *, phase: int, epoch: int) -> Annotations:
         """Annotations of training images, each in the view that (seed, phase, epoch, image) draws for it."""
-        views = self.views
-        names = []
-        for image in images:
-            draw = np.random.SeedSequence([self.seed, phase, epoch, image]).generate_state(1)[0]
-            names.append(self._name(self.train[image].path, views[int(draw) % len(views)]))
-        return self._annotate(model, names)
+        entropy = [(self.seed, phase, epoch, image) for image in images]
+        return model.bridged(self.views.train(_pictures(model), images, entropy))
 
     def validate(self, model: EncoderDecoder, options: SearchOptions, progress: Progress) -> dict[str, Any]:
-        """Caption the validation images with real search, on words, and score the words."""
-        said, specials = [], SpecialTokens.of(self.codec, options)
-        progress.start("validation", len(self.validation))
-        for first in range(0, len(self.validation), SEARCH_BATCH):
-            paths = self.validation[first : first + SEARCH_BATCH].paths
-            with torch.inference_mode():
-                annotations = self._annotate(model, [self._name(path, PLAIN) for path in paths])
-            found = search(model.decoder, annotations, options, tokens=specials)
-            said += [self.codec.decode(hypotheses[0].tokens) for hypotheses in found]
-            progress.advance(len(paths))
-        return score_captions(said, self.validation.captions).as_dict()
+        """Caption the validation images with real search, on words, and score the words.
 
-    def _annotate(self, model: EncoderDecoder, names: Sequence[str]) -> Annotations:
-        assert isinstance(model.encoder, ImageEncoder), "captions are written from pictures"
-        assert self._cache is not None, "prepare comes first"
-        features = torch.from_numpy(self._cache.rows(names)).float().to(model.device)
-        return model.bridged(model.encoder.tail(features))
+        With several data sets, the scores of each are named after it, and those without a name are their means.
+        """
+        hypotheses = iter(self._say(model, options, progress))
+        scores = {
+            name: score_captions([next(hypotheses) for _ in images], images.captions).as_dict()
+            for name, images in self.validation.items()
+        }
+        return _joined(scores)
+
+    def _say(self, model: EncoderDecoder, options: SearchOptions, progress: Progress) -> list[str]:
+        """A caption for every validation image, set after set."""
+        count = sum(map(len, self.validation.values()))
+        texts, specials = [], SpecialTokens.of(self.codec, options)
+        progress.start("validation", count)
+        for first in range(0, count, SEARCH_BATCH):
+            images = range(first, min(first + SEARCH_BATCH, count))
+            with torch.inference_mode():
+                annotations = model.bridged(self.views.validate(_pictures(model), images))
+            found = search(model.decoder, annotations, options, tokens=specials)
+            texts += [self.codec.decode(hypotheses[0].tokens) for hypotheses in found]
+            progress.advance(len(images))
+        return texts
+
+    def _build_views(self, cache: Path) -> ImageViews:
+        training = [image.path for image in self.train]
+        validation = [path for images in self.validation.values() for path in images.paths]
+        mirrored, crops = self.settings.mirrored, self.settings.random_crops
+        if crops is not None:
+            return PhotosInMemory(training, validation, mirrored=mirrored, crops=crops)
+        return CachedViews(training, validation, mirrored=mirrored, crops=self.settings.crops, cache=cache)
 
     def _encode(self, caption: str) -> list[int]:
         ids = list(self.codec.encode(caption).ids)
@@ -121,27 +115,32 @@ class CaptionTask(Task):
             self.num_cut += 1
         return ids[: self.settings.max_words]
 
-    def _name(self, path: Path, view: str) -> str:
-        return f"{self._keys[path]}:{view}"
+
+def _read(settings: CaptionSet, split: str) -> CaptionedImages:
+    return READERS[settings.format](Path(settings.folder), split)
 
 
-def _cache_key(encoder: ImageEncoder) -> str:
-    return settings_key({"trunk": encoder.trunk_fingerprint(), "crop": CROP_SIDE})
+def _pictures(model: EncoderDecoder) -> ImageEncoder:
+    assert isinstance(model.encoder, ImageEncoder), "captions are written from pictures"
+    return model.encoder
 
 
-def _pixels(encoder: ImageEncoder, path: Path, view: str) -> Tensor:
-    photo = load_image(path)
-    name, _, mirrored = view.partition("-")
-    if name != PLAIN:
-        photo = _crop(photo, zlib.crc32(f"{path.name}:{name}".encode()))
-    pixels, _ = encoder.prepare(photo)
-    return pixels.flip(1) if mirrored else pixels
+def _repeated(weights: Sequence[float], *, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+    """The samples of an epoch, int64 [sample]: each as often as its weight says, chance deciding on the fraction."""
+    shares = np.array(weights)
+    uniform = np.random.PCG64(np.random.SeedSequence([seed, epoch, 2])).random_raw(len(shares)) / 2.0**64
+    return np.repeat(np.arange(len(shares)), np.floor(shares + uniform).astype(np.int64))
 
 
-def _crop(photo: Photo, entropy: int) -> Photo:
-    """A crop of :data:`CROP_SIDE` of each side, at a place that is a function of ``entropy``."""
-    x, y = np.random.Generator(np.random.PCG64(entropy)).random(2)
-    width, height = photo.image.width * CROP_SIDE, photo.image.height * CROP_SIDE
-    left, top = x * (photo.image.width - width), y * (photo.image.height - height)
-    image = photo.image.crop((round(left), round(top), round(left + width), round(top + height)))
-    return Photo(photo.path, image, image.width, image.height)
+def _joined(scores: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Scores of several data sets as one mapping."""
+    first = next(iter(scores.values()))
+    if len(scores) == 1:
+        return first
+    means = {
+        name: sum(each[name] for each in scores.values()) / len(scores) if isinstance(value, float) else value
+        for name, value in first.items()
+    }
+    means["count"] = sum(int(each["count"]) for each in scores.values())
+    named = {f"{of}/{name}": each[name] for of, each in scores.items() for name in ("bleu4", "cider")}
+    return {**means, **named}

@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from regard.annotations import Annotations
+from regard.data.batching import CaptionBatch
 from regard.decoders.base import Decoder, Trace
 from regard.encoders.image import ImageEncoder
 from regard.model import EncoderDecoder
@@ -31,6 +33,22 @@ from regard.training.task import Task
 
 HARD_ENTROPY = 0.002
 """λ_e of hard attention."""
+
+
+class TeacherForced(NamedTuple):
+    """A pass over given targets.
+
+    Attributes:
+        loss: their cross-entropy.
+        log_probabilities: log p of the real tokens [tokens], without gradient.
+        trace: the pass.
+        real: bool [batch, rows, time], which tokens are real.
+    """
+
+    loss: Tensor
+    log_probabilities: Tensor
+    trace: Trace
+    real: Tensor
 
 
 class Objective(ABC):
@@ -62,6 +80,17 @@ class Objective(ABC):
         numbers["forgotten"] = float(lost.detach())
         return loss + self.phase.retain_classes * lost
 
+    def _teacher_forced(self, annotations: Annotations, batch: CaptionBatch) -> TeacherForced:
+        """Read the targets of a batch, with annotations in its order."""
+        tokens, targets = to_device(batch.tokens, self.device), to_device(batch.targets, self.device)
+        real = to_device(real_tokens(batch.lengths, batch.tokens.shape[2]), self.device)
+        with self._mixed():
+            trace = self.decoder.trace(annotations, tokens, batch.lengths)
+            loss, log_probabilities = cross_entropy(
+                self.decoder, trace, targets, real, label_smoothing=self.phase.label_smoothing
+            )
+        return TeacherForced(loss, log_probabilities, trace, real)
+
     def _annotate(self, inputs: Sequence[int], *, epoch: int) -> Annotations:
         precision = self.phase.precision if isinstance(self.model.encoder, ImageEncoder) else "float32"
         with encoder_autocast(self.device, precision):
@@ -80,13 +109,7 @@ class CrossEntropy(Objective):
     def loss(self, inputs: Sequence[int], *, epoch: int) -> tuple[Tensor, dict[str, float]]:
         batch = self.task.targets(inputs)
         annotations = self._annotate([inputs[i] for i in batch.order.tolist()], epoch=epoch)
-        tokens, targets = to_device(batch.tokens, self.device), to_device(batch.targets, self.device)
-        real = to_device(real_tokens(batch.lengths, batch.tokens.shape[2]), self.device)
-        with self._mixed():
-            trace = self.decoder.trace(annotations, tokens, batch.lengths)
-            loss, log_probabilities = cross_entropy(
-                self.decoder, trace, targets, real, label_smoothing=self.phase.label_smoothing
-            )
+        loss, log_probabilities, trace, real = self._teacher_forced(annotations, batch)
         numbers = {"loss": float(loss.detach()), "tokens": float(batch.num_tokens)}
         if self.phase.doubly_stochastic and self.decoder.attends:
             regions = trace.weights[..., : annotations.num_regions]
@@ -135,7 +158,7 @@ class SelfCriticalObjective(Objective):
 
     def __init__(self, phase: Phase, task: Task, model: EncoderDecoder, *, number: int) -> None:
         super().__init__(phase, task, model, number=number)
-        self._rewards = task.rewards(phase.self_critical)
+        self._rewards = task.rewards(phase.self_critical, self.device)
 
     def loss(self, inputs: Sequence[int], *, epoch: int) -> tuple[Tensor, dict[str, float]]:
         annotations = self._annotate(inputs, epoch=epoch)
@@ -152,6 +175,11 @@ class SelfCriticalObjective(Objective):
             trace = self.decoder.trace(annotations, tokens, lengths)
             loss = policy_gradient(self.decoder, trace, said, real, advantages, forbidden=SpecialTokens().forbidden)
         numbers = {"reward": reward, "tokens": float(lengths.sum())}
+        weight = self.phase.self_critical.cross_entropy
+        if weight:
+            batch = self.task.targets(inputs)
+            given = self._teacher_forced(annotations.select(batch.order), batch)
+            loss, numbers["loss"] = loss + weight * given.loss, float(given.loss.detach())
         return self._retaining(loss, annotations, numbers), numbers
 
     def _draw(self, annotations: Annotations) -> tuple[Tensor, Tensor]:
@@ -171,13 +199,7 @@ class SelfCriticalObjective(Objective):
 
     def _judge(self, inputs: Sequence[int], said: Tensor, lengths: Tensor) -> tuple[Tensor, float]:
         """Advantages [batch, rows], and the mean reward."""
-        rewards = torch.tensor(
-            [
-                [self._rewards(image, row[:length]) for row, length in zip(rows, ends, strict=True)]
-                for image, rows, ends in zip(inputs, said.tolist(), lengths.tolist(), strict=True)
-            ]
-        )
-        rewards = to_device(rewards, self.device)
+        rewards = self._rewards.judge(inputs, said, lengths)
         others = (rewards.sum(dim=1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
         return rewards - others, float(rewards.mean())
 

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from regard.config import Settings, override, parse, read_yaml
 from regard.data.encoding import LengthSettings
+from regard.data.random_crops import CropSettings
 from regard.encoders.image import ImageEncoderSettings
 from regard.errors import ConfigError
 from regard.model import ModelSettings
@@ -21,13 +22,32 @@ from regard.text import CodecSettings, SubwordSettings
 from regard.text.noise import NoiseSettings
 
 
-class CaptionData(Settings):
-    """Where captioned images lie, and how each is varied in training."""
+class CaptionSet(Settings):
+    """Captioned images in one folder."""
 
-    format: Literal["flickr8k"] = "flickr8k"
+    format: Literal["flickr8k", "coco"] = "flickr8k"
     folder: str
     train: str = "train"
+    """A split; of the format ``coco`` also several, joined by ``+``."""
     validation: str = "dev"
+    weight: float = Field(1.0, gt=0)
+    """How often each training image comes in an epoch, on average."""
+
+    @property
+    def name(self) -> str:
+        """What its scores are called by: the name of the folder."""
+        return Path(self.folder).name
+
+
+class CaptionData(CaptionSet):
+    """Where captioned images lie, and how each is varied in training."""
+
+    sets: list[CaptionSet] = Field(default_factory=list)
+    """Further data sets, trained on together with this one. Each is validated by itself, and a model is judged by the
+    mean of its scores."""
+    random_crops: CropSettings | None = None
+    """Train on crops that are drawn anew in every epoch, from photos that are kept in memory. Frozen layers of the
+    encoder run anew for each of them, which is for GPUs and for encoders that learn as a whole."""
     mirrored: bool = True
     """Also train on the mirror image of each photo, in a random half of the epochs."""
     crops: int = Field(0, ge=0)
@@ -36,6 +56,20 @@ class CaptionData(Settings):
     """Words that occur less often in the training captions become ``<unk>``."""
     max_words: int = Field(30, ge=1)
     """Longer training captions are cut, and the number of cut ones is reported."""
+
+    @model_validator(mode="after")
+    def _one_way_to_crop(self) -> CaptionData:
+        if self.crops and self.random_crops is not None:
+            raise ConfigError("crops and random_crops cannot go together", remedy="leave one of them out")
+        names = [each.name for each in self.all_sets]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"two data sets have a folder called {max(names, key=names.count)!r}")
+        return self
+
+    @property
+    def all_sets(self) -> list[CaptionSet]:
+        """This data set and the further ones."""
+        return [self, *self.sets]
 
 
 class TranslationData(Settings):
@@ -100,6 +134,9 @@ class SelfCritical(Settings):
     """Sequences drawn for each input; the reward of each is measured against the mean of the others."""
     cider: float = Field(1.0, ge=0)
     bleu: float = Field(0.0, ge=0)
+    cross_entropy: float = Field(0.0, ge=0)
+    """Weight of the cross-entropy of the given captions beside the reward, which holds the model to how people write:
+    the reward alone drifts to endings that fit everywhere ("in a red", "on a leash")."""
     max_length: int = Field(20, ge=1)
     """The most words or subwords of a drawn sequence, its end included."""
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+from torch import Tensor
+
 from regard.metrics import CiderD
 from regard.metrics.bleu import BleuReferences
 from regard.text.vocabulary import EOS
@@ -27,6 +30,24 @@ class Rewards:
         self._cider = CiderD.from_references(ended) if settings.cider else None
         self._vectors = [self._cider.reference_vectors(each) for each in ended] if self._cider else []
         self._bleu = [BleuReferences(each) for each in ended] if settings.bleu else []
+
+    def judge(self, inputs: Sequence[int], samples: Tensor, lengths: Tensor) -> Tensor:
+        """The reward of each sample.
+
+        Args:
+            inputs: the training inputs.
+            samples: int64 [batch, rows, time], their ends included.
+            lengths: int64 [batch, rows].
+
+        Returns:
+            float32 [batch, rows].
+        """
+        return torch.tensor(
+            [
+                [self(number, row[:length]) for row, length in zip(rows, ends, strict=True)]
+                for number, rows, ends in zip(inputs, samples.tolist(), lengths.tolist(), strict=True)
+            ]
+        )
 
     def __call__(self, number: int, said: Sequence[int]) -> float:
         """The reward of one sequence for one training input, its end included."""

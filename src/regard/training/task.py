@@ -6,11 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+
 from regard.annotations import Annotations
 from regard.data.batching import CaptionBatch, assemble_captions
 from regard.model import EncoderDecoder
 from regard.progress import Progress
 from regard.search import SearchOptions
+from regard.training.batched_rewards import BatchedRewards
 from regard.training.recipe import Phase, SelfCritical
 from regard.training.rewards import Rewards
 
@@ -50,6 +53,13 @@ class Task(ABC):
     def validate(self, model: EncoderDecoder, options: SearchOptions, progress: Progress) -> dict[str, Any]:
         """Search for every validation input and score the words: numbers by name, and their signature."""
 
-    def rewards(self, settings: SelfCritical) -> Rewards:
-        """The judge of self-critical training."""
-        return Rewards(self.captions, settings)
+    @property
+    def references(self) -> Sequence[Sequence[Sequence[int]]]:
+        """For each training input the id sequences that samples are rewarded for being like."""
+        return self.captions
+
+    def rewards(self, settings: SelfCritical, device: torch.device) -> Rewards | BatchedRewards:
+        """The judge of self-critical training, of samples on ``device``."""
+        if device.type == "cpu":
+            return Rewards(self.references, settings)
+        return BatchedRewards(self.references, settings, vocabulary_size=self.vocabulary_size, device=device)

@@ -20,8 +20,7 @@ from regard.progress import Progress
 from regard.search import SearchOptions, SpecialTokens, search
 from regard.text import SubwordCodec, TextCodec, train_codec
 from regard.training.device import to_device
-from regard.training.recipe import Phase, SelfCritical, TranslationData
-from regard.training.rewards import Rewards
+from regard.training.recipe import Phase, TranslationData
 from regard.training.task import Task
 
 SEARCH_BATCH = {"cpu": 64, "cuda": 512}
@@ -93,8 +92,9 @@ class TranslationTask(Task):
         target = self.settings.target
         return score_translations(said, self.validation.targets, target_language=target).as_dict()
 
-    def rewards(self, settings: SelfCritical) -> Rewards:
-        return Rewards([[target] for target in self._plain.targets], settings)
+    @property
+    def references(self) -> Sequence[Sequence[Sequence[int]]]:
+        return [[target] for target in self._plain.targets]
 
     def _show(self, pairs: EncodedPairs) -> None:
         """Let these pairs be the training inputs."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from regard.errors import ConfigError
 from regard.metrics import CiderD
 from regard.metrics.bleu import BleuReferences
 from regard.text.vocabulary import EOS
+from regard.training.batched_rewards import BatchedRewards
 from regard.training.recipe import SelfCritical
 from regard.training.rewards import Rewards
 
@@ -37,3 +39,25 @@ def test_stopping_in_the_middle_is_worth_less_than_ending() -> None:
 def test_a_reward_of_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match="rewards nothing"):
         SelfCritical(cider=0.0, bleu=0.0)
+
+
+def test_rewards_of_a_batch_equal_those_of_one_sample_after_the_other() -> None:
+    generator = torch.Generator().manual_seed(3)
+    vocabulary_size, settings = 9, SelfCritical(cider=0.7, bleu=0.4)
+
+    def draw(longest: int) -> list[int]:
+        length = int(torch.randint(1, longest, (1,), generator=generator))
+        return torch.randint(4, vocabulary_size, (length,), generator=generator).tolist()
+
+    references = [[draw(9) for _ in range(1 + number % 3)] for number in range(12)]
+    inputs = [5, 0, 11, 5, 2]
+    samples = torch.randint(4, vocabulary_size, (5, 4, 7), generator=generator)
+    lengths = torch.randint(1, 8, (5, 4), generator=generator)
+    # one that is a reference, one of a single word, one of the end alone
+    best = [*references[5][0], EOS][:7]
+    samples[0, 0, : len(best)], lengths[0, 0] = torch.tensor(best), len(best)
+    samples[1, 0, 0], lengths[1, 0], lengths[1, 1] = EOS, 1, 1
+    batched = BatchedRewards(references, settings, vocabulary_size=vocabulary_size, device=torch.device("cpu"))
+    expected = Rewards(references, settings).judge(inputs, samples, lengths)
+    assert expected.max() > 1
+    torch.testing.assert_close(batched.judge(inputs, samples, lengths), expected, atol=1e-6, rtol=1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from regard.ops.cpu.compiled import NotCompiled, compile_loops
 from regard.pipeline import Translator
 from regard.saved.bundle import find_bundle, load_bundle
 from regard.training import loop
+from regard.training.captions import CaptionTask
 from regard.training.checkpoint import load_checkpoint, save_checkpoint
 from regard.training.recipe import Recipe, read_recipe
 from regard.training.run import train
@@ -326,3 +328,69 @@ def test_a_folder_that_cannot_be_written_is_one_line(tiny_recipe: Recipe, tmp_pa
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelError, match="cannot be written"):
         train(tiny_recipe, tmp_path / "file" / "run")
+
+
+@pytest.fixture
+def two_sets(tiny_recipe: Recipe, captioned_folder: Path, tmp_path: Path) -> Recipe:
+    """The tiny recipe with a second data set, crops drawn anew, an encoder that learns as a whole, and both losses."""
+    folder = tmp_path / "everyday"
+    (folder / "images").mkdir(parents=True)
+    photos = sorted((captioned_folder / "Flicker8k_Dataset").iterdir())[:3]
+    for photo in photos:
+        (folder / "images" / photo.name).write_bytes(photo.read_bytes())
+    images = [{"id": number, "file_name": photo.name} for number, photo in enumerate(photos)]
+    for split, text in (("train", "a cat sleeps"), ("written", "the cat is red"), ("dev", "a cat is red")):
+        notes = [{"image_id": image["id"], "caption": text} for image in images]
+        (folder / f"captions_{split}.json").write_text(json.dumps({"images": images, "annotations": notes}))
+    values = tiny_recipe.model_dump(mode="json")
+    values["data"] |= {
+        "crops": 0,
+        "random_crops": {"area": 0.5, "colour": 0.2},
+        "sets": [{"format": "coco", "folder": str(folder), "train": "train+written", "weight": 1.5}],
+    }
+    values["model"]["encoder"]["train_from"] = "stem"
+    values["phases"][1]["self_critical"]["cross_entropy"] = 0.5
+    return parse(Recipe, values, origin="the test")
+
+
+def test_a_run_on_two_data_sets_is_judged_by_the_mean_of_their_scores(two_sets: Recipe, tmp_path: Path) -> None:
+    train(two_sets, tmp_path / "run", cache=tmp_path / "cache")
+    assert not (tmp_path / "cache").exists(), "crops that are drawn anew are not kept"
+    for line in epochs(tmp_path / "run"):
+        assert line["cider"] == pytest.approx((line["photos/cider"] + line["everyday/cider"]) / 2)
+        assert line["count"] == 6
+    assert {"loss", "reward"} <= epochs(tmp_path / "run")[-1].keys()
+    metrics = json.loads((tmp_path / "run" / "best" / "metrics.json").read_text())
+    assert metrics["everyday/bleu4"] >= 0
+
+
+def test_crops_and_repeated_photos_repeat_themselves_after_a_stop(
+    two_sets: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(two_sets, whole)
+    with pytest.raises(Interrupted):
+        train(two_sets, parts, progress=Watch(8))
+    train(two_sets, parts)
+    ours, theirs = (load_file(folder / loop.CHECKPOINT) for folder in (parts, whole))
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
+
+
+def test_a_photo_comes_as_often_as_the_weight_of_its_data_set(two_sets: Recipe, tmp_path: Path) -> None:
+    task = CaptionTask(two_sets.data, seed=0, cache=tmp_path)
+    counts = Counter(
+        image
+        for epoch in range(60)
+        for batch in task.batches(two_sets.phases[0], number=0, epoch=epoch)
+        for image in batch
+    )
+    assert all(counts[image] == 60 for image in range(6))
+    assert all(75 <= counts[image] <= 105 for image in range(6, 9))
+
+
+def test_two_ways_to_crop_are_refused(two_sets: Recipe) -> None:
+    values = two_sets.model_dump(mode="json")
+    values["data"]["crops"] = 1
+    with pytest.raises(ConfigError, match="crops and random_crops cannot go together"):
+        parse(Recipe, values, origin="the test")

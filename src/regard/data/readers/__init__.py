@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from regard.data.readers.coco import is_coco, read_coco
 from regard.data.readers.flickr8k import CaptionedImages, read_flickr8k
+
+READERS: dict[str, Callable[[Path, str], CaptionedImages]] = {"flickr8k": read_flickr8k, "coco": read_coco}
+"""By the name of the format, as a recipe calls it."""
 
 
 def read_captioned_images(folder: Path, split: str) -> CaptionedImages:

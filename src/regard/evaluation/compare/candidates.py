@@ -101,11 +101,13 @@ def _read(path: Path, output: Path, assignments: tuple[str, ...]) -> Candidate:
 
 def _check_data(data: CaptionData | TranslationData) -> None:
     """Raise where a split that training needs is not there."""
-    for split in (data.train, data.validation):
-        match data:
-            case CaptionData():
-                read_captioned_images(Path(data.folder), split)
-            case TranslationData():
+    match data:
+        case CaptionData():
+            for each in data.all_sets:
+                for split in (each.train, each.validation):
+                    read_captioned_images(Path(each.folder), split)
+        case TranslationData():
+            for split in (data.train, data.validation):
                 read_parallel(Path(data.folder), split, source=data.source, target=data.target)
 
 

@@ -15,7 +15,7 @@ help:
 	@echo 'make demo    caption photos, or your own (make demo IMAGE=photo.jpg), and translate sentences'
 	@echo 'make test    run all tests'
 	@echo 'make check   check format, lint and types'
-	@echo 'make docs    write docs/cli.md anew from the commands'
+	@echo 'make docs    write docs/cli.md and docs/settings.md anew from the commands and settings'
 	@echo 'make bench   measure speed and memory beside other projects, and write docs/performance.md'
 	@echo 'make clean   remove the virtual environment and what the tools left'
 
@@ -35,6 +35,8 @@ check: $(INSTALLED)
 docs: $(INSTALLED)
 	$(RUN) regard.cli.reference > docs/cli.md.new
 	mv docs/cli.md.new docs/cli.md
+	$(RUN) regard.cli.settings_reference > docs/settings.md.new
+	mv docs/settings.md.new docs/settings.md
 
 bench: $(INSTALLED) $(PEERS_INSTALLED)
 	$(VENV)/bin/python benchmarks/run.py

@@ -9,19 +9,36 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from regard.errors import ConfigError
+from regard.yaml_text import MAX_CHARACTERS, MAX_DEPTH, parse_yaml
+
+MAX_SEED = 2**32 - 1
+"""The largest seed that every source of random numbers takes."""
+MAX_PROBLEMS = 10
+"""How many problems of one file are described; the others are counted."""
 
 
 class Settings(BaseModel):
-    """The base of all settings: immutable, no unknown keys, no silent conversions between kinds of values."""
+    """The base of all settings: immutable, no unknown keys, no silent conversions between kinds of values.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+    Every number has a lower and an upper bound, and is finite: what cannot be built or would never end is refused when
+    it is read (a test walks all settings).
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        protected_namespaces=(),
+        allow_inf_nan=False,
+        str_max_length=4096,
+    )
 
 
 SettingsType = TypeVar("SettingsType", bound=Settings)
@@ -41,28 +58,29 @@ def parse(kind: type[SettingsType], values: Mapping[str, Any], *, origin: str) -
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        problems = [_describe(kind, dict(problem)) for problem in error.errors()]
-        raise ConfigError(f"{origin}: " + "; ".join(problems)) from None
+        found = error.errors(include_url=False)
+        problems = [_describe(kind, dict(problem)) for problem in found[:MAX_PROBLEMS]]
+        others = [f"and {len(found) - MAX_PROBLEMS} more"] if len(found) > MAX_PROBLEMS else []
+        raise ConfigError(f"{origin}: " + "; ".join([*problems, *others])) from None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read one YAML mapping.
 
     Raises:
-        ConfigError: the file is missing, is not UTF-8 or YAML, or holds something other than a mapping.
+        ConfigError: the file is missing, is not UTF-8 or YAML, or holds something other than a mapping (see
+            :mod:`regard.yaml_text`).
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_CHARACTERS + 1)
     except FileNotFoundError:
         raise ConfigError(
             f"{path}: no such file", remedy="give the path of a recipe, such as recipes/flickr8k.yaml"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from None
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: is not YAML ({error})") from None
+    values = parse_yaml(text, origin=str(path))
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: holds no mapping", allowed="a YAML file of 'key: value' lines")
     return values
@@ -78,8 +96,10 @@ def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str,
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         keys = path.strip().split(".")
-        if not equals or not all(keys):
-            raise ConfigError(f"--set {assignment}: is not an assignment", allowed="KEY=VALUE, such as optim.lr=3e-4")
+        if not equals or not all(keys) or len(keys) > MAX_DEPTH:
+            raise ConfigError(
+                f"--set {assignment:.200}: is not an assignment", allowed="KEY=VALUE, such as optim.lr=3e-4"
+            )
         result = _assign(result, keys, _scalar(text, assignment), assignment)
     return result
 
@@ -92,18 +112,15 @@ def _assign(values: Any, keys: list[str], value: Any, assignment: str) -> Any:
     if isinstance(values, dict):
         return {**values, key: _assign(values.get(key, {}), rest, value, assignment)}
     if not isinstance(values, list):
-        raise ConfigError(f"--set {assignment}: there is no group of settings that holds {key!r}")
-    if not (key.isdecimal() and int(key) < len(values)):
+        raise ConfigError(f"--set {assignment:.200}: there is no group of settings that holds {key!r}")
+    if not (key.isdecimal() and len(key) < 10 and int(key) < len(values)):
         allowed = f"numbers from 0 to {len(values) - 1}" if values else "none, the list is empty"
-        raise ConfigError(f"--set {assignment}: {key!r} is no entry of the list", allowed=allowed)
+        raise ConfigError(f"--set {assignment:.200}: {key!r} is no entry of the list", allowed=allowed)
     return [_assign(each, rest, value, assignment) if i == int(key) else each for i, each in enumerate(values)]
 
 
 def _scalar(text: str, assignment: str) -> Any:
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigError(f"--set {assignment}: the value is not YAML") from None
+    value = parse_yaml(text, origin=f"--set {assignment:.80}")
     if isinstance(value, str):
         # YAML 1.1 reads 3e-4 as a word, people read it as a number
         try:
@@ -114,17 +131,38 @@ def _scalar(text: str, assignment: str) -> Any:
 
 
 def _describe(kind: type[Settings], problem: dict[str, Any]) -> str:
-    location = [part for part in problem["loc"] if isinstance(part, str)]
-    path = ".".join(str(part) for part in problem["loc"]) or "the file"
-    if problem["type"] == "extra_forbidden":
+    location = [part[:80] for part in problem["loc"] if isinstance(part, str)]
+    path = ".".join(f"{part!s:.80}" for part in problem["loc"]) or "the file"
+    if problem["type"] == "extra_forbidden" and location:
         known = _known_keys(kind, location[:-1])
         nearest = difflib.get_close_matches(location[-1], known, n=1)
         hint = (
             f", did you mean {nearest[0]!r}?" if nearest else f", allowed: {', '.join(sorted(known))}" if known else ""
         )
         return f"{path} is unknown{hint}"
-    given = "" if problem["type"] == "missing" else f" (given: {problem['input']!r:.80})"
-    return f"{path}: {problem['msg'][0].lower()}{problem['msg'][1:]}{given}"
+    given = "" if problem["type"] == "missing" else f" (given: {shown(problem['input'])})"
+    message = problem["msg"][:400]
+    return f"{path}: {message[:1].lower()}{message[1:]}{given}"
+
+
+def shown(value: Any, *, depth: int = 2) -> str:
+    """A value as messages quote it: short, and made in little time however large the value is."""
+    if isinstance(value, int) and value.bit_length() > 128:
+        return f"a number of {value.bit_length():,} bits"
+    if isinstance(value, str):
+        return repr(value[:80])
+    if isinstance(value, dict | list) and value:
+        if depth == 0:
+            return "…"
+        first = [
+            f"{shown(key, depth=0)}: {shown(value[key], depth=depth - 1)}"
+            if isinstance(value, dict)
+            else shown(key, depth=depth - 1)
+            for key in islice(value, 3)
+        ]
+        inner = ", ".join([*first, "…"] if len(value) > len(first) else first)
+        return f"{{{inner}}}" if isinstance(value, dict) else f"[{inner}]"
+    return f"{value!r:.80}"
 
 
 def _known_keys(kind: type[Settings], path: list[str]) -> list[str]:

@@ -28,7 +28,7 @@ class BridgeSettings(Settings):
     with them cheaper.
     """
 
-    dim: int = Field(512, ge=1)
+    dim: int = Field(512, ge=1, le=8192)
     dropout: float = Field(0.0, ge=0, lt=1)
     """On the annotations before the map."""
 
@@ -52,7 +52,7 @@ EncoderSettings = ImageEncoderSettings | RecurrentSettings | TransformerEncoderS
 
 
 def _encoder_kind(value: Any) -> str:
-    name = value.get("name", "") if isinstance(value, dict) else value.name
+    name = value.get("name", "") if isinstance(value, dict) else getattr(value, "name", "")
     return name if name in ("recurrent", "transformer") else "image"
 
 

@@ -17,6 +17,7 @@ PACKAGE = Path(regard.__file__).parent
 
 LAYERS = (
     {"errors"},
+    {"yaml_text"},
     {"config", "devices", "files", "progress", "registry", "compute", "composed_attention"},
     {"annotations", "ops"},
     {"attention"},

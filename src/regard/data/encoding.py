@@ -18,11 +18,11 @@ from regard.text.vocabulary import EOS
 class LengthSettings(Settings):
     """Which pairs are fit to learn from, by their lengths in pieces, ``<eos>`` not counted."""
 
-    longest: int | None = Field(default=None, ge=1)
+    longest: int | None = Field(default=None, ge=1, le=4000)
     """Of either side; None for no limit."""
     overlong: Literal["drop", "truncate"] = "drop"
     """What happens to a pair with a longer side."""
-    ratio: float | None = Field(default=None, gt=1)
+    ratio: float | None = Field(default=None, gt=1, le=1000)
     """The longer side has at most this many times the pieces of the shorter one; None for no limit."""
 
 

@@ -28,7 +28,7 @@ class CropSettings(Settings):
 
     area: float = Field(0.6, gt=0, le=1)
     """The least share of the photo's area that a crop keeps; the greatest is all of it."""
-    stretch: float = Field(1.25, ge=1)
+    stretch: float = Field(1.25, ge=1, le=4)
     """The most by which a crop is stretched, one way or the other."""
     colour: float = Field(0.0, ge=0, lt=1)
     """The most by which brightness, contrast and saturation change, each by a factor from 1 − c to 1 + c."""

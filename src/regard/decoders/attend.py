@@ -44,9 +44,9 @@ class AttendSettings(Settings):
     """Settings of the ``attend`` decoder."""
 
     name: Literal["attend"] = "attend"
-    embedding: int = Field(512, ge=1)
-    hidden: int = Field(512, ge=1)
-    attention: int = Field(512, ge=1)
+    embedding: int = Field(512, ge=1, le=8192)
+    hidden: int = Field(512, ge=1, le=8192)
+    attention: int = Field(512, ge=1, le=8192)
     score: ScoreName = "additive"
     kind: Literal["soft", "hard"] = "soft"
     cell: CellName = "lstm"

@@ -32,11 +32,11 @@ from regard.ops.linear import linear
 class GatedSettings(Settings):
     """Sizes and options of a decoder with the gated unit."""
 
-    embedding: int = Field(256, ge=1)
+    embedding: int = Field(256, ge=1, le=8192)
     """m in the paper."""
-    hidden: int = Field(512, ge=1)
+    hidden: int = Field(512, ge=1, le=8192)
     """n in the paper."""
-    readout: int = Field(256, ge=1)
+    readout: int = Field(256, ge=1, le=8192)
     """l in the paper: numbers behind the maxout."""
     biases: bool = False
     tied: bool = False

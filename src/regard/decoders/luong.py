@@ -38,15 +38,15 @@ class LuongSettings(Settings):
     """Settings of the ``luong`` decoder."""
 
     name: Literal["luong"] = "luong"
-    embedding: int = Field(256, ge=1)
-    hidden: int = Field(512, ge=1)
-    layers: int = Field(1, ge=1)
+    embedding: int = Field(256, ge=1, le=8192)
+    hidden: int = Field(512, ge=1, le=8192)
+    layers: int = Field(1, ge=1, le=64)
     cell: CellName = "lstm"
-    attention: int = Field(512, ge=1)
+    attention: int = Field(512, ge=1, le=8192)
     """Numbers inside the additive and the concat score."""
     score: ScoreName = "general"
     kind: Literal["global", "local-m", "local-p"] = "global"
-    window: int | None = Field(None, ge=1)
+    window: int | None = Field(None, ge=1, le=10_000)
     """D of local attention, which sees 2D + 1 positions; 10, as in the paper, when none is given."""
     input_feeding: bool = True
     tied: bool = False

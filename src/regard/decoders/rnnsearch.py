@@ -36,7 +36,7 @@ class RnnSearchSettings(GatedSettings):
     """Settings of the ``rnnsearch`` decoder."""
 
     name: Literal["rnnsearch"] = "rnnsearch"
-    attention: int = Field(512, ge=1)
+    attention: int = Field(512, ge=1, le=8192)
     """Numbers inside the additive and the concat score; n′ in the paper."""
     score: ScoreName = "additive"
 

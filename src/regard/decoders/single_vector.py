@@ -32,9 +32,9 @@ from regard.ops.packing import Packing, pack_targets
 
 
 class _SingleVectorSettings(Settings):
-    hidden: int = Field(512, ge=1)
+    hidden: int = Field(512, ge=1, le=8192)
     cell: CellName = "lstm"
-    image_vector: int | None = Field(None, ge=1)
+    image_vector: int | None = Field(None, ge=1, le=8192)
     """Size of the bottleneck that x passes through; None for no bottleneck."""
     dropout: float = Field(0.5, ge=0, lt=1)
 
@@ -49,7 +49,7 @@ class FeedbackSettings(_SingleVectorSettings):
     """Settings of the ``feedback`` decoder."""
 
     name: Literal["feedback"] = "feedback"
-    embedding: int = Field(512, ge=1)
+    embedding: int = Field(512, ge=1, le=8192)
     tied: bool = True
     embedding_dropout: float = Field(0.0, ge=0, lt=1)
 

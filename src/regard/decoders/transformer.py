@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from regard.annotations import Annotations
@@ -32,7 +33,7 @@ class TransformerDecoderSettings(TransformerSizes):
     name: Literal["transformer"] = "transformer"
     tied: bool = True
     """W_o shares its matrix with E."""
-    look: int = -1
+    look: int = Field(-1, ge=-64, le=63)
     """The layer whose weights are returned, counted from 0, or from the end when negative."""
 
 

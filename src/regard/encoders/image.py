@@ -31,6 +31,9 @@ from regard.encoders.pretrained import PRETRAINED, Progress, load_network
 from regard.errors import ConfigError, unknown_name
 from regard.fast.encoders.image import ready_network
 
+LARGEST_PICTURE = 4096
+"""The largest side in pixels of what is looked at; cut into tiles or not."""
+
 
 class ImageEncoderSettings(Settings):
     """Which network looks at a picture, how, and how much of it learns."""
@@ -39,15 +42,15 @@ class ImageEncoderSettings(Settings):
     """A name in :data:`regard.encoders.NETWORKS`."""
     layer: str | None = None
     """The layer whose output is the annotation grid; None takes the network's default."""
-    size: int = Field(224, ge=SMALLEST_INPUT)
+    size: int = Field(224, ge=SMALLEST_INPUT, le=2048)
     """Height and width in pixels of what goes through the network: the picture in form ``grid``, else one tile."""
     mode: ResizeMode = "squash"
     """How a picture is brought to a square."""
     form: Literal["grid", "tiles"] = "grid"
     """Regions are the cells of one pass, or the parts of the picture, each with a pass of its own."""
-    tiles: int | None = Field(None, ge=1)
+    tiles: int | None = Field(None, ge=1, le=32)
     """How many tiles a side has; given with form ``tiles`` and only there."""
-    pool: int | None = Field(None, ge=1)
+    pool: int | None = Field(None, ge=1, le=128)
     """Average the grid down to this many rows and columns; only in form ``grid``."""
     weights: str | None = PRETRAINED
     """``pretrained`` for the published weights, or a .pth or .safetensors file; None for fresh random weights."""
@@ -71,6 +74,11 @@ class ImageEncoderSettings(Settings):
     def _agree(self) -> ImageEncoderSettings:
         if (self.form == "tiles") != (self.tiles is not None):
             raise PydanticCustomError("tiles", "'tiles' belongs to form 'tiles', and form 'tiles' needs it")
+        if (self.tiles or 1) * self.size > LARGEST_PICTURE:
+            problem = (
+                f"a picture of {self.tiles} tiles of {self.size} pixels a side is too large, at most {LARGEST_PICTURE}"
+            )
+            raise PydanticCustomError("tiles", "{problem}", {"problem": problem})
         if self.form == "tiles" and self.pool is not None:
             raise PydanticCustomError("pool", "'pool' belongs to form 'grid'; a tile is averaged as a whole")
         if self.concepts and (self.form == "tiles" or self.pool is not None):

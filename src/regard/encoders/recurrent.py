@@ -31,11 +31,11 @@ class RecurrentSettings(Settings):
     """Settings of the ``recurrent`` encoder."""
 
     name: Literal["recurrent"] = "recurrent"
-    embedding: int = Field(256, ge=1)
-    hidden: int = Field(256, ge=1)
+    embedding: int = Field(256, ge=1, le=8192)
+    hidden: int = Field(256, ge=1, le=8192)
     """Of one direction."""
     cell: Literal["gru", "lstm"] = "gru"
-    layers: int = Field(1, ge=1)
+    layers: int = Field(1, ge=1, le=64)
     bidirectional: bool = True
     dropout: float = Field(0.0, ge=0, lt=1)
     """Between layers, on the annotations and on the summary."""

@@ -28,12 +28,12 @@ from regard.errors import TextError
 class TransformerSizes(Settings):
     """What the settings of the encoder and of the decoder have in common."""
 
-    dim: int = Field(256, ge=1)
-    layers: int = Field(3, ge=1)
-    heads: int = Field(4, ge=1)
-    feed_forward: int = Field(1024, ge=1)
+    dim: int = Field(256, ge=1, le=8192)
+    layers: int = Field(3, ge=1, le=64)
+    heads: int = Field(4, ge=1, le=128)
+    feed_forward: int = Field(1024, ge=1, le=32_768)
     positions: Literal["sinusoidal", "learned"] = "sinusoidal"
-    max_positions: int = Field(512, ge=1)
+    max_positions: int = Field(512, ge=1, le=16_384)
     """How many positions are learned; sinusoids have no end."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """On the embeddings, inside the feed-forward network and on what each part adds."""

@@ -56,7 +56,7 @@ class BundleConfig(Settings):
     kind: Literal["captioner", "translator"]
     languages: list[str] | None = Field(default=None, min_length=2, max_length=2)
     """Of a translator: what it reads and what it writes, such as ``en`` and ``de``."""
-    longest_source: int | None = Field(default=None, ge=1)
+    longest_source: int | None = Field(default=None, ge=1, le=4000)
     """Of a translator: how many pieces of a source it reads at once, ``<eos>`` not counted."""
     own_source_codec: bool = False
     precision: Precision

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from regard.config import Settings
+from regard.config import MAX_SEED, Settings
 from regard.errors import ConfigError
 from regard.text import TextCodec
 from regard.text.vocabulary import BOS, EOS, UNK
@@ -26,35 +26,35 @@ class SearchOptions(Settings):
         ConfigError: options that contradict each other.
     """
 
-    beam: int = Field(5, ge=1)
+    beam: int = Field(5, ge=1, le=256)
     """Hypotheses kept for each input; 1 is greedy search."""
-    max_length: int = Field(22, ge=1)
+    max_length: int = Field(22, ge=1, le=4000)
     """The most looks at an input, each for one word or for the end. What has not ended by then stays unfinished."""
-    min_length: int = Field(0, ge=0)
+    min_length: int = Field(0, ge=0, le=4000)
     """The end is forbidden before this many words."""
-    length_normalisation: float = Field(0.7, ge=0)
+    length_normalisation: float = Field(0.7, ge=0, le=10)
     """α in score = log p / length^α, where length counts the words and the end; 0 ranks by probability alone."""
-    no_repeat: int | None = Field(None, ge=1)
+    no_repeat: int | None = Field(None, ge=1, le=4000)
     """No sequence of this many tokens is said twice in one hypothesis."""
-    no_end_after: list[str] = Field(default_factory=list)
+    no_end_after: list[str] = Field(default_factory=list, max_length=1000)
     """No sentence ends with one of these words, such as articles and prepositions, which self-critical training is
     fond of ending with ("a man in a"). Of a subword vocabulary, those words that are one piece."""
-    alternatives: int = Field(1, ge=1)
+    alternatives: int = Field(1, ge=1, le=256)
     """How many hypotheses of the beam are returned for each input, best first."""
-    groups: int = Field(1, ge=1)
+    groups: int = Field(1, ge=1, le=256)
     """Diverse beam search: the beam is split into so many groups that avoid each other's words. Two groups may still
     find the same sentence."""
-    diversity: float = Field(0.5, ge=0)
+    diversity: float = Field(0.5, ge=0, le=1000)
     """λ of diverse beam search: what a word costs for each time an earlier group chose it at the same step."""
-    samples: int | None = Field(None, ge=1)
+    samples: int | None = Field(None, ge=1, le=1000)
     """Random sampling instead of a beam: so many independent samples for each input."""
-    temperature: float = Field(1.0, gt=0)
+    temperature: float = Field(1.0, ge=0.001, le=1000)
     """Sampling: logits are divided by it; below 1 is more careful, above 1 is bolder."""
-    top_k: int | None = Field(None, ge=1)
+    top_k: int | None = Field(None, ge=1, le=1_000_000)
     """Sampling: only the k most probable words are possible."""
     top_p: float | None = Field(None, gt=0, le=1)
     """Sampling: only the fewest most probable words that together reach this probability are possible."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=MAX_SEED)
     """Sampling: samples are a function of the seed and of the input's number."""
 
     @model_validator(mode="after")

@@ -147,7 +147,7 @@ class SubwordSettings(Settings):
 
     name: Literal["subwords"] = "subwords"
     model: SubwordModel = "bpe"
-    size: int = Field(default=8000, ge=SMALLEST_SIZE)
+    size: int = Field(default=8000, ge=SMALLEST_SIZE, le=500_000)
 
 
 class SubwordCodec(TextCodec):

@@ -35,15 +35,15 @@ class WordSettings(Settings):
 
     name: Literal["words"] = "words"
     rule: WordRule = "caption"
-    minimum_count: int = Field(default=1, ge=1)
-    maximum_size: int | None = Field(default=None, ge=5)
+    minimum_count: int = Field(default=1, ge=1, le=1_000_000)
+    maximum_size: int | None = Field(default=None, ge=5, le=1_000_000)
 
 
 class CharacterSettings(Settings):
     """Settings of :class:`CharacterCodec`; rarer characters than ``minimum_count`` become ``<unk>``."""
 
     name: Literal["characters"] = "characters"
-    minimum_count: int = Field(default=1, ge=1)
+    minimum_count: int = Field(default=1, ge=1, le=1_000_000)
 
 
 class ListedCodec(TextCodec):

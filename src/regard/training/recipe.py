@@ -10,16 +10,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from regard.config import Settings, override, parse, read_yaml
+from regard.config import MAX_SEED, Settings, override, parse, read_yaml
 from regard.data.encoding import LengthSettings
 from regard.data.random_crops import CropSettings
 from regard.encoders.image import ImageEncoderSettings
-from regard.errors import ConfigError
+from regard.errors import ConfigError, unknown_name
 from regard.model import ModelSettings
 from regard.saved.storage import Precision
 from regard.search import SearchOptions
 from regard.text import CodecSettings, SubwordSettings
 from regard.text.noise import NoiseSettings
+
+CAPTION_METRICS = ("cider", "bleu4", "bleu3", "bleu2", "bleu1", "rouge_l")
+TRANSLATION_METRICS = ("bleu", "chrf", "bleu_lc_tok")
+"""The validation scores that a recipe may choose by, see :mod:`regard.metrics`."""
 
 
 class CaptionSet(Settings):
@@ -30,7 +34,7 @@ class CaptionSet(Settings):
     train: str = "train"
     """A split; of the format ``coco`` also several, joined by ``+``."""
     validation: str = "dev"
-    weight: float = Field(1.0, gt=0)
+    weight: float = Field(1.0, gt=0, le=1000)
     """How often each training image comes in an epoch, on average."""
 
     @property
@@ -42,7 +46,7 @@ class CaptionSet(Settings):
 class CaptionData(CaptionSet):
     """Where captioned images lie, and how each is varied in training."""
 
-    sets: list[CaptionSet] = Field(default_factory=list)
+    sets: list[CaptionSet] = Field(default_factory=list, max_length=100)
     """Further data sets, trained on together with this one. Each is validated by itself, and a model is judged by the
     mean of its scores."""
     random_crops: CropSettings | None = None
@@ -50,11 +54,11 @@ class CaptionData(CaptionSet):
     encoder run anew for each of them, which is for GPUs and for encoders that learn as a whole."""
     mirrored: bool = True
     """Also train on the mirror image of each photo, in a random half of the epochs."""
-    crops: int = Field(0, ge=0)
+    crops: int = Field(0, ge=0, le=100)
     """Also train on so many random crops of each photo (90 % of each side), each mirrored or not."""
-    minimum_count: int = Field(5, ge=1)
+    minimum_count: int = Field(5, ge=1, le=1_000_000)
     """Words that occur less often in the training captions become ``<unk>``."""
-    max_words: int = Field(30, ge=1)
+    max_words: int = Field(30, ge=1, le=1000)
     """Longer training captions are cut, and the number of cut ones is reported."""
 
     @model_validator(mode="after")
@@ -101,6 +105,15 @@ class TranslationData(Settings):
         return bool(self.subword_dropout or self.noise.joined or any(self.noise.shares.values()))
 
     @model_validator(mode="after")
+    def _two_languages(self) -> TranslationData:
+        if self.source == self.target:
+            raise ConfigError(
+                f"data.source and data.target are both {self.source!r}",
+                remedy="name the two languages; from a language to itself there is nothing to learn but copying",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _augmentable(self) -> TranslationData:
         if self.augmented and not isinstance(self.codec, SubwordSettings):
             raise ConfigError("data.subword_dropout and data.noise need subwords", remedy="set data.codec.name")
@@ -115,29 +128,29 @@ class TranslationData(Settings):
 class OptimSettings(Settings):
     """AdamW (Loshchilov & Hutter 2019) with linear warm-up, then a schedule."""
 
-    lr: float = Field(1e-3, gt=0)
-    encoder_lr: float | None = Field(None, ge=0)
+    lr: float = Field(1e-3, gt=0, le=1e9)
+    encoder_lr: float | None = Field(None, ge=0, le=1e9)
     """Of the encoder's trainable layers: 0 keeps them as they are; None means 0 for pictures, ``lr`` for sentences."""
-    weight_decay: float = Field(0.01, ge=0)
-    betas: list[float] = Field([0.9, 0.98], min_length=2, max_length=2)
-    warmup: int = Field(150, ge=0)
+    weight_decay: float = Field(0.01, ge=0, le=100)
+    betas: list[Annotated[float, Field(ge=0, lt=1)]] = Field([0.9, 0.98], min_length=2, max_length=2)
+    warmup: int = Field(150, ge=0, le=10_000_000)
     """Steps from 0 to the full rate."""
     schedule: Literal["cosine", "constant", "inverse_sqrt"] = "cosine"
-    clip: float = Field(5.0, gt=0)
+    clip: float = Field(5.0, gt=0, le=1e6)
     """Greatest norm of the whole gradient."""
 
 
 class SelfCritical(Settings):
     """Self-critical training on a mixture of CIDEr-D and BLEU-4, see :mod:`regard.training.rewards`."""
 
-    samples: int = Field(5, ge=2)
+    samples: int = Field(5, ge=2, le=1000)
     """Sequences drawn for each input; the reward of each is measured against the mean of the others."""
-    cider: float = Field(1.0, ge=0)
-    bleu: float = Field(0.0, ge=0)
-    cross_entropy: float = Field(0.0, ge=0)
+    cider: float = Field(1.0, ge=0, le=1000)
+    bleu: float = Field(0.0, ge=0, le=1000)
+    cross_entropy: float = Field(0.0, ge=0, le=1000)
     """Weight of the cross-entropy of the given captions beside the reward, which holds the model to how people write:
     the reward alone drifts to endings that fit everywhere ("in a red", "on a leash")."""
-    max_length: int = Field(20, ge=1)
+    max_length: int = Field(20, ge=1, le=4000)
     """The most words or subwords of a drawn sequence, its end included."""
 
     @model_validator(mode="after")
@@ -151,24 +164,24 @@ class Phase(Settings):
     """One stretch of training with one objective."""
 
     objective: Literal["cross_entropy", "self_critical"] = "cross_entropy"
-    epochs: int = Field(ge=1)
-    batch: int = Field(40, ge=1)
+    epochs: int = Field(ge=1, le=100_000)
+    batch: int = Field(40, ge=1, le=100_000)
     """Inputs a step; an image with all its captions is one."""
-    tokens: int | None = Field(None, ge=1)
+    tokens: int | None = Field(None, ge=1, le=10_000_000)
     """In place of ``batch``, for translation: tokens a step at most on the longer side, padding included."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    doubly_stochastic: float = Field(0.0, ge=0)
+    doubly_stochastic: float = Field(0.0, ge=0, le=1000)
     """λ of the penalty Σ_i (1 − Σ_t α_ti)² (Xu 2015, eq. 14)."""
-    retain_classes: float = Field(0.0, ge=0)
+    retain_classes: float = Field(0.0, ge=0, le=1000)
     """λ of learning without forgetting (Li & Hoiem 2016): an encoder that names concepts and learns is kept at the
     class probabilities that its network had when the run began, see :mod:`regard.encoders.concepts`."""
     average: float = Field(0.0, ge=0, lt=1)
     """Decay of the running average of the weights, which is what is judged and kept; 0 for none."""
-    patience: int | None = Field(None, ge=1)
+    patience: int | None = Field(None, ge=1, le=100_000)
     """Stop the phase after so many validations without a better score."""
-    validate_every: int = Field(1, ge=1)
+    validate_every: int = Field(1, ge=1, le=100_000)
     """Search and score the validation data after every so many epochs, and after the last."""
-    r_drop: float = Field(0.0, ge=0)
+    r_drop: float = Field(0.0, ge=0, le=1000)
     """α of R-Drop: each input is read twice, and the two predictions are drawn to each other (Liang et al. 2021)."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of matrix products; weights, sums and losses stay float32."""
@@ -188,13 +201,14 @@ class Phase(Settings):
 class Recipe(Settings):
     """The whole file."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    seed: int = Field(0, ge=0)
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)
+    seed: int = Field(0, ge=0, le=MAX_SEED)
     data: Annotated[CaptionData | TranslationData, Field(discriminator="format")]
     model: ModelSettings
-    phases: list[Phase] = Field(min_length=1)
+    phases: list[Phase] = Field(min_length=1, max_length=100)
     metric: str = ""
-    """The validation score that chooses the best epoch; empty for ``cider`` (captions) or ``bleu`` (translations)."""
+    """The validation score that chooses the best epoch: one of :data:`CAPTION_METRICS` or :data:`TRANSLATION_METRICS`;
+    empty for ``cider`` (captions) or ``bleu`` (translations)."""
     search: SearchOptions = SearchOptions()
     """How captions are searched in validation, and afterwards by default."""
     stored: Precision = "float16"
@@ -207,7 +221,18 @@ class Recipe(Settings):
     @property
     def judged_by(self) -> str:
         """The name of the score that chooses the best epoch."""
-        return self.metric or ("cider" if isinstance(self.data, CaptionData) else "bleu")
+        return self.metric or self.metrics[0]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The scores that validation gives, the usual one to choose by first."""
+        return CAPTION_METRICS if isinstance(self.data, CaptionData) else TRANSLATION_METRICS
+
+    @model_validator(mode="after")
+    def _metric_is_measured(self) -> Recipe:
+        if self.judged_by not in self.metrics:
+            raise unknown_name("metric", self.metric, self.metrics)
+        return self
 
     @model_validator(mode="after")
     def _agree(self) -> Recipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import yaml
 
 from regard.config import override
 from regard.errors import ConfigError
-from regard.training.recipe import Recipe, read_recipe
+from regard.metrics.captions import CaptionScores
+from regard.metrics.translations import TranslationScores
+from regard.training.recipe import CAPTION_METRICS, TRANSLATION_METRICS, Recipe, read_recipe
 
 RECIPES = Path(__file__).parents[3] / "recipes"
 
@@ -55,7 +58,7 @@ def test_assignments_reach_into_lists(tmp_path: Path) -> None:
         ("name.first=1", "there is no group of settings that holds 'first'"),
         ("seed", "is not an assignment; allowed: KEY=VALUE"),
         ("=3", "is not an assignment"),
-        ("seed=[", "the value is not YAML"),
+        ("seed=[", "--set seed=\\[: is not YAML"),
     ],
 )
 def test_an_assignment_that_leads_nowhere_is_one_line(tmp_path: Path, assignment: str, problem: str) -> None:
@@ -106,3 +109,26 @@ def test_a_recipe_survives_being_written_and_read(tmp_path: Path) -> None:
     for values in (CAPTIONS, TRANSLATION):
         recipe = read(tmp_path, values)
         assert read(tmp_path, recipe.model_dump(mode="json")) == recipe
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("ciderr", "there is no metric 'ciderr'; allowed: .*; did you mean 'cider'"),
+        ("bleu", "there is no metric 'bleu'; allowed: cider, bleu4"),
+        ("meteor", "there is no metric 'meteor'"),
+    ],
+)
+def test_a_score_that_validation_does_not_give_is_refused(tmp_path: Path, name: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        read(tmp_path, CAPTIONS, [f"metric={name}"])
+
+
+def test_the_scores_to_choose_by_are_those_that_are_measured() -> None:
+    for kind, names in ((CaptionScores, CAPTION_METRICS), (TranslationScores, TRANSLATION_METRICS)):
+        assert set(names) == {each.name for each in fields(kind) if each.type == "float"}
+
+
+def test_a_language_is_not_translated_into_itself(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"data\.source and data\.target are both 'en'"):
+        read(tmp_path, TRANSLATION, ["data.source=en", "data.target=en"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import typer
 from typer.core import TyperCommand
 
 SEARCH, COMPUTING, OUTPUT = "Search", "Computing", "Output"
@@ -14,7 +13,7 @@ SEARCH, COMPUTING, OUTPUT = "Search", "Computing", "Output"
 class GroupedCommand(TyperCommand):
     """A command whose help groups its options."""
 
-    def format_options(self, ctx: typer.Context, formatter: Any) -> None:
+    def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments, then options by their groups, in the order in which the groups first occur."""
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
         for parameter in self.get_params(ctx):

@@ -1,38 +1,27 @@
-"""How long work stands: bars with the time left, on standard error, gone when the work is done.
+"""How long work stands, on standard error: a bar on a terminal, a plain line now and then anywhere else.
 
-Where standard error is no terminal there are no bars, only the lines worth keeping.
+In a log file, a pipe or a job of a cluster a stage that takes long is told in plain lines, at most one every
+:data:`SECONDS_BETWEEN_LINES` seconds, each whole when it is written.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
+
+from regard.cli.report import say_note
+from regard.progress import Stage
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, ProgressColumn
+    from rich.progress import TaskID
+
+SECONDS_BETWEEN_LINES = 10
 
 
-def _progress(*columns: ProgressColumn, hidden: bool = False) -> Progress:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    title, bar, left = TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn()
-    return Progress(
-        title,
-        bar,
-        *columns,
-        left,
-        console=console,
-        disable=hidden or not console.is_terminal,
-        transient=True,
-        redirect_stdout=False,  # results go where standard output goes, not among the bars
-    )
-
-
-class Bars:
-    """One bar after another; what :class:`regard.progress.Progress` asks for.
+class ShownProgress:
+    """Progress on standard error; what :class:`regard.progress.Progress` asks for.
 
     Args:
         beside_results: results are printed meanwhile. Where both are seen on one terminal, the lines of the results
@@ -40,66 +29,106 @@ class Bars:
     """
 
     def __init__(self, *, beside_results: bool = False) -> None:
-        from rich.progress import MofNCompleteColumn, TextColumn
-
-        counts, note = MofNCompleteColumn(), TextColumn("{task.fields[note]}", markup=False)
-        self._progress = _progress(counts, note, hidden=beside_results and sys.stdout.isatty())
+        on_terminal = sys.stderr.isatty()
+        self._hidden = on_terminal and beside_results and sys.stdout.isatty()
+        self._display: _Display = _Bar() if on_terminal and not self._hidden else _Lines()
+        self._stage: Stage | None = None
 
     def __enter__(self) -> Self:
-        self._progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        self._display.close()
 
-    def start(self, title: str, total: int, *, done: int = 0) -> None:
-        """A new stretch of ``total`` units begins, ``done`` of which are behind us; its bar replaces the last one."""
-        self._progress.refresh()
-        for task in self._progress.task_ids:
-            self._progress.remove_task(task)
-        self._progress.add_task(title, total=total, completed=done, note="")
+    def start(self, title: str, total: int | None, *, done: int = 0, unit: str = "") -> None:
+        """A new stage begins and takes the place of the last one."""
+        self._stage = Stage(title, total, done=done, unit=unit)
+        self._display.show(self._stage)
 
     def advance(self, count: int, note: str = "") -> None:
         """``count`` more units are done."""
-        for task in self._progress.task_ids:
-            self._progress.update(task, advance=count, note=note)
+        assert self._stage is not None, "a stage has begun"
+        self._stage.advance(count, note)
+        if not self._hidden:
+            self._display.show(self._stage)
 
     def say(self, line: str) -> None:
-        """One line above the bar, which stays."""
-        self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        """One line that stays."""
+        self._display.say(line)
 
 
-class DownloadBar:
-    """A bar of bytes; call it with the bytes done and the bytes in all (None where unknown).
+class _Display(Protocol):
+    """One way of showing the present stage."""
 
-    It appears with the first call, so that nothing shows where nothing is downloaded.
-    """
+    def show(self, stage: Stage) -> None:
+        """Show how a stage stands."""
 
-    def __init__(self, title: str) -> None:
-        self._title = title
-        self._progress: Progress | None = None
+    def say(self, line: str) -> None:
+        """One line that stays."""
 
-    def __enter__(self) -> Self:
-        return self
+    def close(self) -> None:
+        """Leave standard error at the beginning of a line."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._progress is not None:
-            self._progress.stop()
 
-    def __call__(self, done: int, total: int | None) -> None:
-        if self._progress is None:
-            self._progress = self._begin()
-        for task in self._progress.task_ids:
-            self._progress.update(task, completed=done, total=total)
+class _Lines:
+    """Plain lines, few of them."""
 
-    def _begin(self) -> Progress:
-        from rich.progress import DownloadColumn, TransferSpeedColumn
+    def __init__(self) -> None:
+        self._last = time.monotonic()
 
-        progress = _progress(DownloadColumn(), TransferSpeedColumn())
-        progress.add_task(self._title, total=None)
-        progress.start()
-        return progress
+    def show(self, stage: Stage) -> None:
+        now = time.monotonic()
+        if now - self._last >= SECONDS_BETWEEN_LINES:
+            self._last = now
+            say_note(str(stage))
+
+    def say(self, line: str) -> None:
+        say_note(line)
+
+    def close(self) -> None:
+        pass
+
+
+class _Bar:
+    """A bar with the time left, gone when the work is done."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        title, text = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[text]}", markup=False)
+        self._bar = Progress(
+            title,
+            BarColumn(),
+            text,
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            redirect_stdout=False,  # results go where standard output goes, not among the bars
+        )
+        self._shown: Stage | None = None
+        self._task: TaskID | None = None
+
+    def show(self, stage: Stage) -> None:
+        if self._shown is not stage:
+            self._begin(stage)
+        assert self._task is not None, "a stage has begun"
+        text = f"{stage.counts()} {stage.note}".rstrip()
+        self._bar.update(self._task, completed=stage.done, text=text)
+
+    def say(self, line: str) -> None:
+        self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        self._bar.stop()
+
+    def _begin(self, stage: Stage) -> None:
+        """A bar of its own for a stage, in the place of the last one, which is shown a last time as it ended."""
+        self._bar.start()
+        self._bar.refresh()
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(stage.title, total=stage.total, completed=stage.done, text="")
+        self._shown = stage

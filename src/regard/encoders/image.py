@@ -27,9 +27,10 @@ from regard.data.images import Frame, Photo, ResizeMode, resize
 from regard.encoders import NETWORKS, build_network
 from regard.encoders.concepts import ConceptFinder, class_probabilities, forgotten
 from regard.encoders.network import SMALLEST_INPUT, ConvNet
-from regard.encoders.pretrained import PRETRAINED, Progress, load_network
+from regard.encoders.pretrained import PRETRAINED, load_network
 from regard.errors import ConfigError, unknown_name
 from regard.fast.encoders.image import ready_network
+from regard.progress import SILENT, Progress
 
 LARGEST_PICTURE = 4096
 """The largest side in pixels of what is looked at; cut into tiles or not."""
@@ -98,7 +99,7 @@ class ImageEncoder(nn.Module):
 
     Args:
         settings: see :class:`ImageEncoderSettings`.
-        progress: called while weights are downloaded.
+        progress: is told of a download of weights.
 
     Attributes:
         dim: size of one annotation.
@@ -112,7 +113,7 @@ class ImageEncoder(nn.Module):
         WeightsError: the weights cannot be had.
     """
 
-    def __init__(self, settings: ImageEncoderSettings, *, progress: Progress | None = None) -> None:
+    def __init__(self, settings: ImageEncoderSettings, *, progress: Progress = SILENT) -> None:
         super().__init__()
         self.settings = settings
         self.network = _network(settings, progress)
@@ -320,7 +321,7 @@ class ImageEncoder(nn.Module):
             self._classifier().requires_grad_(True)
 
 
-def _network(settings: ImageEncoderSettings, progress: Progress | None) -> ConvNet:
+def _network(settings: ImageEncoderSettings, progress: Progress) -> ConvNet:
     if settings.weights is None:
         network = build_network(settings.name)
     else:

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from regard.encoders import NETWORKS
 from regard.encoders.network import ConvNet
 from regard.errors import WeightsError, unknown_name
+from regard.progress import SILENT, Progress
 
 PRETRAINED = "pretrained"
 """Stands for the published weights wherever a file of weights may be named."""
@@ -52,19 +53,14 @@ CACHE_VARIABLE = "REGARD_CACHE"
 TIMEOUT_SECONDS = 30
 CHUNK_BYTES = 1 << 20
 
-Progress = Callable[[int, int | None], None]
-"""Called during a download with the bytes done and the bytes in all, the latter None where the server does not say."""
 
-
-def load_network(
-    name: str, *, weights: str | os.PathLike[str] = PRETRAINED, progress: Progress | None = None
-) -> ConvNet:
+def load_network(name: str, *, weights: str | os.PathLike[str] = PRETRAINED, progress: Progress = SILENT) -> ConvNet:
     """A network with pretrained weights, in evaluation mode.
 
     Args:
         name: a name in :data:`regard.encoders.NETWORKS`.
         weights: ``pretrained`` for the published ones, or a ``.pth`` or ``.safetensors`` file.
-        progress: called while weights are downloaded.
+        progress: is told of a download.
 
     Raises:
         ConfigError: there is no network of that name.
@@ -79,7 +75,7 @@ def load_network(
     return network.eval()
 
 
-def find_weights(name: str, *, progress: Progress | None = None) -> Path:
+def find_weights(name: str, *, progress: Progress = SILENT) -> Path:
     """The file with the published weights of a network; downloads it where it is in no package and not yet cached.
 
     Raises:
@@ -102,7 +98,7 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else Path.home() / ".cache" / "regard"
 
 
-def download(url: str, file: Path, *, progress: Progress | None = None) -> Path:
+def download(url: str, file: Path, *, progress: Progress = SILENT) -> Path:
     """Fetch ``url`` into ``file``, whose name ends in the first digits of its SHA-256, as in ``x-f37072fd.pth``.
 
     The bytes go to a temporary name in the same folder and get their own name only when the checksum agrees, so that
@@ -118,7 +114,7 @@ def download(url: str, file: Path, *, progress: Progress | None = None) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f"{file.stem}.", delete=False) as target:
             temporary = Path(target.name)
-            digest = _copy(url, target.write, progress)
+            digest = _copy(url, target.write, progress, title=file.name)
             os.fsync(target.fileno())
         if not digest.startswith(expected):
             given = f"{url} sent a file with the SHA-256 {digest[: len(expected)]}… instead of {expected}…"
@@ -135,19 +131,16 @@ def download(url: str, file: Path, *, progress: Progress | None = None) -> Path:
     return file
 
 
-def _copy(url: str, write: Callable[[bytes], object], progress: Progress | None) -> str:
+def _copy(url: str, write: Callable[[bytes], object], progress: Progress, *, title: str) -> str:
     """Hand the bytes at ``url`` to ``write``, piece by piece, and return their SHA-256."""
     digest = hashlib.sha256()
-    done = 0
     with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:
         length = response.headers.get("Content-Length")
-        total = int(length) if length else None
+        progress.start(title, int(length) if length else None, unit="B")
         while chunk := response.read(CHUNK_BYTES):
             digest.update(chunk)
             write(chunk)
-            done += len(chunk)
-            if progress is not None:
-                progress(done, total)
+            progress.advance(len(chunk))
     return digest.hexdigest()
 
 

@@ -23,7 +23,7 @@ from regard.errors import DataError, ModelError, TextError
 from regard.metrics import WordAlignment, alignment_error_rate, parse_pharaoh
 from regard.metrics.alignment import Link
 from regard.pipeline import Translator, load_translator
-from regard.progress import Progress, Silent
+from regard.progress import SILENT, Progress
 from regard.results import Translation
 
 _BETWEEN_SPACES = re.compile(r"\S+")
@@ -48,7 +48,7 @@ def align(
     split: str,
     *,
     gold: Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> AlignedPairs:
     """Align the words of sentence pairs.
 
@@ -66,7 +66,6 @@ def align(
         ModelError: the model cannot be used, or has no attention.
         DataError: the data or the gold file cannot be used.
     """
-    progress = progress or Silent()
     translator = model if isinstance(model, Translator) else load_translator(model)
     _check_looks(translator)
     source, target = translator.languages

@@ -12,7 +12,7 @@ from regard.data.readers import read_captioned_images
 from regard.errors import ConfigError, ImageError, TextError
 from regard.metrics import score_captions, score_translations
 from regard.pipeline import Captioner, SearchChanges, Translator, load
-from regard.progress import Progress, Silent
+from regard.progress import SILENT, Progress
 
 
 def evaluate(
@@ -21,7 +21,7 @@ def evaluate(
     split: str,
     *,
     meteor: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
     **changes: Unpack[SearchChanges],
 ) -> dict[str, Any]:
     """Score a model on a split.
@@ -45,7 +45,6 @@ def evaluate(
         ConfigError: an option cannot be used.
         DependencyError: METEOR was asked for and cannot run here.
     """
-    progress = progress or Silent()
     loaded = load(model) if isinstance(model, str | os.PathLike) else model
     if isinstance(loaded, Captioner):
         return _captions(loaded, data, split, meteor=meteor, progress=progress, changes=changes)

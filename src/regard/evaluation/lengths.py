@@ -20,7 +20,7 @@ from regard.evaluation.compare.tables import grid
 from regard.files import write_file
 from regard.metrics import Bootstrap, LengthBin, bleu_by_length
 from regard.pipeline import SearchChanges, Translator
-from regard.progress import Progress, Silent
+from regard.progress import SILENT, Progress
 from regard.views.line_chart import Axis, Line, Point, line_chart
 
 BINS = (10, 20, 30, 40, 50, 60)
@@ -63,7 +63,7 @@ def measure_lengths(
     *,
     joined: int = 1,
     bins: Sequence[int] = BINS,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
     **changes: Unpack[SearchChanges],
 ) -> list[Curve]:
     """BLEU by source length of several translators on the same sentences.
@@ -82,7 +82,6 @@ def measure_lengths(
         DataError: the data cannot be used.
         ConfigError: the translators differ in their languages, or an option cannot be used.
     """
-    progress = progress or Silent()
     source, target = _languages(translators)
     pairs = read_parallel(data, split, source=source, target=target).without_empty()
     sources, targets = lengthen(pairs, joined)

@@ -30,7 +30,7 @@ from regard.devices import resolve_device
 from regard.encoders.pretrained import cache_folder
 from regard.errors import ConfigError, Interrupted, ModelError
 from regard.model import EncoderDecoder
-from regard.progress import Progress, Silent
+from regard.progress import SILENT, Progress
 from regard.saved.bundle import BEST, SOURCE, Bundle, save_bundle
 from regard.text import TextCodec, WordCodec, load_codec
 from regard.text.vocabulary import UNK, read_json_file, write_json_file
@@ -53,7 +53,7 @@ def train(
     output: Path | None = None,
     assignments: Sequence[str] = (),
     *,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
     cache: Path | None = None,
     device: str = "cpu",
 ) -> Outcome:
@@ -78,7 +78,6 @@ def train(
         DataError: the data cannot be used.
         ModelError: the folder holds a run of another recipe, or cannot be written, or another process trains there.
     """
-    progress = progress or Silent()
     chosen, place = _chosen(recipe, assignments), resolve_device(device)
     folder = output or RUNS / chosen.name
     try:

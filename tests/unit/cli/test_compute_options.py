@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from regard.cli import main
-from regard.cli.progress import Bars
+from regard.cli.progress import ShownProgress
 from regard.compute import ComputeOptions
 from regard.parallel import workers
 from regard.pipeline import Captioner
@@ -86,7 +86,7 @@ def test_a_file_is_shared_and_goes_on_with_another_number_of_workers(
     assert not loaded
     complaints = capsys.readouterr().err
     with monkeypatch.context() as patch:
-        patch.setattr(Bars, "advance", stopping_after(len(LINES) // 2))
+        patch.setattr(ShownProgress, "advance", stopping_after(len(LINES) // 2))
         assert main([*command, "--output", str(parts), "--workers", "2"]) == 130
     assert len(loaded) == 2
     assert f"stopped; {len(LINES) // 2} lines are done and kept in {parts}.part;" in capsys.readouterr().err
@@ -98,7 +98,7 @@ def test_a_file_is_shared_and_goes_on_with_another_number_of_workers(
 def stopping_after(count: int) -> Callable[..., None]:
     """A bar that presses Ctrl-C once ``count`` units are done."""
 
-    def advance(self: Bars, units: int, note: str = "") -> None:
+    def advance(self: ShownProgress, units: int, note: str = "") -> None:
         nonlocal count
         count -= units
         if count <= 0:

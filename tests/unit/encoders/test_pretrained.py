@@ -17,6 +17,7 @@ from torch import Tensor
 from regard.encoders import build_network, pretrained
 from regard.encoders.pretrained import cache_folder, download, find_weights, load_network, read_weights
 from regard.errors import ConfigError, WeightsError
+from regard.progress import Silent
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,20 @@ def server() -> Iterator[tuple[str, type[Handler]]]:
         thread.join()
 
 
+class Downloaded(Silent):
+    """Remembers what it is told of a download."""
+
+    def __init__(self) -> None:
+        self.title, self.total, self.counts = "", None, list[int]()
+
+    def start(self, title: str, total: int | None, *, done: int = 0, unit: str = "") -> None:
+        assert (done, unit) == (0, "B")
+        self.title, self.total = title, total
+
+    def advance(self, count: int, note: str = "") -> None:
+        self.counts.append(count)
+
+
 def named(data: bytes) -> str:
     return f"some-net-{hashlib.sha256(data).hexdigest()[:8]}.pth"
 
@@ -83,27 +98,29 @@ def test_by_name_downloads_once_and_fills_the_network(
     file = named(checkpoint)
     handler.files[f"/{file}"] = checkpoint
     monkeypatch.setitem(pretrained.DOWNLOADS, "resnet18", f"{address}/{file}")
-    seen: list[tuple[int, int | None]] = []
-    network = load_network("resnet18", progress=lambda done, total: seen.append((done, total)))
+    seen = Downloaded()
+    network = load_network("resnet18", progress=seen)
 
     assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
     assert not network.training
-    assert seen[-1] == (len(checkpoint), len(checkpoint))
-    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
+    assert (seen.title, seen.total, sum(seen.counts)) == (file, len(checkpoint), len(checkpoint))
+    assert all(seen.counts)
     assert leftovers(cache) == [file]
 
     handler.files.clear()
-    load_network("resnet18", progress=lambda *_: pytest.fail("the cached file is used"))
+    again = Downloaded()
+    load_network("resnet18", progress=again)
+    assert not again.title, "the cached file is used"
 
 
 def test_a_server_that_tells_no_length(server: Any, tmp_path: Path) -> None:
     address, handler = server
     handler.says_length = False
     handler.files[f"/{named(b'abc')}"] = b"abc"
-    seen: list[Any] = []
-    file = download(f"{address}/{named(b'abc')}", tmp_path / named(b"abc"), progress=lambda *both: seen.append(both))
+    seen = Downloaded()
+    file = download(f"{address}/{named(b'abc')}", tmp_path / named(b"abc"), progress=seen)
     assert file.read_bytes() == b"abc"
-    assert seen == [(3, None)]
+    assert (seen.total, seen.counts) == (None, [3])
 
 
 def test_file_addresses_work(tmp_path: Path) -> None:
@@ -149,11 +166,12 @@ def test_a_stopped_download_leaves_nothing(server: Any, tmp_path: Path) -> None:
     address, handler = server
     handler.files[f"/{named(b'abc')}"] = b"abc"
 
-    def stop(done: int, total: int | None) -> None:
-        raise KeyboardInterrupt
+    class Stopping(Downloaded):
+        def advance(self, count: int, note: str = "") -> None:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        download(f"{address}/{named(b'abc')}", tmp_path / "cache" / named(b"abc"), progress=stop)
+        download(f"{address}/{named(b'abc')}", tmp_path / "cache" / named(b"abc"), progress=Stopping())
     assert leftovers(tmp_path / "cache") == []
 
 

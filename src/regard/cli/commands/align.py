@@ -11,7 +11,7 @@ import typer
 from regard.cli.compute_options import with_compute_options
 from regard.cli.grouped_help import OUTPUT
 from regard.cli.options import AsJson
-from regard.cli.progress import Bars
+from regard.cli.progress import ShownProgress
 from regard.cli.report import say, say_json, say_note
 from regard.compute import ComputeOptions
 
@@ -46,8 +46,11 @@ def align(
     from regard.metrics import format_pharaoh
     from regard.pipeline import load_translator
 
-    with load_translator(model, **asdict(computing)) as translator, Bars(beside_results=output is None) as bars:
-        aligned = align_split(translator, data, split, gold=gold, progress=bars)
+    with (
+        load_translator(model, **asdict(computing)) as translator,
+        ShownProgress(beside_results=output is None) as progress,
+    ):
+        aligned = align_split(translator, data, split, gold=gold, progress=progress)
     lines = [format_pharaoh(links) for links in aligned.links]
     if output is not None:
         write_file(output, "".join(f"{line}\n" for line in lines).encode())

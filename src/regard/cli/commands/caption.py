@@ -13,7 +13,7 @@ from regard.cli.compute_options import announce_export, with_compute_options
 from regard.cli.languages import To, find_translator
 from regard.cli.options import Alternatives, AsJson, Beam, Changes, Prefix, Save, search_changes
 from regard.cli.photos import Photos, find_photos
-from regard.cli.progress import Bars
+from regard.cli.progress import ShownProgress
 from regard.cli.report import say, say_error, say_json
 from regard.cli.saving import Saver
 from regard.compute import ComputeOptions
@@ -88,14 +88,14 @@ def show_captions(
 ) -> bool:
     """Print captions and hand them to ``saver`` as they come, and say whether all photos could be read."""
     all_read = True
-    with Bars(beside_results=True) as bars:
-        bars.start("captions", count)
+    with ShownProgress(beside_results=True) as progress:
+        progress.start("captions", count)
         for result in results:
             error = result if isinstance(result, ImageError) else _show(result, saver, as_json=as_json)
             if error is not None:
                 say_error(error)
                 all_read = False
-            bars.advance(1)
+            progress.advance(1)
     return all_read
 
 

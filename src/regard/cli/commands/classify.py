@@ -8,7 +8,7 @@ import typer
 
 from regard.cli.options import AsJson
 from regard.cli.photos import Photos, find_photos
-from regard.cli.progress import DownloadBar
+from regard.cli.progress import ShownProgress
 from regard.cli.report import say, say_error, say_json
 from regard.errors import ImageError
 
@@ -32,7 +32,7 @@ def classify(
     from regard.encoders.labels import classify as classes_of
     from regard.encoders.pretrained import load_network
 
-    with DownloadBar(f"weights of {network}") as progress:
+    with ShownProgress() as progress:
         loaded = load_network(network, weights=weights, progress=progress)
     failed = False
     for found in find_photos(photos):

@@ -12,7 +12,7 @@ from regard.cli.command_echo import files, retyped
 from regard.cli.commands.train import Cache
 from regard.cli.memory import hold_memory
 from regard.cli.options import AsJson, Device, Threads
-from regard.cli.progress import Bars
+from regard.cli.progress import ShownProgress
 from regard.cli.report import say, say_json, say_note, table
 
 if TYPE_CHECKING:
@@ -63,8 +63,10 @@ def compare(
         torch.set_num_threads(threads)
     page = output / PAGE if markdown is None else markdown
     check_suffix(page, [".md"])
-    with Bars() as bars:
-        entries = measure(read_candidates(recipes, output, changes or []), progress=bars, cache=cache, device=device)
+    with ShownProgress() as progress:
+        entries = measure(
+            read_candidates(recipes, output, changes or []), progress=progress, cache=cache, device=device
+        )
     options = {"--output": output, "--markdown": markdown, "--set": changes}
     values = write_comparison(entries, page, command=retyped("compare", files(recipes), options))
     if as_json:

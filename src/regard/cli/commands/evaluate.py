@@ -10,7 +10,7 @@ import typer
 
 from regard.cli.compute_options import announce_export, with_compute_options
 from regard.cli.options import AsJson, Beam, Changes, search_changes
-from regard.cli.progress import Bars
+from regard.cli.progress import ShownProgress
 from regard.cli.report import say, say_json, table
 from regard.compute import ComputeOptions
 
@@ -40,8 +40,8 @@ def evaluate(
 
     search = search_changes(beam, changes)
     announce_export(model, computing)
-    with load(model, **asdict(computing)) as loaded, Bars() as bars:
-        scores = score(loaded, data, split, meteor=meteor, progress=bars, **search)
+    with load(model, **asdict(computing)) as loaded, ShownProgress() as progress:
+        scores = score(loaded, data, split, meteor=meteor, progress=progress, **search)
     if as_json:
         say_json(scores)
         return

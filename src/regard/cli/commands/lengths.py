@@ -12,7 +12,7 @@ import typer
 from regard.cli.command_echo import quoted, retyped
 from regard.cli.compute_options import with_compute_options
 from regard.cli.options import AsJson, Beam, Changes, search_changes
-from regard.cli.progress import Bars
+from regard.cli.progress import ShownProgress
 from regard.cli.report import say, say_json, say_note, table
 from regard.compute import ComputeOptions
 from regard.errors import ConfigError
@@ -56,8 +56,8 @@ def lengths(
     if markdown is not None:
         check_suffix(markdown, [".md"])
     translators = {name: load_translator(model, **asdict(computing)) for name, model in _short_names(models).items()}
-    with Bars() as bars:
-        curves = measure_lengths(translators, data, split, joined=joined, bins=edges, progress=bars, **search)
+    with ShownProgress() as progress:
+        curves = measure_lengths(translators, data, split, joined=joined, bins=edges, progress=progress, **search)
     if as_json:
         for curve in curves:
             say_json({"name": curve.name, "bins": plain_bins(curve)})

@@ -9,7 +9,7 @@ import typer
 
 from regard.cli.memory import hold_memory
 from regard.cli.options import AsJson, Device, Threads
-from regard.cli.progress import Bars
+from regard.cli.progress import ShownProgress
 from regard.cli.report import say, say_json
 
 Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="A YAML file, such as recipes/flickr8k.yaml.")]
@@ -45,8 +45,8 @@ def train(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    with Bars() as bars:
-        outcome = run(recipe, output, changes or (), progress=bars, cache=cache, device=device)
+    with ShownProgress() as progress:
+        outcome = run(recipe, output, changes or (), progress=progress, cache=cache, device=device)
     if as_json:
         reached = {"metric": outcome.metric, "best": outcome.best, "best_epoch": outcome.best_epoch}
         say_json({"folder": str(outcome.folder), **reached, "seconds": outcome.seconds})

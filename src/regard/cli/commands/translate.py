@@ -18,7 +18,7 @@ from regard.cli.grouped_help import OUTPUT, SEARCH
 from regard.cli.languages import To, find_translator
 from regard.cli.linefile import LineFile
 from regard.cli.options import Alternatives, AsJson, Beam, Changes, Prefix, Save, search_changes
-from regard.cli.progress import Bars
+from regard.cli.progress import ShownProgress
 from regard.cli.report import say, say_error, say_json, say_note
 from regard.cli.saving import Saver
 from regard.compute import ComputeOptions
@@ -101,18 +101,18 @@ def translate(
         elif file is None:
             shower.show(speak(texts or decode_lines(sys.stdin.buffer, origin="standard input")))
         elif output is None:
-            with Bars(beside_results=True) as bars:
-                bars.start("lines", count)
-                shower.show(_counted(speak(iterate_lines(file)), bars))
+            with ShownProgress(beside_results=True) as progress:
+                progress.start("lines", count)
+                shower.show(_counted(speak(iterate_lines(file)), progress))
         else:
             # the number of workers and threads changes nothing, so that another may go on
             computed = (computing.runtime, computing.precision, computing.shortlist)
             settings = repr((prefix, alternatives, search, as_json, *computed)).encode()
-            with LineFile(output, made_from=[settings, file, *_files(name)]) as lines, Bars() as bars:
-                bars.start("lines", count, done=lines.num_done)
+            with LineFile(output, made_from=[settings, file, *_files(name)]) as lines, ShownProgress() as progress:
+                progress.start("lines", count, done=lines.num_done)
                 rest = islice(iterate_lines(file), lines.num_done, None)
                 with _continuable(lines, output):
-                    shower.show(_counted(speak(rest, first=lines.num_done), bars), lines)
+                    shower.show(_counted(speak(rest, first=lines.num_done), progress), lines)
                 lines.finish()
     shower.finish()
 
@@ -225,10 +225,10 @@ def _check_regular(file: Path | None) -> None:
         raise DataError(f"{file}: is no regular file", remedy="give its lines on standard input, without --file")
 
 
-def _counted(results: Iterable[Translation | TextError], bars: Bars) -> Iterator[Translation | TextError]:
+def _counted(results: Iterable[Translation | TextError], progress: ShownProgress) -> Iterator[Translation | TextError]:
     for result in results:
         yield result
-        bars.advance(1)
+        progress.advance(1)
 
 
 def _files(name: str) -> list[Path]:

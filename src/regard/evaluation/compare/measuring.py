@@ -11,7 +11,7 @@ from regard.encoders.image import ImageEncoderSettings
 from regard.evaluation.compare.candidates import Candidate
 from regard.evaluation.compare.machine import describe_machine, describe_versions
 from regard.model import EncoderDecoder
-from regard.progress import Progress, Silent
+from regard.progress import SILENT, Progress
 from regard.saved.bundle import BEST, read_metrics
 from regard.text import load_codec
 from regard.text.vocabulary import read_json_file, write_json_file
@@ -55,7 +55,7 @@ class Entry:
 def compare(
     candidates: Sequence[Candidate],
     *,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
     cache: Path | None = None,
     device: str = "cpu",
 ) -> list[Entry]:
@@ -69,7 +69,6 @@ def compare(
         Interrupted: the user stopped it; the same call continues it, and runs that are done stay done.
         RegardError: a run failed, see :func:`regard.training.run.train`.
     """
-    progress = progress or Silent()
     entries = []
     for number, candidate in enumerate(candidates, start=1):
         progress.say(f"{number} of {len(candidates)}: {candidate.name}, {candidate.about}")

@@ -69,6 +69,6 @@ def test_ctrl_c_stops_with_a_line_that_says_how_to_go_on(
     def press(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("regard.cli.progress.Bars.advance", press)
+    monkeypatch.setattr("regard.cli.progress.ShownProgress.advance", press)
     assert main(["train", recipe, *SHORT]) == 130
     assert "the same command continues it" in capsys.readouterr().err

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from regard.cli import main
-from regard.cli.progress import Bars
+from regard.cli.progress import ShownProgress
 from regard.pipeline import Translator
 from regard.results import Translation
 
@@ -76,14 +76,20 @@ def test_a_stopped_command_goes_on_behind_the_last_whole_line(
     whole, parts = tmp_path / "whole.txt", tmp_path / "parts.txt"
     assert main(["translate", "--file", str(file), "--output", str(whole)]) == 0
     with monkeypatch.context() as patch:
-        patch.setattr(Bars, "advance", stopping_after(3))
+        patch.setattr(ShownProgress, "advance", stopping_after(3))
         assert main(["translate", "--file", str(file), "--output", str(parts)]) == 130
     assert "the same command goes on" in capsys.readouterr().err
     assert not parts.exists()
     part = tmp_path / "parts.txt.part"
     part.write_bytes(part.read_bytes() + b"half a li")
     began_at: list[int] = []
-    monkeypatch.setattr(Bars, "start", lambda self, title, total, done=0: began_at.append(done))
+    start = ShownProgress.start
+
+    def note_and_start(self: ShownProgress, title: str, total: int, *, done: int = 0) -> None:
+        began_at.append(done)
+        start(self, title, total, done=done)
+
+    monkeypatch.setattr(ShownProgress, "start", note_and_start)
     assert main(["translate", "--file", str(file), "--output", str(parts)]) == 0
     assert began_at == [3]
     assert parts.read_bytes() == whole.read_bytes()
@@ -98,7 +104,7 @@ def test_what_is_drawn_at_random_and_what_failed_outlast_a_stop(
     command = ["translate", "--file", str(file), "--set", "samples=1", "--output"]
     assert main([*command, str(whole)]) == 1
     with monkeypatch.context() as patch:
-        patch.setattr(Bars, "advance", stopping_after(7))
+        patch.setattr(ShownProgress, "advance", stopping_after(7))
         assert main([*command, str(parts)]) == 130
     capsys.readouterr()
     assert main([*command, str(parts)]) == 1
@@ -112,7 +118,7 @@ def test_what_is_drawn_at_random_and_what_failed_outlast_a_stop(
 def stopping_after(count: int) -> Callable[..., None]:
     """A bar that presses Ctrl-C once ``count`` units are done."""
 
-    def advance(self: Bars, units: int, note: str = "") -> None:
+    def advance(self: ShownProgress, units: int, note: str = "") -> None:
         nonlocal count
         count -= units
         if count <= 0:
@@ -124,7 +130,7 @@ def stopping_after(count: int) -> Callable[..., None]:
 def test_another_input_begins_anew(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = tmp_path / "out.txt"
     with monkeypatch.context() as patch:
-        patch.setattr(Bars, "advance", stopping_after(2))
+        patch.setattr(ShownProgress, "advance", stopping_after(2))
         assert main(["translate", "--file", str(file), "--output", str(output)]) == 130
     file.write_text("two dogs\n")
     assert main(["translate", "--file", str(file), "--output", str(output)]) == 0

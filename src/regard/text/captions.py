@@ -9,6 +9,9 @@ written from the observed behaviour of that program; what it keeps, including it
 from __future__ import annotations
 
 import re
+import unicodedata
+
+from regard.text.words import normalise, split_words
 
 # Typographic signs that the Treebank writes with ASCII; quotation marks disappear with the punctuation.
 _SIGNS = str.maketrans(
@@ -92,15 +95,25 @@ _SPLIT_WORDS = {
 BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
 """What the Treebank calls each bracket."""
 _NAME_BRACKETS = str.maketrans(BRACKETS)
-_DROPPED = frozenset(["'", "''", "`", "``", '"', ".", "?", "!", ",", ":", ";", "-", "--", "---", "----"])
+_LAST_LATIN, _MORE_LATIN = "\u024f", ("\u1e00", "\u1eff")
+_SELECTORS = frozenset(map(chr, range(0xFE00, 0xFE10)))
+"""They choose between forms of an emoji, and are no marks of letters."""
+_DROPPED = frozenset(
+    ["'", "''", "`", "``", '"', ".", "?", "!", ",", ":", ";", "-", "--", "---", "----", "¡", "¿", "„", "‚"]
+)
 
 
 def caption_tokens(text: str) -> list[str]:
-    """Split an English caption into the lower-case words that are scored.
+    """Split a caption into the lower-case words that are scored.
 
-    ``"The dog's ball isn't red."`` gives ``the dog 's ball is n't red``.
+    ``"The dog's ball isn't red."`` gives ``the dog 's ball is n't red``. A caption that is not in Latin letters is
+    split as :func:`regard.text.words.split_words` says, punctuation dropped: Chinese, Japanese and Thai letter by
+    letter, other scripts word by word.
     """
     if not text.isascii():
+        text = normalise(text).text
+        if _is_beyond_latin(text):
+            return _plain_tokens(text)
         text = _OUTSIDE_PLANE.sub(" ", text.translate(_SIGNS))
     if "&" in text:
         text = _ENTITY.sub(lambda found: _ENTITIES[found[0].lower()], text)
@@ -112,3 +125,17 @@ def caption_tokens(text: str) -> list[str]:
         elif word not in _DROPPED and not word.startswith("..."):
             tokens.append(word.translate(_NAME_BRACKETS))
     return tokens
+
+
+def _is_beyond_latin(text: str) -> bool:
+    """Whether a text in NFC holds letters that are not Latin, or marks that no letter takes in."""
+    return any(
+        letter.isalpha() or unicodedata.category(letter) in ("Mn", "Mc")
+        for letter in text
+        if letter > _LAST_LATIN and not _MORE_LATIN[0] <= letter <= _MORE_LATIN[1] and letter not in _SELECTORS
+    )
+
+
+def _plain_tokens(text: str) -> list[str]:
+    words = (text[start:end].lower() for start, end in split_words(text))
+    return [word for word in words if any(letter.isalnum() for letter in word)]

@@ -14,7 +14,7 @@ from regard.errors import ModelError
 from regard.text.captions import BRACKETS, caption_tokens
 from regard.text.tokenizer import TextCodec, WordPieces
 from regard.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary, count_words, read_json_file, write_json_file
-from regard.text.words import normalise, require_unicode, split_words
+from regard.text.words import normalise, split_words, written_without_spaces
 
 if TYPE_CHECKING:
     from regard.annotations import Span
@@ -28,6 +28,16 @@ _ENCLITICS = frozenset(["'s", "n't", "'m", "'d", "'ll", "'re", "'ve"])
 """Caption tokens that are written together with the word before them."""
 
 _BRACKETS = {name: bracket for bracket, name in BRACKETS.items()}
+
+
+FITTING_COUNTS = ((2_000, 1), (10_000, 2), (20_000, 3))
+"""Below so many training texts a word must stand in them so often; with more, :data:`USUAL_COUNT` times."""
+USUAL_COUNT = 5
+
+
+def fitting_minimum_count(num_texts: int) -> int:
+    """How often a word must stand in so many training texts to be learned: what stands once in few is not rare."""
+    return next((count for texts, count in FITTING_COUNTS if num_texts < texts), USUAL_COUNT)
 
 
 class WordSettings(Settings):
@@ -69,20 +79,21 @@ class ListedCodec(TextCodec):
     def _spell(self, ids: Sequence[int]) -> tuple[str, list[Span | None]]:
         parts: list[str] = []
         spans: list[Span | None] = []
-        length = 0
+        length, before = 0, ""
         for token in ids:
             if token in _SILENT:
                 spans.append(None)
                 continue
-            spelled = self._spelling(token) if length else self._spelling(token).lstrip(" ")
+            spelled = self._spelling(token, before) if length else self._spelling(token, before).lstrip(" ")
+            before = spelled
             spans.append((length + len(spelled) - len(spelled.lstrip(" ")), length + len(spelled)))
             parts.append(spelled)
             length += len(spelled)
         return "".join(parts), spans
 
     @abstractmethod
-    def _spelling(self, token: int) -> str:
-        """What an id adds to a text, with the space before it."""
+    def _spelling(self, token: int, before: str) -> str:
+        """What an id adds to a text that ends in ``before``, with the space between them if there is one."""
 
     def save(self, folder: Path) -> None:
         values = {"version": 1, "kind": self.kind, **self._options(), **self.vocabulary.to_json()}
@@ -135,10 +146,10 @@ class WordCodec(ListedCodec):
     def _tokens(self, text: str) -> list[tuple[str, Span]]:
         return _words(text, self.rule)
 
-    def _spelling(self, token: int) -> str:
+    def _spelling(self, token: int, before: str) -> str:
         word = self.vocabulary.word(token)
         if self.rule == "caption":
-            return _written(word)
+            return _written(word, before)
         return f" {word}" if token == UNK else word
 
     def words(self, ids: Sequence[int]) -> list[WordPieces]:
@@ -154,7 +165,13 @@ class WordCodec(ListedCodec):
         """For captions also lower case and no punctuation."""
         if self.rule == "plain":
             return super().normalise(text)
-        return "".join(_written(word) for word in caption_tokens(text)).lstrip(" ")
+        words = caption_tokens(text)
+        return "".join(_written(word, before) for word, before in zip(words, ["", *words], strict=False)).lstrip(" ")
+
+    def unknown_share(self, texts: Iterable[str]) -> float:
+        """How much of the words of ``texts`` the vocabulary does not hold, from 0 to 1; 0 where there are none."""
+        known = [token in self.vocabulary for text in texts for token, _ in self._tokens(text)]
+        return known.count(False) / len(known) if known else 0.0
 
     def _options(self) -> dict[str, str]:
         return {"rule": self.rule}
@@ -181,12 +198,14 @@ class CharacterCodec(ListedCodec):
         normalised = normalise(text)
         return [(character, normalised.span(i, i + 1)) for i, character in enumerate(normalised.text)]
 
-    def _spelling(self, token: int) -> str:
+    def _spelling(self, token: int, before: str) -> str:
         return self.vocabulary.word(token)
 
 
-def _written(token: str) -> str:
-    """A caption token as people write it, with the space before it."""
+def _written(token: str, before: str) -> str:
+    """A caption token as people write it behind ``before``, with the space between them if there is one."""
+    if before and written_without_spaces(before[-1]) and written_without_spaces(token[0]):
+        return token
     return token if token in _ENCLITICS else f" {_BRACKETS.get(token, token)}"
 
 
@@ -205,13 +224,14 @@ def _plain_words(text: str) -> list[tuple[str, Span]]:
 
 def _caption_words(text: str) -> list[tuple[str, Span]]:
     """Caption tokens and where they stand; a token that the rule rewrote stands, without width, after the last one."""
-    require_unicode(text)
-    lowered = "".join(character.lower() if len(character.lower()) == 1 else character for character in text)
+    normalised = normalise(text)
+    plain = normalised.text
+    lowered = "".join(character.lower() if len(character.lower()) == 1 else character for character in plain)
     words, cursor = [], 0
-    for token in caption_tokens(text):
+    for token in caption_tokens(plain):
         # not further than any caption's punctuation reaches: a rewritten token is not searched for in a whole book
         found = lowered.find(token, cursor, cursor + _REACH + len(token))
         start, end = (cursor, cursor) if found < 0 else (found, found + len(token))
-        words.append((token, (start, end)))
+        words.append((token, normalised.span(start, end)))
         cursor = end
     return words

@@ -7,6 +7,7 @@ scored is another question, which :mod:`regard.text.captions` answers.
 
 from __future__ import annotations
 
+import re
 import sys
 import unicodedata
 from collections.abc import Iterator
@@ -23,17 +24,25 @@ from regard.errors import TextError
 if TYPE_CHECKING:
     from regard.annotations import Span
 
-_ALONE = r"\p{Han}\p{Hiragana}\p{Katakana}"
+_ALONE = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _LETTER = rf"[\p{{L}}\p{{M}}\p{{N}}&&[^{_ALONE}]]"
 # A flag with what extends it, as \X matches it: \X itself looks back over all flags before, in time that grows with the
 # square of their number.
 _FLAG = "[\U0001f1e6-\U0001f1ff]{1,2}[\\p{M}\\p{Grapheme_Extend}\u200d\U0001f3fb-\U0001f3ff]*"
 # Letters with their marks and digits, joined by a hyphen, an apostrophe or, between digits, by . , or :
-# A letter of a script written without spaces stands alone, and so does every other character that is seen as one (\X).
-WORD_PATTERN = rf"[{_ALONE}]|{_LETTER}+(?:(?:[-'’]|(?<=\p{{N}})[.,:](?=\p{{N}})){_LETTER}+)*|{_FLAG}|\X"
+# A letter of a script written without spaces stands alone, with its marks, and so does every other character that is
+# seen as one (\X). Joiners and non-joiners, as Hindi and Persian have them, lie within words.
+WORD_PATTERN = (
+    rf"(?=[{_ALONE}])\X|{_LETTER}+(?:(?:[-'’\u200c\u200d]|(?<=\p{{N}})[.,:](?=\p{{N}})){_LETTER}+)*|{_FLAG}|\X"
+)
 _SPLIT = Split(Regex(rf"\s+|{WORD_PATTERN}"), behavior="isolated")
 _MANY_MARKS = 32
 """More characters than that in one cluster are put in order before they are composed."""
+
+_WITHOUT_SPACES = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3005-\u3007\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
+    "\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U000323af]"
+)
 
 
 @dataclass(frozen=True)
@@ -161,6 +170,11 @@ def _single_spaces(characters: Iterator[tuple[str, Span]]) -> Iterator[tuple[str
             yield " ", gap
         gap, begun = None, True
         yield character, span
+
+
+def written_without_spaces(character: str) -> bool:
+    """Whether a letter is of a script without spaces between words, such as Chinese, Japanese, Thai and Khmer."""
+    return _WITHOUT_SPACES.match(character) is not None
 
 
 def split_words(text: str) -> list[Span]:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from regard.data.batching import CaptionBatch, assemble_captions, bucketed_batches, pad_sources
 from regard.data.parallel import read_parallel
-from regard.data.readers.flickr8k import read_flickr8k
+from regard.data.readers import read_captioned_images
 from regard.text import SubwordCodec, WordCodec
 from regard.text.vocabulary import EOS
 
@@ -107,7 +107,7 @@ def caption_batches(*, images: int, captions: int, batches: int) -> Captions:
         pool = made_up(10 * images * batches, captions, CAPTION_VOCABULARY, CAPTION_WORDS)
         vocabulary, origin = CAPTION_VOCABULARY, "random captions with the lengths of Flickr8k's"
     else:
-        read = read_flickr8k(folder, "train")
+        read = read_captioned_images(folder, "train")
         codec = WordCodec.train([text for image in read for text in image.captions], minimum_count=5)
         pool = [[list(codec.encode(text).ids) for text in image.captions[:captions]] for image in read]
         vocabulary, origin = codec.size, "captions of Flickr8k's training images"
@@ -139,7 +139,8 @@ def photos(count: int, *, made_in: Path) -> tuple[list[Path], str]:
     """JPEG files and what they are; photos that are made up lie in ``made_in``."""
     folder = data_folder("flickr8k")
     if folder is not None:
-        return read_flickr8k(folder, "dev").paths[:count], "photos of Flickr8k's development split, 224 × 224 pixels"
+        paths = read_captioned_images(folder, "dev").paths[:count]
+        return paths, "photos of Flickr8k's development split, 224 × 224 pixels"
     generator = np.random.default_rng(0)
     paths = []
     for number in range(count):

@@ -1,4 +1,4 @@
-"""Files and folders that are whole or absent, however their writing ends.
+"""Files and folders that are whole or absent, however their writing ends, and the folder of what runs share.
 
 Each is written under a temporary name, synced and renamed.
 """
@@ -52,6 +52,15 @@ def write_file(path: Path, content: bytes) -> Path:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise DataError(f"{path}: cannot be written ({reason})", remedy="choose another place") from None
     return path
+
+
+CACHE_VARIABLE = "REGARD_CACHE"
+
+
+def cache_folder() -> Path:
+    """Where what can be made or fetched again is kept: ``$REGARD_CACHE``, else ``~/.cache/regard``."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    return Path(chosen) if chosen else Path.home() / ".cache" / "regard"
 
 
 @contextmanager

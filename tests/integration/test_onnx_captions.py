@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from regard.cli.commands.demo import sample_photos
-from regard.data.readers.flickr8k import read_flickr8k
+from regard.data.readers import read_captioned_images
 from regard.pipeline import Captioner, load_captioner
 
 pytest.importorskip("onnxscript", reason="the extra onnx is not installed")
@@ -41,7 +41,7 @@ def test_the_sample_photos(captioners: tuple[Captioner, Captioner]) -> None:
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the images of Flickr8k are not here; REGARD_DATA names their folder")
 def test_images_of_flickr8k(captioners: tuple[Captioner, Captioner]) -> None:
-    paths = [str(path) for path in read_flickr8k(DATA, "dev").paths[::EVERY]]
+    paths = [str(path) for path in read_captioned_images(DATA, "dev").paths[::EVERY]]
     one, other = (said(each, paths) for each in captioners)
     assert len(set(one)) > len(paths) // 2
     assert one == other

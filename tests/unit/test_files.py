@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from regard.errors import ModelError
-from regard.files import new_folder, standing
+from regard.files import cache_folder, new_folder, standing
 
 
 def write(folder: Path, text: str) -> None:
@@ -61,3 +61,11 @@ def test_where_a_folder_cannot_be_is_told_with_what_to_do(tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelError, match=r"new: cannot be written \(.*\); make room, or choose another folder"):
         write(tmp_path / "file" / "new", "")
+
+
+def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("REGARD_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
+    monkeypatch.delenv("REGARD_CACHE")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache" / "regard"

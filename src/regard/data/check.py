@@ -1,30 +1,25 @@
-"""Looking through a data folder before a long training does: counts, gaps, repetitions, and what cannot be read."""
+"""Looking through data before a long training does: what they hold, and a row for everything that is wrong."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
-from regard.data.images import load_image
+from regard.data.captioned import CaptionedImage
+from regard.data.collection import CaptionCollection, across_splits
 from regard.data.parallel import parallel_splits, read_columns
-from regard.data.readers.flickr8k import (
-    IMAGE_FOLDER,
-    flickr8k_splits,
-    image_names,
-    is_flickr8k,
-    read_captions,
-    read_split,
-)
-from regard.errors import DataError, ImageError
+from regard.data.problems import Problem
+from regard.data.readers import FORMATS, find_format, read_collection
+from regard.data.splits import TRAIN, find_split
+from regard.data.whole_images import why_unreadable
+from regard.errors import DataError
+from regard.text.languages import look_swapped
+from regard.text.word_tokenizer import WordCodec, fitting_minimum_count
 
-Result = TypeVar("Result")
-
-_NAMED = 3
-"""How many of several images a problem names."""
+_SENTENCES = "sentences as train.en with train.de, or a table with a column for each language"
 
 
 @dataclass
@@ -35,135 +30,159 @@ class SplitReport:
         name: the split.
         count: its images, or its sentences with their translations.
         figures: more counts by name, such as ``captions`` or ``longest`` (in words).
-        problems: what will stop or harm a training, one line each.
     """
 
     name: str
     count: int = 0
-    figures: dict[str, int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-
-    def miss(self, figure: str, names: Sequence[str], reason: str) -> None:
-        """Count what is wrong with some images as a figure, and as a problem if there are any."""
-        self.figures[figure] = len(names)
-        if names:
-            first = ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
-            self.problems.append(f"{len(names)} {reason}: {first}")
+    figures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class DataReport:
-    """What a data folder holds.
+    """What data hold.
 
     Attributes:
-        folder: where it is.
+        path: the folder or file.
         kind: whether it holds captioned images or sentences with translations.
+        format: the name of its format.
         splits: one report each.
-        problems: what is wrong with the folder and, each with its name, with the splits.
+        drawn: the names of splits that the data do not have and that a training would draw.
+        problems: a row for everything that is wrong.
+        minimum_count: how often a word must stand in the training captions to be known, unless a recipe says
+            otherwise; 0 for sentences, which are read in pieces of words.
     """
 
-    folder: Path
+    path: Path
     kind: Literal["captions", "sentences"]
+    format: str
     splits: tuple[SplitReport, ...]
-    problems: tuple[str, ...]
+    drawn: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    minimum_count: int = 0
 
 
-def check(folder: Path, *, decode_images: bool = False) -> DataReport:
-    """Look through ``folder``, in whichever layout it is.
+def check(path: Path, *, decode_images: bool = False) -> DataReport:
+    """Look through a folder or a file, in whichever layout it is.
 
     Args:
-        folder: captioned images or parallel sentences.
-        decode_images: also read every image in full, which takes a minute for thousands.
+        path: captioned images or parallel sentences.
+        decode_images: also decode every image in full, which takes a minute for thousands; otherwise their ends tell
+            whether they are whole.
 
     Raises:
-        DataError: there is no such folder, or it is in no layout that is known here.
+        DataError: there is no such folder or file, or it is in no layout that is known here.
+        DependencyError: the format needs a package that is not installed.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder")
-    if is_flickr8k(folder):
-        return _check_captions(folder, decode_images=decode_images)
-    if parallel_splits(folder):
-        return _check_sentences(folder)
-    raise DataError(
-        f"{folder}: holds no data in a known layout",
-        allowed="captioned images as in Flickr8k, or sentences as train.en with train.de, train.tsv or train.jsonl",
+    if find_format(path) is not None:
+        return _check_captions(read_collection(path), decode_images=decode_images)
+    if parallel_splits(path):
+        return _check_sentences(path)
+    layouts = "; ".join([*(each.layout for each in FORMATS), _SENTENCES])
+    raise DataError(f"{path}: holds no data in a known layout", allowed=layouts, remedy="see docs/data.md")
+
+
+def _check_captions(collection: CaptionCollection, *, decode_images: bool) -> DataReport:
+    train = find_split(TRAIN, collection.splits)
+    captions = [
+        text
+        for name in collection.splits.get(train or "", ())
+        for text in collection.images[train or "", name].captions
+    ]
+    minimum_count = fitting_minimum_count(len(captions))
+    codec = WordCodec.train(captions, minimum_count=minimum_count) if captions else None
+    reports = [
+        _count(split, [collection.images[split, name] for name in names], codec)
+        for split, names in collection.splits.items()
+    ]
+    problems = [*collection.problems, *across_splits(collection)]
+    if decode_images:
+        problems += _unreadable(collection)
+    return DataReport(
+        collection.path, "captions", collection.format, tuple(reports), collection.drawn, tuple(problems), minimum_count
     )
 
 
-def _check_captions(folder: Path, *, decode_images: bool) -> DataReport:
-    problems: list[str] = []
-    captions = _attempt(partial(read_captions, folder), problems)
-    present = _attempt(partial(image_names, folder), problems)
-    read = {split: _attempt(partial(read_split, folder, split), problems) for split in flickr8k_splits(folder)}
-    names = {split: listed for split, listed in read.items() if listed}
-    if not read:
-        problems.append("there is no list of images, such as Flickr_8k.trainImages.txt")
-    splits_of = Counter(name for listed in names.values() for name in listed)
-    reports = []
-    for split, listed in names.items():
-        report = SplitReport(split, len(listed))
-        report.miss("in_other_splits", [name for name in listed if splits_of[name] > 1], "images also in another split")
-        if captions is not None:
-            report.miss("uncaptioned", [name for name in listed if name not in captions], "images without a caption")
-            _count_captions(report, [text for name in listed for text in captions.get(name, ())])
-        if present is not None:
-            report.miss("missing", [name for name in listed if name not in present], f"images not in {IMAGE_FOLDER}")
-        if present is not None and decode_images:
-            paths = [folder / IMAGE_FOLDER / name for name in listed if name in present]
-            report.miss("unreadable", [path.name for path in paths if not _is_readable(path)], "images cannot be read")
-        reports.append(report)
-    return _report(folder, "captions", reports, problems)
+def _count(split: str, images: Sequence[CaptionedImage], codec: WordCodec | None) -> SplitReport:
+    captions = [caption for image in images for caption in image.captions]
+    words = Counter(word for caption in captions for word in caption.split())
+    report = SplitReport(split, len(images))
+    per_image = [len(image.captions) for image in images]
+    report.figures = {
+        "captions": len(captions),
+        "fewest_captions": min(per_image, default=0),
+        "most_captions": max(per_image, default=0),
+        "duplicates": len(captions) - len(set(captions)),
+        "words": len(words),
+        "longest": max((len(caption.split()) for caption in captions), default=0),
+    }
+    if codec is not None:
+        report.figures["unknown_percent"] = round(100 * codec.unknown_share(captions), 1)
+    return report
 
 
-def _attempt(read: Callable[[], Result], problems: list[str]) -> Result | None:
-    """What ``read`` returns; what it refuses becomes a problem."""
-    try:
-        return read()
-    except DataError as error:
-        problems.append(str(error))
-        return None
+def _unreadable(collection: CaptionCollection) -> Iterator[Problem]:
+    split_of = {image.path: split for (split, _), image in collection.images.items()}
+    for path, split in split_of.items():
+        if reason := why_unreadable(path, decode=True):
+            yield Problem(str(path), reason, remedy="replace the file, or take its rows away", split=split)
 
 
-def _count_captions(report: SplitReport, captions: Sequence[str]) -> None:
-    report.figures["captions"] = len(captions)
-    report.figures["duplicates"] = len(captions) - len(set(captions))
-    report.figures["longest"] = max((len(caption.split()) for caption in captions), default=0)
-    report.figures["empty"] = sum(not caption.strip() for caption in captions)
-    if report.figures["empty"]:
-        report.problems.append(f"{report.figures['empty']} captions are empty")
-
-
-def _is_readable(path: Path) -> bool:
-    try:
-        load_image(path)
-    except ImageError:
-        return False
-    return True
-
-
-def _check_sentences(folder: Path) -> DataReport:
-    problems: list[str] = []
-    read = {split: _attempt(partial(read_columns, folder, split), problems) for split in parallel_splits(folder)}
-    rows = {split: list(zip(*columns.values(), strict=True)) for split, columns in read.items() if columns}
+def _check_sentences(path: Path) -> DataReport:
+    problems: list[Problem] = []
+    rows: dict[str, list[tuple[str, ...]]] = {}
+    languages: dict[str, tuple[str, ...]] = {}
+    for split in parallel_splits(path):
+        try:
+            columns = read_columns(path, split, problems)
+        except DataError as error:
+            problems.append(Problem(str(path), error.given, remedy=error.remedy, split=split))
+            continue
+        languages[split] = tuple(columns)
+        rows[split] = list(zip(*columns.values(), strict=True))
+        problems += _swapped(path, split, columns)
     splits_of = Counter(row for each in rows.values() for row in set(each))
-    reports = []
+    reports = [_count_pairs(split, each, splits_of) for split, each in rows.items()]
+    problems += [problem for split, each in rows.items() for problem in _bad_pairs(path, split, each)]
+    problems += _shared_pairs(path, rows)
+    found = sorted({language for each in languages.values() for language in each})
+    return DataReport(path, "sentences", f"sentences in {', '.join(found)}", tuple(reports), (), tuple(problems))
+
+
+def _count_pairs(split: str, rows: Sequence[tuple[str, ...]], splits_of: Mapping[tuple[str, ...], int]) -> SplitReport:
+    report = SplitReport(split, len(rows))
+    report.figures = {
+        "empty": sum(not all(text.strip() for text in row) for row in rows),
+        "duplicates": len(rows) - len(set(rows)),
+        "in_other_splits": sum(splits_of[row] > 1 for row in rows),
+        "untranslated": sum(len(set(row)) == 1 for row in rows),
+        "longest": max((len(text.split()) for row in rows for text in row), default=0),
+    }
+    return report
+
+
+def _swapped(path: Path, split: str, columns: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
+    names = list(columns)
+    for other in names[1:]:
+        if look_swapped(columns[names[0]], columns[other], source=names[0], target=other):
+            reason = f"{names[0]} and {other} look swapped in the split {split!r}"
+            yield Problem(str(path), reason, remedy="rename the files or columns", split=split)
+
+
+def _bad_pairs(path: Path, split: str, rows: Sequence[tuple[str, ...]]) -> Iterator[Problem]:
+    if not rows:
+        yield Problem(str(path), f"the split {split!r} is empty", remedy="write one sentence a line", split=split)
+    for number, row in enumerate(rows, start=1):
+        if not all(text.strip() for text in row):
+            reason = f"pair {number} of the split {split!r} has an empty side"
+            yield Problem(str(path), reason, remedy="complete it, or delete it on both sides", split=split)
+
+
+def _shared_pairs(path: Path, rows: Mapping[str, Sequence[tuple[str, ...]]]) -> Iterator[Problem]:
+    """Pairs that stand in the training split and in one that a model is chosen or judged by."""
+    train = find_split(TRAIN, rows)
+    known = set(rows.get(train or "", ()))
     for split, each in rows.items():
-        report = SplitReport(split, len(each))
-        report.figures["empty"] = sum(not all(text.strip() for text in row) for row in each)
-        report.figures["duplicates"] = len(each) - len(set(each))
-        report.figures["in_other_splits"] = sum(splits_of[row] > 1 for row in each)
-        report.figures["untranslated"] = sum(len(set(row)) == 1 for row in each)
-        report.figures["longest"] = max((len(text.split()) for row in each for text in row), default=0)
-        if report.figures["empty"]:
-            report.problems.append(f"{report.figures['empty']} sentences or translations are empty")
-        if not each:
-            report.problems.append("the files are empty")
-        reports.append(report)
-    return _report(folder, "sentences", reports, problems)
-
-
-def _report(
-    folder: Path, kind: Literal["captions", "sentences"], splits: Sequence[SplitReport], problems: Sequence[str]
-) -> DataReport:
-    of_splits = [f"{split.name}: {problem}" for split in splits for problem in split.problems]
-    return DataReport(folder, kind, tuple(splits), (*problems, *of_splits))
+        for number, row in enumerate(each, start=1):
+            if split != train and row in known and all(text.strip() for text in row):
+                reason = f"pair {number} of the split {split!r} stands in {train!r} too: {row[0]!r:.60}"
+                yield Problem(str(path), reason, remedy="take it out of one of them", split=split)

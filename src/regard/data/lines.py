@@ -64,6 +64,12 @@ def decode_lines(lines: Iterable[bytes], *, origin: str) -> Iterator[str | TextE
         try:
             text: str | TextError = line.decode("utf-8")
         except UnicodeDecodeError as error:
-            place = f"byte {error.start + 1} of the line is 0x{line[error.start]:02x}"
-            text = TextError(f"is not UTF-8 ({place})", remedy="convert it to UTF-8")
+            text = TextError(f"is not UTF-8 ({_other_encoding(line, error.start)})", remedy="save it as UTF-8")
         yield text
+
+
+def _other_encoding(line: bytes, place: int) -> str:
+    """What stands at a byte that is not UTF-8, and which letter that would be in Latin-1."""
+    letter = line[place : place + 1].decode("latin-1")
+    reading = f", {letter!r} in Latin-1" if letter.isalpha() else ""
+    return f"byte {place + 1} of the line is 0x{line[place]:02x}{reading}"

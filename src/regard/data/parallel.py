@@ -1,27 +1,44 @@
-"""Parallel sentences: two files, TSV or JSONL, with everything that is left out counted and reported.
+"""Parallel sentences as people have them, with everything that is left out counted and reported.
 
-    S.en and S.de    one sentence a line, aligned by line
-    S.tsv            columns split by tabs; a first line of language codes names them, else source and target come first
-    S.jsonl          one object a line with a key per language, by itself or under "translation"
+    S.en and S.de    one sentence a line, aligned by line; S.en.txt and S.de.txt are the same
+    S.csv            a table with a column for each language; S.tsv, S.jsonl and S.parquet likewise
 
-for a split S; :func:`read_parallel` takes the first of the three that is there.
+for a split S, such as ``train`` and ``val``. A first line of a table that names languages ("English", "de") or roles
+("source", "target") says which column is which, and is never a pair; without one the source comes first. JSON objects
+may hold the languages under "translation". A table that is called after no split is drawn into train, dev and test, and
+where there is nothing to choose by, ``dev`` is drawn out of ``train``: the same source sentence never in two.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from regard.data.lines import iterate_lines, read_lines
+from regard.data.lines import read_lines
+from regard.data.problems import Problem
+from regard.data.splits import TRAIN, VALIDATION, draw_missing, find_split, split_named_in
+from regard.data.tables import TABLE_SUFFIXES, Row, read_table, sample_rows
 from regard.errors import DataError, TextError
-from regard.text.words import require_unicode
+from regard.text.languages import language_named, look_swapped, script_of
+from regard.text.words import normalise, require_unicode
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z]{2,4})?")
-_NO_LANGUAGES = frozenset(["txt", "tsv", "csv", "md", "log", "py", "gz", "bz", "xz", "zip", "tar", "jpg", "png", "gif"])
+_NO_LANGUAGES = frozenset(
+    each
+    for line in (
+        "txt tsv csv md log py gz bz xz zip tar jpg png gif",
+        "cfg ini sh db yml bib tex doc pdf xls ods rst bak",
+    )
+    for each in line.split()
+)
+_TABLES = (*TABLE_SUFFIXES, ".ndjson")
+_SHARD = re.compile(r"-\d+-of-\d+$")
+_SOURCE_ROLES = frozenset(["source", "src", "input", "original", "from", "sentence1", "quelle"])
+_TARGET_ROLES = frozenset(["target", "tgt", "trg", "output", "translation", "to", "reference", "sentence2", "ziel"])
+USABLE = 0.5
+"""Where less than this share of the rows of a table holds pairs, something else is wrong, and the table is refused."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +48,7 @@ class ReadReport:
     Attributes:
         origin: the file or files.
         read: pairs in the data.
+        unreadable: rows left out because they hold no pair.
         empty: pairs left out because a side holds nothing.
         too_long: pairs left out because a side is too long.
         uneven: pairs left out because one side is many times longer than the other.
@@ -40,6 +58,7 @@ class ReadReport:
 
     origin: str
     read: int
+    unreadable: int = 0
     empty: int = 0
     too_long: int = 0
     uneven: int = 0
@@ -50,10 +69,10 @@ class ReadReport:
     @property
     def kept(self) -> int:
         """Pairs that are left."""
-        return self.read - self.empty - self.too_long - self.uneven
+        return self.read - self.unreadable - self.empty - self.too_long - self.uneven
 
     def __str__(self) -> str:
-        losses = {"empty": self.empty, "too long": self.too_long, "uneven": self.uneven}
+        losses = {"unreadable": self.unreadable, "empty": self.empty, "too long": self.too_long, "uneven": self.uneven}
         told = [f"{count} {reason}" for reason, count in losses.items() if count]
         left_out = f", left out: {', '.join(told)}" if told else ""
         truncated = f", cut short: {self.truncated}" if self.truncated else ""
@@ -67,11 +86,13 @@ class SentencePairs:
     Attributes:
         sources, targets: as many of each, in the order of the data.
         report: what was read and left out.
+        problems: what could not be read.
     """
 
     sources: tuple[str, ...]
     targets: tuple[str, ...]
     report: ReadReport
+    problems: tuple[Problem, ...] = ()
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -79,72 +100,172 @@ class SentencePairs:
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return zip(self.sources, self.targets, strict=True)
 
+    def select(self, indices: Sequence[int]) -> SentencePairs:
+        """The pairs of these numbers; of what was left out of the others nothing is known."""
+        report = ReadReport(self.report.origin, read=len(indices))
+        return SentencePairs(
+            tuple(self.sources[i] for i in indices), tuple(self.targets[i] for i in indices), report, self.problems
+        )
+
     def without_empty(self) -> SentencePairs:
         """The pairs with something on both sides; the others are counted."""
         kept = [pair for pair in self if pair[0].strip() and pair[1].strip()]
         report = replace(self.report, empty=self.report.empty + len(self) - len(kept))
-        return SentencePairs(tuple(source for source, _ in kept), tuple(target for _, target in kept), report)
+        sources, targets = tuple(source for source, _ in kept), tuple(target for _, target in kept)
+        return SentencePairs(sources, targets, report, self.problems)
 
 
-def parallel_splits(folder: Path) -> dict[str, list[str]]:
-    """The splits of ``folder`` and their languages; none where a table does not name them.
+@dataclass
+class _Part:
+    """What lies under one name: a file for each language, or tables.
+
+    Attributes:
+        sides: a file for each language.
+        tables: tables with all languages, which follow one another.
+    """
+
+    sides: dict[str, Path] = field(default_factory=dict)
+    tables: list[Path] = field(default_factory=list)
+
+    @property
+    def languages(self) -> list[str]:
+        return list(self.sides) if len(self.sides) > 1 else _named_languages(self.tables[0])
+
+
+def parallel_splits(path: Path) -> dict[str, list[str]]:
+    """The splits of a folder, or of a table, and their languages; none where a table does not name them.
 
     Raises:
-        DataError: no such folder.
+        DataError: no such folder or file.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder", allowed="a folder with files such as train.en and train.de")
-    sides: dict[str, list[str]] = {}
-    single: dict[str, list[str]] = {}
-    for path in sorted(folder.iterdir()):
-        language = path.suffix.removeprefix(".")
-        if not path.is_file():
-            continue
-        if language in ("tsv", "jsonl"):
-            single[path.stem] = _named_languages(path)
-        elif _LANGUAGE.fullmatch(language) and language not in _NO_LANGUAGES:
-            sides.setdefault(path.stem, []).append(language)
-    return single | {split: languages for split, languages in sides.items() if len(languages) > 1}
+    return {name: part.languages for name, part in _parts(path).items()}
 
 
-def _named_languages(path: Path) -> list[str]:
-    """The languages that the first line of a table or of a file of objects names, if any."""
-    try:
-        first = next(iterate_lines(path), "")
-        if path.suffix == ".tsv":
-            cells = first.split("\t")
-            return cells if all(_LANGUAGE.fullmatch(cell) for cell in cells) else []
-        texts = {key: text for key, text in _object(first, "").items() if isinstance(text, str)}
-        return [key for key in texts if _LANGUAGE.fullmatch(key)]
-    except DataError:
-        # reading the split will say what is wrong
-        return []
-
-
-def read_parallel(folder: Path, split: str, *, source: str, target: str) -> SentencePairs:
+def read_parallel(
+    path: Path,
+    split: str,
+    *,
+    source: str,
+    target: str,
+    columns: Sequence[str | int] | None = None,
+    strict: bool = True,
+    seed: int = 0,
+) -> SentencePairs:
     """The pairs of a split, empty ones included.
 
     Args:
-        folder: where the data lie.
-        split: a name such as ``train``.
+        path: a folder, or a table.
+        split: a name such as ``train``, or a word for the same; one that the data do not have is drawn.
         source, target: language codes such as ``en``.
+        columns: of a table those of source and target, by name or counted from 1; None to find them.
+        strict: refuse a table with rows that hold no pair, otherwise leave these out and count them.
+        seed: of splits that are drawn.
 
     Raises:
-        DataError: nothing there is the split in these languages, or what is there is malformed.
+        DataError: nothing there is the split in these languages, what is there is malformed, or the two languages look
+            swapped, which naming ``columns`` settles.
+        DependencyError: Parquet without the package ``pyarrow``.
     """
-    splits = parallel_splits(folder)
-    sides = folder / f"{split}.{source}", folder / f"{split}.{target}"
-    if all(side.exists() for side in sides):
-        return read_two_files(*sides)
-    if (table := folder / f"{split}.tsv").exists():
-        return read_tsv(table, source=source, target=target)
-    if (objects := folder / f"{split}.jsonl").exists():
-        return read_jsonl(objects, source=source, target=target)
-    raise DataError(
-        f"{folder}: has no split {split!r} in {source} and {target}",
-        allowed=", ".join(f"{name} ({', '.join(languages)})" for name, languages in splits.items()),
-        remedy=f"a split is {split}.{source} and {split}.{target}, or {split}.tsv, or {split}.jsonl",
+    parts = _parts(path)
+    found = find_split(split, parts) or _called_after(split, parts)
+    rest = find_split(TRAIN, parts) or _called_after(TRAIN, parts)
+    alone = next(iter(parts)) if len(parts) == 1 and rest is None and found is None else None
+    drawn_from = alone if alone is not None else rest
+
+    def read(name: str) -> SentencePairs:
+        return _read_part(path, name, parts[name], source=source, target=target, columns=columns, strict=strict)
+
+    has_validation = alone is None and (find_split(VALIDATION, parts) or _called_after(VALIDATION, parts))
+    if found is not None and (found != rest or has_validation):
+        return read(found)
+    if drawn_from is None or (alone is None and has_validation):
+        raise _no_split(path, split, parts, source=source, target=target)
+    pairs = read(drawn_from)
+    given = {"" if alone is not None else TRAIN: range(len(pairs))}
+    groups = {number: normalise(text).text for number, text in enumerate(pairs.sources)}
+    drawn = draw_missing(given, groups, seed=seed)
+    chosen = find_split(split, drawn)
+    if chosen is None:
+        raise _no_split(path, split, parts, source=source, target=target)
+    return pairs.select(drawn[chosen])
+
+
+def _no_split(path: Path, split: str, parts: Mapping[str, _Part], *, source: str, target: str) -> DataError:
+    return DataError(
+        f"{path}: has no split {split!r} in {source} and {target}",
+        allowed=", ".join(f"{name} ({', '.join(part.languages)})" for name, part in parts.items()),
+        remedy=f"a split is {split}.{source} and {split}.{target}, or a table such as {split}.csv",
     )
+
+
+def _called_after(split: str, parts: Mapping[str, _Part]) -> str | None:
+    """The one part whose name holds a word for the split, such as ``train`` of ``my-train``."""
+    named = [name for name in parts if (word := split_named_in(name)) and find_split(split, [word])]
+    return named[0] if len(named) == 1 else None
+
+
+def _parts(path: Path) -> dict[str, _Part]:
+    if path.is_file():
+        return {path.stem: _Part(tables=[path])}
+    if not path.is_dir():
+        raise DataError(f"{path}: no such folder", allowed="a folder with files such as train.en and train.de")
+    parts: dict[str, _Part] = {}
+    for file in sorted(path.iterdir()):
+        if file.name.startswith(".") or not file.is_file():
+            continue
+        if file.suffix.lower() in _TABLES:
+            parts.setdefault(_SHARD.sub("", file.stem), _Part()).tables.append(file)
+            continue
+        name = Path(file.stem) if file.suffix == ".txt" else file
+        language = name.suffix.removeprefix(".")
+        if _LANGUAGE.fullmatch(language) and language not in _NO_LANGUAGES:
+            parts.setdefault(name.stem, _Part()).sides.setdefault(language, file)
+    return {name: part for name, part in parts.items() if len(part.sides) > 1 or part.tables}
+
+
+def is_pair_header(cells: Sequence[str]) -> bool:
+    """Whether the cells of a first line are names of languages or of roles, two at least."""
+    named = [cell for cell in cells if language_named(cell) or _plain(cell) in _SOURCE_ROLES | _TARGET_ROLES]
+    return len(named) > 1
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().removesuffix("_text").removesuffix("_sentence")
+
+
+def _named_languages(table: Path) -> list[str]:
+    """The languages that the columns of a table name; those of other columns are left out."""
+    try:
+        rows = sample_rows(table, is_pair_header)
+    except DataError:
+        return []
+    names = [language_named(name) for name in _texts(rows[0])] if rows else []
+    return [name for name in names if name]
+
+
+def _texts(row: Row) -> dict[str, str]:
+    """The cells of a row that hold texts, at the top or under "translation"."""
+    inner = row.cells.get("translation")
+    cells = inner if isinstance(inner, Mapping) else row.cells
+    return {name: cell for name, cell in cells.items() if isinstance(cell, str)}
+
+
+def _read_part(
+    path: Path, name: str, part: _Part, *, source: str, target: str, columns: Sequence[str | int] | None, strict: bool
+) -> SentencePairs:
+    if {source, target} <= part.sides.keys():
+        pairs = read_two_files(part.sides[source], part.sides[target])
+    elif part.tables:
+        pairs = _read_tables(part.tables, source=source, target=target, columns=columns, strict=strict)
+    else:
+        raise _no_split(path, name, {name: part}, source=source, target=target)
+    if columns is None and look_swapped(pairs.sources, pairs.targets, source=source, target=target):
+        raise DataError(
+            f"{pairs.report.origin}: {source} and {target} look swapped, such as {pairs.sources[0]!r:.60} for {source}",
+            remedy="name the columns of a table, source first, with --set 'data.columns=[2, 1]', or swap data.source "
+            "and data.target",
+        )
+    return pairs
 
 
 def read_two_files(source: Path, target: Path) -> SentencePairs:
@@ -159,82 +280,147 @@ def read_two_files(source: Path, target: Path) -> SentencePairs:
             f"{source} has {len(sources)} lines and {target} has {len(targets)}",
             allowed="files that are aligned by line",
         )
-    return _pairs(f"{source}, {target.name}", list(zip(sources, targets, strict=True)))
+    origin = f"{source}, {target.name}"
+    return SentencePairs(tuple(sources), tuple(targets), ReadReport(origin, read=len(sources)))
 
 
-def read_columns(folder: Path, split: str) -> dict[str, tuple[str, ...]]:
+def read_columns(path: Path, split: str, problems: list[Problem]) -> dict[str, tuple[str, ...]]:
     """All languages of a split side by side, the same number of lines each.
+
+    Args:
+        path: a folder, or a table.
+        split: the name of one of :func:`parallel_splits`.
+        problems: is told of the rows of a table that hold no pair.
 
     Raises:
         DataError: as :func:`read_parallel`.
     """
-    first, *others = parallel_splits(folder).get(split) or ["source", "target"]
-    columns: dict[str, tuple[str, ...]] = {}
+    part = _parts(path)[split]
+    if len(part.sides) > 1:
+        first, *others = part.sides
+        columns: dict[str, tuple[str, ...]] = {}
+        for other in others:
+            pairs = read_two_files(part.sides[first], part.sides[other])
+            columns |= {first: pairs.sources, other: pairs.targets}
+        return columns
+    first, *others = part.languages if len(part.languages) > 1 else ["source", "target"]
+    columns = {}
     for other in others:
-        pairs = read_parallel(folder, split, source=first, target=other)
+        pairs = _read_tables(part.tables, source=first, target=other, columns=None, strict=False)
+        problems += [each for each in pairs.problems if each not in problems]
         columns |= {first: pairs.sources, other: pairs.targets}
     return columns
 
 
-def read_tsv(path: Path, *, source: str, target: str) -> SentencePairs:
-    """Pairs from columns split by tabs; quotation marks mean nothing.
+def _read_tables(
+    tables: Sequence[Path], *, source: str, target: str, columns: Sequence[str | int] | None, strict: bool
+) -> SentencePairs:
+    pairs: list[tuple[str, str]] = []
+    problems: list[Problem] = []
+    for table in tables:
+        for each in pairs_of_table(table, source=source, target=target, columns=columns):
+            if isinstance(each, Problem):
+                problems.append(each)
+            else:
+                pairs.append(each[1:])
+    if problems and (strict or len(pairs) < USABLE * (len(pairs) + len(problems))):
+        more = f", the first of {len(problems)} such rows" if len(problems) > 1 else ""
+        raise DataError(f"{problems[0]}{more}")
+    report = ReadReport(str(tables[0]), read=len(pairs) + len(problems), unreadable=len(problems))
+    sources, targets = tuple(each for each, _ in pairs), tuple(each for _, each in pairs)
+    return SentencePairs(sources, targets, report, tuple(problems))
+
+
+def pairs_of_table(
+    table: Path, *, source: str, target: str, columns: Sequence[str | int] | None = None
+) -> Iterator[tuple[int, str, str] | Problem]:
+    """The line, source and target of each row of a table, and what holds no pair in its place.
+
+    Args:
+        table: the file.
+        source, target: language codes.
+        columns: of source and target, by name or counted from 1; None to find them.
 
     Raises:
-        DataError: the file is missing or is not UTF-8, names other languages, or a line has too few columns.
+        DataError: the table does not have these columns.
+        DependencyError: Parquet without the package ``pyarrow``.
     """
-    rows = [line.split("\t") for line in read_lines(path)]
-    names = _named_languages(path)
-    if names and not {source, target} <= set(names):
-        raise DataError(f"{path}: has no columns {source} and {target}", allowed=", ".join(names))
-    columns = (names.index(source), names.index(target)) if names else (0, 1)
-    first = 1 if names else 0
-    pairs = []
-    for number, row in enumerate(rows[first:], start=1 + first):
-        if len(row) <= max(columns):
-            raise DataError(f"{path}: line {number} has too few columns", allowed=f"at least {max(columns) + 1}")
-        pairs.append((row[columns[0]], row[columns[1]]))
-    return _pairs(str(path), pairs)
+    sample = sample_rows(table, is_pair_header)
+    if not sample:
+        yield from (each for each in read_table(table, is_pair_header) if isinstance(each, Problem))
+        return
+    chosen = _chosen(table, sample, columns) if columns else _find_columns(table, sample, source, target)
+    header = _unnamed_header(sample, chosen, (source, target))
+    for row in read_table(table, is_pair_header):
+        if isinstance(row, Problem):
+            yield row
+        elif row.line != header:
+            yield _pair(table, row, chosen)
 
 
-def read_jsonl(path: Path, *, source: str, target: str) -> SentencePairs:
-    """Pairs from one JSON object a line; blank lines are none.
-
-    Raises:
-        DataError: the file is missing or is not UTF-8, or a line is no object with a text in both languages.
-    """
-    pairs = []
-    for number, line in enumerate(read_lines(path), start=1):
-        if line.strip():
-            origin = f"{path}: line {number}"
-            values = _object(line, origin)
-            pairs.append((_text(values, source, origin), _text(values, target, origin)))
-    return _pairs(str(path), pairs)
-
-
-def _object(line: str, origin: str) -> dict[str, Any]:
-    """The object that holds the languages, at the top or under "translation"."""
+def _pair(table: Path, row: Row, columns: tuple[str, str]) -> tuple[int, str, str] | Problem:
+    texts = _texts(row)
+    missing = [name for name in columns if name not in texts]
+    if missing or row.beyond:
+        held = f"holds {len(row.cells) + len(row.beyond)} cells" if row.delimiter else "holds no pair"
+        reason = f"{held}, no text in {missing[0]!r}" if missing else f"{held}, more than there are columns"
+        return Problem(str(table), reason, line=row.line, remedy="complete the row, and quote what holds commas")
+    source, target = texts[columns[0]], texts[columns[1]]
     try:
-        values = json.loads(line)
-    except (ValueError, RecursionError):
-        raise DataError(f"{origin} is not JSON: {line:.60}") from None
-    if isinstance(values, dict):
-        values = values.get("translation", values)
-    if not isinstance(values, dict):
-        raise DataError(f"{origin} is no JSON object: {line:.60}")
-    return values
-
-
-def _text(values: dict[str, Any], language: str, origin: str) -> str:
-    text = values.get(language)
-    if not isinstance(text, str):
-        raise DataError(f"{origin} holds no text in {language!r}", allowed=f'objects such as {{"{language}": "…"}}')
-    try:
-        require_unicode(text)
+        require_unicode(source)
+        require_unicode(target)
     except TextError as error:
-        raise DataError(f"{origin}: {error.given}") from None
-    return text
+        return Problem(str(table), error.given, line=row.line)
+    return row.line, source, target
 
 
-def _pairs(origin: str, pairs: Sequence[tuple[str, str]]) -> SentencePairs:
-    sources, targets = tuple(source for source, _ in pairs), tuple(target for _, target in pairs)
-    return SentencePairs(sources, targets, ReadReport(origin, read=len(pairs)))
+def _chosen(table: Path, sample: Sequence[Row], columns: Sequence[str | int]) -> tuple[str, str]:
+    names = list(_texts(sample[0]))
+    found = []
+    for column in columns:
+        number = int(column) if str(column).isdecimal() else 0
+        if str(column) in names:
+            found.append(str(column))
+        elif 1 <= number <= len(names):
+            found.append(names[number - 1])
+        else:
+            raise DataError(f"{table}: has no column {column!r}", allowed=", ".join(names))
+    if len(found) != 2 or found[0] == found[1]:
+        raise DataError(f"{table}: {list(columns)} are no two columns", allowed="those of source and target, in order")
+    return found[0], found[1]
+
+
+def _find_columns(table: Path, sample: Sequence[Row], source: str, target: str) -> tuple[str, str]:
+    """The columns of two languages: by language, by role, by being the only other one, or the first two."""
+    names = list(_texts(sample[0]))
+    languages = {name: language_named(name) for name in names}
+    found = [
+        next((name for name in names if languages[name] == wanted), None)
+        or next((name for name in names if languages[name] is None and _plain(name) in roles), None)
+        for wanted, roles in ((source, _SOURCE_ROLES), (target, _TARGET_ROLES))
+    ]
+    if None not in found:
+        return str(found[0]), str(found[1])
+    others = [name for name in names if name not in found and languages[name] is None]
+    if any(found) and len(others) == 1:
+        return str(found[0] or others[0]), str(found[1] or others[0])
+    if all(name.isdecimal() for name in names) and len(names) > 1:
+        return names[0], names[1]
+    raise DataError(
+        f"{table}: has no columns {source} and {target}",
+        allowed=", ".join(names),
+        remedy="name them, source first, such as --set 'data.columns=[question, answer]'",
+    )
+
+
+def _unnamed_header(sample: Sequence[Row], columns: tuple[str, str], languages: tuple[str, str]) -> int | None:
+    """The line of a header that names no language: its cell is in Latin letters, and what follows in the language's."""
+    first, *others = sample
+    for column, language in zip(columns, languages, strict=True):
+        cells = [_texts(row).get(column, "") for row in others]
+        if script_of(language) == "LATIN" or not first.delimiter or not cells:
+            continue
+        latin = [bool(cell.strip()) and cell.isascii() for cell in (_texts(first).get(column, ""), *cells)]
+        if latin[0] and not any(latin[1:]):
+            return first.line
+    return None

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from regard.encoders import NETWORKS
 from regard.encoders.network import ConvNet
 from regard.errors import WeightsError, unknown_name
+from regard.files import cache_folder
 from regard.progress import SILENT, Progress
 
 PRETRAINED = "pretrained"
@@ -49,7 +50,6 @@ DOWNLOADS = {
 }
 """torchvision's first weights for ImageNet (its "IMAGENET1K_V1"); each name ends in the first digits of its SHA-256."""
 
-CACHE_VARIABLE = "REGARD_CACHE"
 TIMEOUT_SECONDS = 30
 CHUNK_BYTES = 1 << 20
 
@@ -90,12 +90,6 @@ def find_weights(name: str, *, progress: Progress = SILENT) -> Path:
     url = DOWNLOADS[name]
     file = cache_folder() / url.rpartition("/")[2]
     return file if file.is_file() else download(url, file, progress=progress)
-
-
-def cache_folder() -> Path:
-    """Where downloaded weights are kept: ``$REGARD_CACHE``, else ``~/.cache/regard``."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen) if chosen else Path.home() / ".cache" / "regard"
 
 
 def download(url: str, file: Path, *, progress: Progress = SILENT) -> Path:

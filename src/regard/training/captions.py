@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,18 @@ import torch
 
 from regard.annotations import Annotations
 from regard.data.batching import bucketed_batches
-from regard.data.readers import READERS
-from regard.data.readers.flickr8k import CaptionedImage, CaptionedImages
+from regard.data.captioned import CaptionedImage, CaptionedImages
+from regard.data.problems import Problem
+from regard.data.readers import read_collection
 from regard.encoders.image import ImageEncoder
 from regard.metrics import score_captions
 from regard.model import EncoderDecoder
 from regard.progress import Progress
 from regard.search import SearchOptions, SpecialTokens, search
 from regard.text import WordCodec
+from regard.text.word_tokenizer import fitting_minimum_count
 from regard.training.image_views import CachedViews, ImageViews, PhotosInMemory
-from regard.training.recipe import CaptionData, CaptionSet, Phase
+from regard.training.recipe import CaptionData, Phase
 from regard.training.task import Task
 
 SEARCH_BATCH = 50
@@ -44,14 +46,19 @@ class CaptionTask(Task):
     def __init__(self, settings: CaptionData, *, seed: int, cache: Path, codec: WordCodec | None = None) -> None:
         self.settings, self.seed = settings, seed
         self.train: list[CaptionedImage] = []
+        self.validation: dict[str, CaptionedImages] = {}
         self._weights: list[float] = []
+        self._left_out: dict[Problem, None] = {}
         for each in settings.all_sets:
-            images = _read(each, each.train)
+            data = read_collection(Path(each.folder))
+            images = data.read(each.train, strict=settings.strict)
+            self.validation[each.name] = data.read(each.validation, strict=settings.strict)
             self.train += images
             self._weights += [each.weight] * len(images)
-        self.validation = {each.name: _read(each, each.validation) for each in settings.all_sets}
+            self._left_out |= dict.fromkeys((*images.left_out, *self.validation[each.name].left_out))
         texts = [caption for image in self.train for caption in image.captions]
-        self.codec = codec or WordCodec.train(texts, minimum_count=settings.minimum_count)
+        self.minimum_count = settings.minimum_count or fitting_minimum_count(len(texts))
+        self.codec = codec or WordCodec.train(texts, minimum_count=self.minimum_count)
         self.vocabulary_size = self.codec.size
         self.num_cut = 0
         self.captions = [[self._encode(caption) for caption in image.captions] for image in self.train]
@@ -59,6 +66,8 @@ class CaptionTask(Task):
 
     def prepare(self, model: EncoderDecoder, progress: Progress) -> None:
         """Compute or decode what every view of the photos needs once."""
+        for line in self._remarks():
+            progress.say(line)
         if self.num_cut:
             progress.say(f"{self.num_cut} captions of more than {self.settings.max_words} words are cut")
         self.views.prepare(model, progress)
@@ -101,6 +110,22 @@ class CaptionTask(Task):
             progress.advance(len(images))
         return texts
 
+    def _remarks(self) -> Iterator[str]:
+        """What to know of the data before they are learned from."""
+        yield f"learns from {self._described(self.train)}"
+        for images in self.validation.values():
+            yield f"judged by {self._described(images)}"
+        if self._left_out:
+            first = next(iter(self._left_out))
+            yield f"left out: {len(self._left_out)} (data.strict refuses them; regard data check shows all): {first}"
+
+    def _described(self, images: Sequence[CaptionedImage]) -> str:
+        captions = [caption for image in images for caption in image.captions]
+        unknown = self.codec.unknown_share(captions)
+        reason = f", those that stand less than {self.minimum_count} times (data.minimum_count)" if unknown else ""
+        counts = f"{len(images):,} images with {len(captions):,} captions"
+        return f"{counts}; {unknown:.1%} of the words are unknown{reason}"
+
     def _build_views(self, cache: Path) -> ImageViews:
         training = [image.path for image in self.train]
         validation = [path for images in self.validation.values() for path in images.paths]
@@ -114,10 +139,6 @@ class CaptionTask(Task):
         if len(ids) > self.settings.max_words:
             self.num_cut += 1
         return ids[: self.settings.max_words]
-
-
-def _read(settings: CaptionSet, split: str) -> CaptionedImages:
-    return READERS[settings.format](Path(settings.folder), split)
 
 
 def _pictures(model: EncoderDecoder) -> ImageEncoder:

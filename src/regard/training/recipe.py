@@ -29,10 +29,12 @@ TRANSLATION_METRICS = ("bleu", "chrf", "bleu_lc_tok")
 class CaptionSet(Settings):
     """Captioned images in one folder."""
 
-    format: Literal["flickr8k", "coco"] = "flickr8k"
+    format: Literal["captions", "flickr8k", "coco"] = "captions"
+    """Each means captioned images in any layout, which is found by looking."""
     folder: str
+    """A folder or a table; see docs/data.md."""
     train: str = "train"
-    """A split; of the format ``coco`` also several, joined by ``+``."""
+    """A split, or several joined by ``+``."""
     validation: str = "dev"
     weight: float = Field(1.0, gt=0, le=1000)
     """How often each training image comes in an epoch, on average."""
@@ -56,8 +58,11 @@ class CaptionData(CaptionSet):
     """Also train on the mirror image of each photo, in a random half of the epochs."""
     crops: int = Field(0, ge=0, le=100)
     """Also train on so many random crops of each photo (90 % of each side), each mirrored or not."""
-    minimum_count: int = Field(5, ge=1, le=1_000_000)
-    """Words that occur less often in the training captions become ``<unk>``."""
+    minimum_count: int | None = Field(None, ge=1, le=1_000_000)
+    """Words that occur less often in the training captions become ``<unk>``; None for what fits their number, see
+    :func:`regard.text.word_tokenizer.fitting_minimum_count`."""
+    strict: bool = False
+    """Refuse data with problems; otherwise what cannot be used is left out, and counted."""
     max_words: int = Field(30, ge=1, le=1000)
     """Longer training captions are cut, and the number of cut ones is reported."""
 
@@ -81,6 +86,11 @@ class TranslationData(Settings):
 
     format: Literal["parallel"]
     folder: str
+    """A folder or a table; see docs/data.md."""
+    columns: list[str | int] | None = Field(None, min_length=2, max_length=2)
+    """Of a table those of source and target, by name or counted from 1; None to find them."""
+    strict: bool = False
+    """Refuse a table with rows that hold no pair; otherwise they are left out, and counted."""
     source: str
     """Language code of what is read, such as ``en``."""
     target: str

@@ -27,8 +27,8 @@ import yaml
 
 from regard.config import override, parse, read_yaml
 from regard.devices import resolve_device
-from regard.encoders.pretrained import cache_folder
 from regard.errors import ConfigError, Interrupted, ModelError
+from regard.files import cache_folder
 from regard.model import EncoderDecoder
 from regard.progress import SILENT, Progress
 from regard.saved.bundle import BEST, SOURCE, Bundle, save_bundle

@@ -119,7 +119,14 @@ class TranslationTask(Task):
 
     def _read(self, split: str) -> SentencePairs:
         settings = self.settings
-        return read_parallel(Path(settings.folder), split, source=settings.source, target=settings.target)
+        return read_parallel(
+            Path(settings.folder),
+            split,
+            source=settings.source,
+            target=settings.target,
+            columns=settings.columns,
+            strict=settings.strict,
+        )
 
     def _source(self, text: str) -> list[int]:
         return list(self.source_codec.encode(text, eos=True).ids)

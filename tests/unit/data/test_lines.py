@@ -31,8 +31,11 @@ def test_lines(tmp_path: Path, content: bytes, lines: list[str]) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"one\ntwo \xfc\n", "line 2 is not UTF-8 (byte 5 of the line is 0xfc); convert the file to UTF-8"),
-        (b"\xef\xbb\xbf\xe9\n", "line 1 is not UTF-8 (byte 1 of the line is 0xe9)"),
+        (
+            b"one\ntwo \xfc\n",
+            "line 2 is not UTF-8 (byte 5 of the line is 0xfc, 'ü' in Latin-1); convert the file to UTF-8",
+        ),
+        (b"\xef\xbb\xbf\xe9\n", "line 1 is not UTF-8 (byte 1 of the line is 0xe9, 'é' in Latin-1)"),
         ("hello\n".encode("utf-16"), "is UTF-16"),
     ],
 )
@@ -49,7 +52,7 @@ def test_a_line_that_is_not_utf8_has_its_error_in_its_place() -> None:
     lines = list(decode_lines([b"\xef\xbb\xbfone\r\n", b"\xff\n", b"three"], origin="it"))
     assert lines[::2] == ["one", "three"]
     assert isinstance(lines[1], TextError)
-    assert str(lines[1]) == "is not UTF-8 (byte 1 of the line is 0xff); convert it to UTF-8"
+    assert str(lines[1]) == "is not UTF-8 (byte 1 of the line is 0xff, 'ÿ' in Latin-1); save it as UTF-8"
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:

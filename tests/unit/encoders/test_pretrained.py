@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from regard.encoders import build_network, pretrained
-from regard.encoders.pretrained import cache_folder, download, find_weights, load_network, read_weights
+from regard.encoders.pretrained import download, find_weights, load_network, read_weights
 from regard.errors import ConfigError, WeightsError
 from regard.progress import Silent
 
@@ -187,14 +187,6 @@ def test_the_published_addresses_carry_their_checksums() -> None:
         assert file.startswith(f"{name}-")
         assert len(file.removesuffix(".pth").rpartition("-")[2]) == 8
         assert int(file.removesuffix(".pth").rpartition("-")[2], 16)
-
-
-def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("REGARD_CACHE", str(tmp_path))
-    assert cache_folder() == tmp_path
-    monkeypatch.delenv("REGARD_CACHE")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / ".cache" / "regard"
 
 
 @pytest.mark.parametrize("kind", [".pth", ".safetensors"])

@@ -1,7 +1,8 @@
-"""``regard data``: looking at data before a long training does."""
+"""``regard data``: looking at data before a long training does, and writing them in another layout."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,49 +14,67 @@ from regard.cli.report import say, say_error, say_json, table
 if TYPE_CHECKING:
     from regard.data.check import DataReport
 
-data = typer.Typer(help="Look at data before a long training does.", rich_markup_mode=None)
+MOST_SHOWN = 20
+"""How many problems are printed, unless as JSON."""
 
+data = typer.Typer(help="Look at data before a long training does, and convert them.", rich_markup_mode=None)
 
-@data.callback()
-def _group() -> None:
-    """With a callback, a lone command keeps its name."""
+Data = Annotated[
+    Path,
+    typer.Argument(metavar="DATA", help="A folder or a table of captioned images or of sentences; see docs/data.md."),
+]
 
 
 @data.command()
 def check(
-    folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="Captioned images as in Flickr8k, or sentences as in Multi30k.")
-    ],
+    path: Data,
     images: Annotated[
-        bool, typer.Option("--images", help="Also read every image in full: a minute for thousands.")
+        bool, typer.Option("--images", help="Also decode every image in full: a minute for thousands.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Count what a data folder holds, and say what will stop or harm a training; if anything will, the status is 1."""
+    """Count what data hold, and say what will stop or harm a training; if anything will, the status is 1."""
     from regard.data.check import check as look_through
 
-    report = look_through(folder, decode_images=images)
+    report = look_through(path, decode_images=images)
     if as_json:
         say_json(_plain(report))
     else:
-        for line in table(_rows(report)):
+        for line in _lines(report):
             say(line)
-        for problem in report.problems:
-            say_error(f"{folder}: {problem}")
+        for problem in report.problems[:MOST_SHOWN]:
+            say_error(problem)
+        if len(report.problems) > MOST_SHOWN:
+            say_error(f"{path}: {len(report.problems) - MOST_SHOWN} more problems; --json lists all")
     if report.problems:
         raise typer.Exit(1)
 
 
 def _plain(report: DataReport) -> dict[str, object]:
     splits = [{"name": split.name, "count": split.count, **split.figures} for split in report.splits]
-    problems = list(report.problems)
-    return {"folder": str(report.folder), "kind": report.kind, "splits": splits, "problems": problems}
+    return {
+        "path": str(report.path),
+        "kind": report.kind,
+        "format": report.format,
+        "splits": splits,
+        "drawn": list(report.drawn),
+        "minimum_count": report.minimum_count,
+        "problems": [problem.to_dict() for problem in report.problems],
+    }
 
 
-def _rows(report: DataReport) -> list[tuple[str, ...]]:
+def _lines(report: DataReport) -> Iterator[str]:
     unit = "images" if report.kind == "captions" else "sentences"
     figures = list(dict.fromkeys(name for split in report.splits for name in split.figures))
     rows = [
-        (each.name, str(each.count), *(str(each.figures.get(name, "")) for name in figures)) for each in report.splits
+        (each.name, str(each.count), *(f"{each.figures.get(name, '')}" for name in figures)) for each in report.splits
     ]
-    return [("split", unit, *(name.replace("_", " ") for name in figures)), *rows]
+    yield f"{report.path}: {report.format}"
+    yield from table([("split", unit, *(name.replace("_", " ") for name in figures)), *rows])
+    if report.drawn:
+        yield f"drawn, because the data do not have them: {', '.join(report.drawn)}"
+    if report.minimum_count > 1:
+        yield (
+            f"words that stand less than {report.minimum_count} times in the training captions are unknown; "
+            "--set data.minimum_count=1 learns all"
+        )

@@ -26,7 +26,7 @@ def doctor(as_json: AsJson = False) -> None:
 def _machine() -> dict[str, Any]:
     import torch
 
-    from regard.encoders.pretrained import cache_folder
+    from regard.files import cache_folder
 
     return {
         "python": platform.python_version(),

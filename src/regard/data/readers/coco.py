@@ -1,113 +1,117 @@
 """Captioned images in the layout of COCO captions (Chen et al. 2015).
 
-    captions_train.json     {"images": [{"id", "file_name", ...}], "annotations": [{"image_id", "caption", ...}]}, one
-                            file a split, beside the images or in annotations/; what else a file holds is left alone
-    images/                 the images, or a folder of the split's own name, such as train2017/
-
-A split such as ``train+written`` is two files together: an image that both name has the captions of both.
+captions_train.json     {"images": [{"id", "file_name", ...}], "annotations": [{"image_id", "caption", ...}]}, one
+                        file a split, beside the images or in annotations/; what else a file holds is left alone
+images/                 the images, or a folder of the split's own name, such as train2017/
 """
 
 from __future__ import annotations
 
-import json
+import codecs
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from regard.data.readers.flickr8k import CaptionedImage, CaptionedImages
-from regard.errors import DataError
+from regard.data.captioned import CaptionRow
+from regard.data.image_index import ImageIndex
+from regard.data.problems import Problem
+from regard.data.readers.base import CaptionFormat, manifests
+from regard.data.tables import read_json
 
-IMAGE_FOLDER = "images"
-ANNOTATION_FOLDER = "annotations"
 _PREFIX = "captions_"
-_LAYOUT = f"{_PREFIX}SPLIT.json files beside {IMAGE_FOLDER}/, or in {ANNOTATION_FOLDER}/"
+_ENDS = 1 << 16
+"""How many bytes at the beginning and at the end of a file are looked at."""
+_LAYOUT = '"images" with "id" and "file_name", "annotations" with "image_id" and "caption"'
 
 
-def is_coco(folder: Path) -> bool:
-    """Whether ``folder`` looks like this layout, complete or not."""
-    return any(True for _ in _annotation_files(folder))
+class Coco(CaptionFormat):
+    """JSON files with lists of images and of annotations."""
+
+    name: ClassVar[str] = "coco"
+    layout: ClassVar[str] = "captions_train.json as COCO writes it, beside images/"
+
+    def recognises(self, path: Path) -> bool:
+        return bool(_annotation_files(path))
+
+    def rows(self, path: Path) -> Iterator[CaptionRow | Problem]:
+        for file in _annotation_files(path):
+            yield from _captions(file, file.stem.removeprefix(_PREFIX) if file.stem.startswith(_PREFIX) else "")
+
+    def images(self, path: Path) -> ImageIndex:
+        folder = path if path.is_dir() else path.parent
+        root = folder.parent if folder.name == "annotations" else folder
+        return ImageIndex(root, root / "images")
 
 
-def coco_splits(folder: Path) -> list[str]:
-    """The splits that ``folder`` has a file for, in alphabetical order.
-
-    Raises:
-        DataError: no such folder.
-    """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder", allowed=f"a folder with {_LAYOUT}")
-    return sorted(path.stem.removeprefix(_PREFIX) for path in _annotation_files(folder))
+def _annotation_files(path: Path) -> list[Path]:
+    """Those that are named so, or else those whose ends look so."""
+    files = manifests(path, (".json",))
+    named = [each for each in files if each.name.startswith(_PREFIX) and not _is_other(each)]
+    return named or [each for each in files if looks_like(each, b'"caption"', b'"image_id"') and not _is_other(each)]
 
 
-def read_coco(folder: Path, split: str) -> CaptionedImages:
-    """The captioned images of ``split``, or of several joined by ``+``, in the order of their files.
-
-    Images that no annotation names are left out, since there is nothing to learn from them.
-
-    Raises:
-        DataError: the folder or a file is missing, a split has no file, a file is no such JSON, or images with captions
-            are not there; the message says which, or how many and names the first.
-    """
-    captions: dict[str, list[str]] = {}
-    paths: dict[str, Path] = {}
-    for part in split.split("+"):
-        file = _annotation_file(folder, part)
-        for name, caption in _captions(file):
-            captions.setdefault(name, []).append(caption)
-            paths.setdefault(name, _image_folder(folder, part) / name)
-    missing = [name for name, path in paths.items() if not path.is_file()]
-    if missing:
-        raise DataError(
-            f"{len(missing)} of the {len(paths)} images of split {split!r} are not in {paths[missing[0]].parent}, "
-            f"the first is {missing[0]}",
-            remedy="complete the images, or take them out of the annotations",
-        )
-    items = (CaptionedImage(name, paths[name], tuple(texts)) for name, texts in captions.items())
-    return CaptionedImages(split, tuple(items))
+def _is_other(file: Path) -> bool:
+    """Whether a file is a plain list, or holds sentences image by image."""
+    return is_json_list(file) or looks_like(file, b'"sentences"', b'"raw"')
 
 
-def _annotation_files(folder: Path) -> Iterator[Path]:
-    for place in (folder, folder / ANNOTATION_FOLDER):
-        yield from place.glob(f"{_PREFIX}*.json")
-
-
-def _annotation_file(folder: Path, split: str) -> Path:
-    splits = coco_splits(folder)
-    if split not in splits:
-        remedy = f"a split is a file {_PREFIX}{split}.json"
-        raise DataError(f"{folder}: has no split {split!r}", allowed=", ".join(splits), remedy=remedy)
-    return next(path for path in _annotation_files(folder) if path.stem == _PREFIX + split)
-
-
-def _image_folder(folder: Path, split: str) -> Path:
-    own = folder / split
-    return own if own.is_dir() else folder / IMAGE_FOLDER
-
-
-def _captions(file: Path) -> Iterator[tuple[str, str]]:
-    """File name and caption of every annotation, images in the order of the file's list."""
-    content = _read_json(file)
+def is_json_list(file: Path) -> bool:
+    """Whether a JSON file begins as a list does."""
     try:
-        names = {image["id"]: str(image["file_name"]) for image in content["images"]}
-        by_name: dict[str, list[str]] = {name: [] for name in names.values()}
-        for annotation in content["annotations"]:
-            by_name[names[annotation["image_id"]]].append(str(annotation["caption"]).strip())
-    except (KeyError, TypeError) as error:
-        raise DataError(
-            f"{file}: is no COCO captions file ({type(error).__name__}: {error})",
-            allowed='"images" with "id" and "file_name", "annotations" with "image_id" and "caption"',
-        ) from None
-    return _pairs(by_name)
+        with file.open("rb") as opened:
+            return opened.read(64).removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"[")
+    except OSError:
+        return False
 
 
-def _pairs(by_name: dict[str, list[str]]) -> Iterator[tuple[str, str]]:
-    return ((name, caption) for name, captions in by_name.items() for caption in captions)
-
-
-def _read_json(file: Path) -> Any:
+def looks_like(file: Path, *words: bytes) -> bool:
+    """Whether all ``words`` stand at the beginning or the end of a file."""
     try:
-        return json.loads(file.read_bytes())
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{file}: is no JSON ({error})") from None
+        with file.open("rb") as opened:
+            ends = opened.read(_ENDS)
+            opened.seek(max(0, opened.seek(0, 2) - _ENDS))
+            ends += opened.read()
+    except OSError:
+        return False
+    return all(word in ends for word in words)
+
+
+def _captions(file: Path, split: str) -> Iterator[CaptionRow | Problem]:
+    """The captions image by image, in the order of the file's list of images."""
+    content = read_json(file)
+    if isinstance(content, Problem):
+        yield content
+        return
+    lists = [content.get(name) if isinstance(content, dict) else None for name in ("images", "annotations")]
+    images, annotations = lists
+    if not isinstance(images, list) or not isinstance(annotations, list):
+        yield Problem(str(file), "is no COCO captions file", remedy=f"it holds {_LAYOUT}")
+        return
+    names: dict[Any, str] = {}
+    for image in images:
+        if isinstance(image, dict) and isinstance(image.get("file_name"), str) and _is_id(image.get("id")):
+            names[image["id"]] = image["file_name"]
+        else:
+            yield Problem(str(file), f"an image has no id or file name: {image!r:.60}", split=split)
+    by_image: dict[str, list[CaptionRow]] = {name: [] for name in names.values()}
+    for number, annotation in enumerate(annotations, start=1):
+        row = _row(annotation, number, names, str(file), split)
+        if isinstance(row, Problem):
+            yield row
+        else:
+            by_image[row.image].append(row)
+    for rows in by_image.values():
+        yield from rows
+
+
+def _row(annotation: Any, number: int, names: dict[Any, str], file: str, split: str) -> CaptionRow | Problem:
+    if not isinstance(annotation, dict) or not isinstance(annotation.get("caption"), str):
+        return Problem(file, f"annotation {number} has no caption: {annotation!r:.60}", split=split)
+    image = annotation.get("image_id")
+    if not _is_id(image) or image not in names:
+        return Problem(file, f"annotation {number} is about an image {image!r:.40} that is not listed", split=split)
+    return CaptionRow(names[image], annotation["caption"].strip(), file, 0, split)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, int | str)

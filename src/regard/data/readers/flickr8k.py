@@ -1,7 +1,7 @@
-"""Captioned images in the official layout of Flickr8k (Hodosh, Young and Hockenmaier 2013).
+"""Captioned images in the official layouts of Flickr8k (Hodosh et al. 2013) and Flickr30k (Young et al. 2014).
 
-    Flicker8k_Dataset/            the images (spelled so by its makers)
-    Flickr8k.token.txt            NAME#INDEX <tab> CAPTION, one caption a line
+    Flicker8k_Dataset/            the images (spelled so by its makers), or any folder
+    Flickr8k.token.txt            NAME#INDEX <tab> CAPTION, one caption a line; Flickr30k's ends in .token
     Flickr_8k.trainImages.txt     the image names of a split, one a line; likewise dev and test, and any other name
 
 Your own photos in the same layout are read the same way.
@@ -10,153 +10,142 @@ Your own photos in the same layout are read the same way.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import overload
+from typing import ClassVar
 
-from regard.data.lines import read_lines
+from regard.data.captioned import CaptionRow
+from regard.data.image_index import ImageIndex, is_image_name
+from regard.data.lines import iterate_lines
+from regard.data.problems import Problem
+from regard.data.readers.base import CaptionFormat, manifests
+from regard.data.splits import split_named_in
+from regard.data.tables import SAMPLE, numbered_lines
 from regard.errors import DataError
 
 IMAGE_FOLDER = "Flicker8k_Dataset"
 CAPTION_FILE = "Flickr8k.token.txt"
-_SPLIT_FILE = re.compile(r"Flickr_8k\.(.+)Images\.txt")
-_CAPTION_LINE = re.compile(r"([^\t]+)#(\d+)\t(.*)", re.DOTALL)
+_OFFICIAL_LIST = re.compile(r"Flickr_8k\.(.+)Images\.txt")
+_CAPTION_LINE = re.compile(r"([^\t]+)#(\d+)\s*\t(.*)", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class CaptionedImage:
-    """One image and what people wrote about it, word for word."""
+class Flickr8k(CaptionFormat):
+    """Captions as NAME#INDEX, and lists of names as splits."""
 
-    name: str
-    path: Path
-    captions: tuple[str, ...]
+    name: ClassVar[str] = "flickr8k"
+    layout: ClassVar[str] = f"{CAPTION_FILE} with lines NAME#INDEX<tab>CAPTION"
 
+    def recognises(self, path: Path) -> bool:
+        return _caption_file(path) is not None
 
-@dataclass(frozen=True)
-class CaptionedImages(Sequence[CaptionedImage]):
-    """The images of one split, in the order of its list."""
+    def rows(self, path: Path) -> Iterator[CaptionRow | Problem]:
+        file = _caption_file(path)
+        assert file is not None, "the format was recognised"
+        captions: dict[str, list[CaptionRow]] = {}
+        for row in _captions(file):
+            if isinstance(row, Problem):
+                yield row
+            else:
+                captions.setdefault(row.image, []).append(row)
+        lists = _split_lists(path, file)
+        listed: set[str] = set()
+        for split, list_file in lists.items():
+            for name in _names(list_file, split):
+                if isinstance(name, Problem):
+                    yield name
+                    continue
+                rows = captions.get(name[1]) or captions.get(name[1] + ".jpg")
+                if rows is None:
+                    reason = f"the image {name[1]!r} has no caption in {file.name}"
+                    yield Problem(str(list_file), reason, line=name[0], remedy="write one, or delete it", split=split)
+                    continue
+                listed.add(rows[0].image)
+                yield from (CaptionRow(row.image, row.caption, row.file, row.line, split) for row in rows)
+        for name, rows in captions.items():
+            if name not in listed:
+                yield from rows
 
-    split: str
-    items: tuple[CaptionedImage, ...]
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __iter__(self) -> Iterator[CaptionedImage]:
-        return iter(self.items)
-
-    @overload
-    def __getitem__(self, index: int) -> CaptionedImage: ...
-    @overload
-    def __getitem__(self, index: slice) -> CaptionedImages: ...
-    def __getitem__(self, index: int | slice) -> CaptionedImage | CaptionedImages:
-        if isinstance(index, slice):
-            return CaptionedImages(self.split, self.items[index])
-        return self.items[index]
-
-    @property
-    def paths(self) -> list[Path]:
-        """Where the images lie, in order."""
-        return [item.path for item in self.items]
-
-    @property
-    def captions(self) -> list[tuple[str, ...]]:
-        """The captions of each image, in order."""
-        return [item.captions for item in self.items]
-
-
-def is_flickr8k(folder: Path) -> bool:
-    """Whether ``folder`` looks like this layout, complete or not."""
-    return (folder / CAPTION_FILE).exists() or (folder / IMAGE_FOLDER).exists()
+    def images(self, path: Path) -> ImageIndex:
+        folder = path if path.is_dir() else path.parent
+        return ImageIndex(folder, folder / IMAGE_FOLDER, folder / "Images")
 
 
-def flickr8k_splits(folder: Path) -> list[str]:
-    """The splits that ``folder`` has a list for, in alphabetical order.
-
-    Raises:
-        DataError: no such folder.
-    """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder", allowed=f"a folder with {CAPTION_FILE} and {IMAGE_FOLDER}/")
-    found = (_SPLIT_FILE.fullmatch(path.name) for path in folder.iterdir())
-    return sorted(match[1] for match in found if match)
+def _caption_file(path: Path) -> Path | None:
+    """The official file, or another whose first lines are captions of this kind; lemmas are no captions."""
+    if path.is_dir() and (path / CAPTION_FILE).is_file():
+        return path / CAPTION_FILE
+    files = [each for each in manifests(path, (".txt", ".token", ".tsv")) if "lemma" not in each.name.lower()]
+    return next((each for each in files if _has_caption_lines(each)), None)
 
 
-def read_flickr8k(folder: Path, split: str) -> CaptionedImages:
-    """The images of ``split`` with all their captions.
-
-    Raises:
-        DataError: the folder or one of its files is missing, the split has no list, a line is malformed, or images of
-            the split are not there or have no caption; the message says which, or how many and names the first.
-    """
-    splits = flickr8k_splits(folder)
-    if split not in splits:
-        remedy = f"a split is a file Flickr_8k.{split}Images.txt of image names"
-        raise DataError(f"{folder}: has no split {split!r}", allowed=", ".join(splits), remedy=remedy)
-    captions = read_captions(folder)
-    present = image_names(folder)
-    names = read_split(folder, split)
-    _refuse([name for name in names if name not in present], len(names), split, f"not in {folder / IMAGE_FOLDER}")
-    _refuse([name for name in names if name not in captions], len(names), split, f"without a caption in {CAPTION_FILE}")
-    images = folder / IMAGE_FOLDER
-    return CaptionedImages(split, tuple(CaptionedImage(name, images / name, captions[name]) for name in names))
+def _has_caption_lines(file: Path) -> bool:
+    try:
+        first = [line for line in islice(iterate_lines(file), SAMPLE) if line.strip()]
+    except DataError:
+        return file.name == CAPTION_FILE
+    return bool(first) and sum(_CAPTION_LINE.fullmatch(line) is not None for line in first) > len(first) / 2
 
 
-def read_split(folder: Path, split: str) -> list[str]:
-    """The image names of a split, in order; blank lines are no names.
+def _captions(file: Path) -> Iterator[CaptionRow | Problem]:
+    seen: set[tuple[str, int]] = set()
+    rows: list[tuple[str, int, CaptionRow]] = []
+    for line in numbered_lines(file):
+        if isinstance(line, Problem):
+            yield line
+            continue
+        number, text = line
+        match = _CAPTION_LINE.fullmatch(text)
+        if match is None and text.strip():
+            reason = f"is not a caption: {text:.60}"
+            yield Problem(str(file), reason, line=number, remedy="write NAME#INDEX<tab>CAPTION")
+        elif match is not None:
+            name, index = match[1].strip(), int(match[2][:9])
+            if (name, index) in seen:
+                yield Problem(
+                    str(file), f"gives caption {index} of {name} again", line=number, remedy="number it otherwise"
+                )
+                continue
+            seen.add((name, index))
+            rows.append((name, index, CaptionRow(name, match[3], str(file), number)))
+    # the captions of an image in the order of their index, images in the order of the file
+    order = {name: place for place, name in enumerate(dict.fromkeys(name for name, _, _ in rows))}
+    for _, _, row in sorted(rows, key=lambda each: (order[each[0]], each[1])):
+        yield row
 
-    Raises:
-        DataError: the list cannot be read, is empty, or names an image twice.
-    """
-    path = folder / f"Flickr_8k.{split}Images.txt"
+
+def _split_lists(path: Path, caption_file: Path) -> dict[str, Path]:
+    """The list of each split: the official ones, or text files of image names that are called after a split."""
+    if path.is_file():
+        return {}
+    files = [each for each in manifests(path, (".txt",)) if each != caption_file]
+    official = {found[1]: each for each in files if (found := _OFFICIAL_LIST.fullmatch(each.name))}
+    named = {split: each for each in files if (split := split_named_in(each.stem)) and _holds_names(each)}
+    return official or named
+
+
+def _holds_names(file: Path) -> bool:
+    try:
+        first = [line.strip() for line in islice(iterate_lines(file), SAMPLE) if line.strip()]
+    except DataError:
+        return False
+    return bool(first) and all(is_image_name(line) or re.fullmatch(r"\d+", line) for line in first)
+
+
+def _names(file: Path, split: str) -> Iterator[tuple[int, str] | Problem]:
     first_line: dict[str, int] = {}
-    for number, line in enumerate(read_lines(path), start=1):
-        name = line.strip()
+    for line in numbered_lines(file):
+        if isinstance(line, Problem):
+            yield line
+            continue
+        number, name = line[0], line[1].strip()
         if not name:
             continue
         if name in first_line:
-            raise DataError(f"{path}: line {number} names {name} again, after line {first_line[name]}")
-        first_line[name] = number
-    if not first_line:
-        raise DataError(f"{path}: names no image", allowed="one image name a line")
-    return list(first_line)
-
-
-def read_captions(folder: Path) -> dict[str, tuple[str, ...]]:
-    """The captions of each image, in the order of their index.
-
-    Raises:
-        DataError: the file cannot be read, a line is malformed, or an image has two captions of one index.
-    """
-    path = folder / CAPTION_FILE
-    found: dict[str, dict[int, str]] = {}
-    for number, line in enumerate(read_lines(path), start=1):
-        if not line.strip():
+            reason = f"names {name} again, after line {first_line[name]}"
+            yield Problem(str(file), reason, line=number, remedy="delete the line", split=split)
             continue
-        match = _CAPTION_LINE.fullmatch(line)
-        if match is None:
-            raise DataError(f"{path}: line {number} is not a caption: {line:.60}", allowed="NAME#INDEX<tab>CAPTION")
-        name, index, caption = match[1], int(match[2]), match[3]
-        if index in found.setdefault(name, {}):
-            raise DataError(f"{path}: line {number} gives caption {index} of {name} a second time")
-        found[name][index] = caption
-    return {name: tuple(text for _, text in sorted(by_index.items())) for name, by_index in found.items()}
-
-
-def image_names(folder: Path) -> set[str]:
-    """The names of the files in the image folder.
-
-    Raises:
-        DataError: there is no image folder.
-    """
-    images = folder / IMAGE_FOLDER
-    if not images.is_dir():
-        raise DataError(f"{images}: no such folder", remedy="put the images there, the name is spelled so on purpose")
-    return {path.name for path in images.iterdir()}
-
-
-def _refuse(names: Sequence[str], count: int, split: str, reason: str) -> None:
-    if names:
-        given = f"{len(names)} of the {count} images of split {split!r} are {reason}, the first is {names[0]}"
-        raise DataError(given, remedy="complete the data, or take their names out of the list of the split")
+        first_line[name] = number
+        yield number, name
+    if not first_line:
+        yield Problem(str(file), "names no image", remedy="write one image name a line", split=split)

@@ -17,9 +17,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from regard.encoders.pretrained import CACHE_VARIABLE, cache_folder
 from regard.errors import ModelError
-from regard.files import new_folder, standing
+from regard.files import CACHE_VARIABLE, cache_folder, new_folder, standing
 from regard.model import EncoderDecoder, ModelSettings
 from regard.saved.bundle import BEST, Bundle, build_model, load_bundle, read_texts, write_texts
 from regard.saved.onnx.graphs import PURPOSE as WRITING

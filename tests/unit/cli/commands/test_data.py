@@ -22,14 +22,15 @@ def sentences(tmp_path: Path) -> Path:
 def test_good_data_are_counted(sentences: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "check", str(sentences)]) == 0
     out, err = capsys.readouterr()
-    head, *rows = (line.split() for line in out.splitlines())
+    title, head, *rows = (line.split() for line in out.splitlines())
+    assert " ".join(title) == f"{sentences}: sentences in de, en"
     assert head[:2] == ["split", "sentences"]
     assert [row[:2] for row in rows] == [["train", "3"], ["val", "1"]]
     assert err == ""
 
 
 def test_bad_data_are_one_line_a_problem_and_status_one(sentences: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (sentences / "val.de").write_text("")
+    (sentences / "val.de").write_text("ein Satz\nund noch einer\n")
     assert main(["data", "check", str(sentences)]) == 1
     err = capsys.readouterr().err
     assert err.startswith(f"error: {sentences}: ")

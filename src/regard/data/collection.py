@@ -111,14 +111,14 @@ def collect(
     usable = {split: [name for name in names if (split, name) in gathered.found] for split, names in given.items()}
     must_draw = source == "" or (source is not None and find_split(VALIDATION, given) is None)
     splits = draw_missing(usable, gathered.contents if must_draw else {}, seed=seed)
-    images = {
+    usable_images = {
         (split, name): gathered.found[split if split in given else source or "", name]
         for split, names in splits.items()
         for name in names
     }
     drawn = tuple(split for split in splits if split not in given)
     num_named = sum(map(len, given.values()))
-    return CaptionCollection(path, format_name, splits, drawn, images, num_named, tuple(gathered.problems))
+    return CaptionCollection(path, format_name, splits, drawn, usable_images, num_named, tuple(gathered.problems))
 
 
 @dataclass

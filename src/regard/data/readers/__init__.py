@@ -5,7 +5,6 @@ To add a format, write a :class:`CaptionFormat` in a file of its own and name it
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from regard.data.captioned import CaptionedImages
@@ -21,9 +20,6 @@ from regard.data.readers.webdataset import WebDataset
 from regard.errors import DataError
 
 _FLAT: tuple[CaptionFormat, ...] = (Flickr8k(), Coco(), Karpathy(), WebDataset(), Table())
-
-READERS: dict[str, Callable[[Path, str], CaptionedImages]] = {"flickr8k": read_flickr8k, "coco": read_coco}
-"""By the name of the format, as a recipe calls it."""
 
 
 def _find_flat(path: Path) -> CaptionFormat | None:

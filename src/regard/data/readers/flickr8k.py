@@ -62,9 +62,7 @@ class Flickr8k(CaptionFormat):
                     continue
                 listed.add(rows[0].image)
                 yield from (CaptionRow(row.image, row.caption, row.file, row.line, split) for row in rows)
-        for name, rows in captions.items():
-            if name not in listed:
-                yield from rows
+        yield from (row for image, rows in captions.items() if image not in listed for row in rows)
 
     def images(self, path: Path) -> ImageIndex:
         folder = path if path.is_dir() else path.parent

@@ -213,7 +213,7 @@ def test_a_piped_line_that_is_not_utf8_loses_no_other(
     assert main(["translate"]) == 1
     out, err = capsys.readouterr()
     assert out.splitlines() == [first, "", last]
-    assert err == "error: line 2: is not UTF-8 (byte 3 of the line is 0xdf); convert it to UTF-8\n"
+    assert err == "error: line 2: is not UTF-8 (byte 3 of the line is 0xdf, 'ß' in Latin-1); save it as UTF-8\n"
 
 
 @pytest.mark.parametrize(

@@ -223,6 +223,8 @@ class Translation(Result):
         alternatives: other translations, best first.
         finished: False where the search ended before the sentence did.
         attends: False where the model has no attention, so that its alignment says nothing.
+        unfamiliar: True where much of the source is unlike what the model learned from, so that the translation is not
+            to be trusted; False too where the model cannot tell.
     """
 
     source: str
@@ -234,6 +236,7 @@ class Translation(Result):
     alternatives: tuple[Alternative, ...]
     finished: bool
     attends: bool = True
+    unfamiliar: bool = False
 
     def __post_init__(self) -> None:
         shape = (len(self.words), len(self.source_words))
@@ -257,6 +260,7 @@ class Translation(Result):
             "alignment": exact_sums(self.alignment).tolist(),
             "alternatives": _plain(self.alternatives),
             "finished": self.finished,
+            "unfamiliar": self.unfamiliar,
         }
 
     def pharaoh(self) -> str:

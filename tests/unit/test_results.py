@@ -31,7 +31,17 @@ def test_a_caption_as_data(caption) -> None:
 
 def test_a_translation_as_data(translation) -> None:
     data = translation.to_dict()
-    assert list(data) == ["source", "text", "score", "source_words", "words", "alignment", "alternatives", "finished"]
+    assert list(data) == [
+        "source",
+        "text",
+        "score",
+        "source_words",
+        "words",
+        "alignment",
+        "alternatives",
+        "finished",
+        "unfamiliar",
+    ]
     assert data["source_words"] == ["A", "dog", "runs", "on", "the", "beach", "."]
     assert data["words"][1] == {"word": "Hund", "probability": 0.5}
     assert len(data["alignment"]) == len(data["words"])

@@ -86,7 +86,7 @@ class PairReader:
     def _read(self, source: str, target: str) -> _Pair | TextError:
         try:
             read = (
-                read_source(source, self._source_codec, longest=None),
+                read_source(source, self._source_codec, longest=None, known=self._bundle.source_words),
                 read_source(target, self._bundle.codec, longest=None),
             )
         except TextError as error:

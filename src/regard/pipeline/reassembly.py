@@ -38,6 +38,7 @@ def joined(source: Source, speeches: Sequence[Speech], *, alpha: float, attends:
         alternatives=tuple(Alternative(said.text, said.score(alpha)) for said in rows),
         finished=all(speech.finished for speech in speeches),
         attends=attends,
+        unfamiliar=source.unfamiliar,
     )
 
 

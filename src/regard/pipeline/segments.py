@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from regard.errors import TextError
 from regard.text import Encoded, TextCodec, WordPieces
+from regard.text.source_words import SourceWords
 from regard.text.vocabulary import EOS
 
 MAX_CHARACTERS = 100_000
@@ -58,14 +59,16 @@ class Source:
         text: as typed.
         words: its words; the same as those of its parts, except that a part may begin or end inside of one.
         parts: in order; none where the text is empty.
+        unfamiliar: whether much of it is unlike what the model learned from; False where the model cannot tell.
     """
 
     text: str
     words: tuple[WordPieces, ...]
     parts: tuple[Part, ...]
+    unfamiliar: bool = False
 
 
-def read_source(text: str, codec: TextCodec, *, longest: int | None) -> Source:
+def read_source(text: str, codec: TextCodec, *, longest: int | None, known: SourceWords | None = None) -> Source:
     """Take a text in.
 
     Args:
@@ -73,19 +76,22 @@ def read_source(text: str, codec: TextCodec, *, longest: int | None) -> Source:
         codec: of the source language.
         longest: the most pieces of a part, ``<eos>`` not counted; None to make one part of all, however many
             sentences there are.
+        known: the words that the model learned from, in the spelling of which the text is read; None to read it as
+            typed.
 
     Raises:
         TextError: it is not Unicode text, or far too long.
     """
     if len(text) > MAX_CHARACTERS:
         raise _too_long(f"{len(text):,} characters", f"up to {MAX_CHARACTERS:,}")
-    encoded = codec.encode(text)
+    encoded = codec.encode(text) if known is None else known.encode(codec, text)
     if len(encoded) > MAX_PIECES:
         raise _too_long(f"{len(encoded):,} pieces", f"up to {MAX_PIECES:,}, which is about as many words")
     words = tuple(encoded.words)
     cuts = [] if longest is None else _cuts(encoded, words, longest)
     parts = [_part(encoded, words, first, last) for first, last in zip([0, *cuts], [*cuts, len(encoded)], strict=True)]
-    return Source(text, words, tuple(parts) if len(encoded) else ())
+    unfamiliar = known is not None and known.unfamiliar(text)
+    return Source(text, words, tuple(parts) if len(encoded) else (), unfamiliar)
 
 
 def _too_long(size: str, allowed: str) -> TextError:

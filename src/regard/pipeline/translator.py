@@ -160,7 +160,7 @@ class Translator(WorkSharing):
         """
         if not 0 <= word < len(translation.words):
             raise ConfigError(f"there is no word {word}", allowed=f"numbers below {len(translation.words)}, from 0")
-        source = read_source(translation.source, self._codec, longest=self._longest)
+        source = self._read_text(translation.source)
         if len(source.parts) != 1:
             raise TextError(f"the text has {len(source.parts)} parts", remedy="ask about one sentence at a time")
         options = changed_options(self.bundle.search, changes, alternatives=0)
@@ -246,11 +246,14 @@ class Translator(WorkSharing):
 
     def _read(self, text: str | TextError) -> Source | TextError:
         try:
-            return text if isinstance(text, TextError) else read_source(text, self._codec, longest=self._longest)
+            return text if isinstance(text, TextError) else self._read_text(text)
         except TextError as error:
             return error
         except Exception as error:
             return TextError(f"the text {describe(error)}", remedy=REPORT)
+
+    def _read_text(self, text: str) -> Source:
+        return read_source(text, self._codec, longest=self._longest, known=self.bundle.source_words)
 
     def _translations(
         self, window: Window, said: Iterable[Sequence[Speech | Defect]], options: SearchOptions

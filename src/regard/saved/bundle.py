@@ -5,6 +5,7 @@
     vocabulary.json       or tokenizer.json: the codec of what the model writes; a translator reads with it too, unless
                           the folder source/ holds a codec of its own for that
     lexicon.safetensors   of a translator that has one: which pieces may become which (see :mod:`regard.text.lexicon`)
+    source_words.json     of a translator that has them: the words it learned from (see :mod:`regard.text.source_words`)
     README.md             the model card
     metrics.json          scores on validation data, with their signature
 
@@ -37,6 +38,7 @@ from regard.saved.storage import Precision, pack, unpack
 from regard.saved.tensors import load_tensors, named_tensors
 from regard.search import SearchOptions
 from regard.text import Lexicon, TextCodec, load_codec
+from regard.text.source_words import SourceWords
 from regard.text.vocabulary import read_json_file, write_json_file
 
 VERSION = 1
@@ -83,6 +85,7 @@ class Bundle:
         languages: of a translator, source and target.
         longest_source: of a translator, how many pieces it reads at once; None for no limit.
         lexicon: of a translator, what its pieces may become, to choose a shortlist from; None where it has none.
+        source_words: of a translator, the words of the sources that it learned from; None where it has none.
         card: the model card, Markdown.
         metrics: scores by name, with their signature.
     """
@@ -94,6 +97,7 @@ class Bundle:
     languages: tuple[str, str] | None = None
     longest_source: int | None = None
     lexicon: Lexicon | None = None
+    source_words: SourceWords | None = None
     card: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
 
@@ -168,6 +172,7 @@ def read_texts(folder: Path, build: Callable[[ModelSettings, int, int], EncoderD
         languages=None if config.languages is None else (config.languages[0], config.languages[1]),
         longest_source=config.longest_source,
         lexicon=Lexicon.load(folder, reads=reads, writes=codec.size) if config.kind == "translator" else None,
+        source_words=SourceWords.load(folder) if config.kind == "translator" else None,
         card=card.read_text(encoding="utf-8", errors="replace") if card.is_file() else "",
         metrics=read_metrics(folder),
     )
@@ -273,6 +278,8 @@ def write_texts(bundle: Bundle, folder: Path, *, precision: Precision) -> None:
         bundle.source_codec.save(folder / SOURCE)
     if bundle.lexicon is not None:
         bundle.lexicon.save(folder)
+    if bundle.source_words is not None:
+        bundle.source_words.save(folder)
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

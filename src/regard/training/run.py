@@ -189,7 +189,7 @@ def _run(recipe: Recipe, folder: Path, progress: Progress, cache: Path, device: 
         recipe.model, vocabulary_size=task.vocabulary_size, source_vocabulary_size=task.source_vocabulary_size
     ).to(device)
     model.name_concepts(partial(_token, task.codec))
-    keep_best = _keeper(recipe, task.codec, source_codec, folder / BEST)
+    keep_best = _keeper(recipe, task, folder / BEST)
     return Trainer(recipe, task, model, folder, keep_best=keep_best, progress=progress).run()
 
 
@@ -218,7 +218,7 @@ def _own_source_codec(task: CaptionTask | TranslationTask) -> TextCodec | None:
 
 
 def _keeper(
-    recipe: Recipe, codec: TextCodec, source_codec: TextCodec | None, folder: Path
+    recipe: Recipe, task: CaptionTask | TranslationTask, folder: Path
 ) -> Callable[[EncoderDecoder, dict[str, Any]], None]:
     """What the trainer calls with a model that is better than all before it, and its scores."""
     data = recipe.data
@@ -227,8 +227,9 @@ def _keeper(
         metrics = {"split": data.validation, **scores}
         bundle = Bundle(
             model=model,
-            codec=codec,
-            source_codec=source_codec,
+            codec=task.codec,
+            source_codec=_own_source_codec(task),
+            source_words=task.source_words if isinstance(task, TranslationTask) else None,
             search=recipe.search,
             languages=(data.source, data.target) if isinstance(data, TranslationData) else None,
             longest_source=data.lengths.longest if isinstance(data, TranslationData) else None,

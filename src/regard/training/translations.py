@@ -19,6 +19,8 @@ from regard.model import EncoderDecoder
 from regard.progress import Progress
 from regard.search import SearchOptions, SpecialTokens, search
 from regard.text import SubwordCodec, TextCodec, train_codec
+from regard.text.source_words import SourceWords
+from regard.text.vocabulary import EOS
 from regard.training.device import to_device
 from regard.training.recipe import Phase, TranslationData
 from regard.training.task import Task
@@ -48,6 +50,7 @@ class TranslationTask(Task):
         self.validation = self._read(settings.validation)
         self.source_codec, self.codec = codecs or _train_codecs(settings, train)
         self.source_vocabulary_size, self.vocabulary_size = self.source_codec.size, self.codec.size
+        self.source_words = SourceWords.learn(train.sources, self.validation.sources)
         self._plain = encode_pairs(train, source=self.source_codec, target=self.codec, limits=settings.lengths)
         if not self._plain:
             raise DataError(f"{self._plain.report}: nothing to learn from", remedy="see data.lengths of the recipe")
@@ -129,7 +132,7 @@ class TranslationTask(Task):
         )
 
     def _source(self, text: str) -> list[int]:
-        return list(self.source_codec.encode(text, eos=True).ids)
+        return [*self.source_words.encode(self.source_codec, text).ids, EOS]
 
 
 def _train_codecs(settings: TranslationData, pairs: SentencePairs) -> tuple[TextCodec, TextCodec]:

@@ -58,10 +58,10 @@ def test_a_text_that_fails_costs_no_other_whatever_it_raises(
 ) -> None:
     expected = [str(each) for each in translator.translate_many(TEXTS)]
 
-    def read(text: str, codec: TextCodec, *, longest: int | None) -> Source:
+    def read(text: str, codec: TextCodec, **how: Any) -> Source:
         if text == TEXTS[4]:
             raise RecursionError("too deep")
-        return read_source(text, codec, longest=longest)
+        return read_source(text, codec, **how)
 
     def search_and_fail(*given: Any, numbers: Sequence[int], **options: Any) -> list[Speech]:
         if any(number // MAX_PIECES == 2 for number in numbers):

@@ -157,6 +157,8 @@ class _Shower:
         if not translation.finished:
             cut = f"line {number}: cut off after {self._longest} subwords"
             say_note(f"{cut}; --set max_length={2 * self._longest} allows more")
+        if translation.unfamiliar:
+            say_note(f"line {number}: unlike what the model learned from, so do not trust the translation")
         try:
             if self._saver is not None:
                 self._saver.add(translation, str(number))

@@ -52,7 +52,7 @@ def test_json_tells_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["translate", "a red cat sits", "--json", "--set", "min_length=2"]) == 0
     translation = json.loads(capsys.readouterr().out)
     assert list(translation) == [
-        "source", "text", "score", "source_words", "words", "alignment", "alternatives", "finished",
+        "source", "text", "score", "source_words", "words", "alignment", "alternatives", "finished", "unfamiliar",
     ]  # fmt: skip
     assert translation["source_words"] == ["a", "red", "cat", "sits"]
     assert len(translation["alignment"]) == len(translation["words"]) >= 2

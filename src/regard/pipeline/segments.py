@@ -25,6 +25,9 @@ MAX_PIECES = 4_000
 _CLOSING = r"""["'’”»)\]]*"""
 _STOP = re.compile(rf"[.!?…]{_CLOSING}\s+$|[。！？]{_CLOSING}\s*$")
 _FULL_STOP = re.compile(rf"""([^\s"'“„«(\[]+)\.{_CLOSING}\s+$""")
+# a stop without a space behind it, after a word of letters alone: no address, no number, no abbreviation with points
+_GLUED = re.compile(rf"(?:^|[\s(\['\"“„«!?…])[^\W\d_]{{2,}}(?:[!?…]+|\.+){_CLOSING}$")
+_HOST = re.compile(r"\w+\.\w")
 _CLAUSE = re.compile(r"[,;:–—]\s+$|[，、；：،]\s*$")
 _ABBREVIATION = re.compile(
     "approx|ave|blvd|bzw|capt|cf|co|corp|dr|etc|ev|evtl|fig|ggf|inc|jr|lt|ltd|mio|mlle|mme|mr|mrs|ms|mt|nr|prof|rev|"
@@ -133,13 +136,19 @@ def _ends_sentence(text: str, place: int) -> bool:
     """Whether a sentence surely ends before ``place``: no abbreviation, initial or number before the full stop, and no
     small letter behind it."""
     before = text[max(0, place - _LOOK_BACK) : place]
-    if not _STOP.search(before) or text[place].islower():
+    glued = _is_glued(before, text[place : place + _LOOK_BACK])
+    if not (glued or _STOP.search(before)) or text[place].islower():
         return False
-    found = _FULL_STOP.search(before)
+    found = _FULL_STOP.search(f"{before} " if glued else before)
     if found is None:
         return True
     word = found[1].rstrip(".")
     return not (len(word) == 1 or word.isdigit() or "." in word or _ABBREVIATION.fullmatch(word))
+
+
+def _is_glued(before: str, after: str) -> bool:
+    """Whether a sentence ends between two words that no space parts, as in "a dog.A cat"."""
+    return bool(_GLUED.search(before)) and after[0].isalpha() and not (before[-1] == "." and _HOST.match(after))
 
 
 def _best_cut(encoded: Encoded, starts: AbstractSet[int], first: int, longest: int) -> int:

@@ -34,7 +34,8 @@ LAYERS = (
     {"parallel"},
     {"pipeline"},
     {"evaluation"},
-    {"cli", "serve"},
+    {"serve"},
+    {"cli"},
     {"__main__"},
 )
 """The rooms of the package, from the lowest up. A room imports from lower layers and from its own room alone.
@@ -46,9 +47,13 @@ ONE_LAYER = [{"encoders", "decoders", "fast"}]
 """Rooms that may import one another."""
 
 NEVER_AT_MODULE_LEVEL = {"torchvision", "timm", "matplotlib", "ray", "onnx", "onnxruntime", "onnxscript"}
-OPTIONAL = {"skimage", "pycocoevalcap", "tensorboard", "sacremoses", "triton"}
+OPTIONAL = {"skimage", "pycocoevalcap", "tensorboard", "sacremoses", "triton", "fastapi", "starlette", "uvicorn"}
 
-WRITTEN_FOR = {"ops.triton_additive": {"triton"}}
+WRITTEN_FOR = {
+    "ops.triton_additive": {"triton"},
+    "serve.app": {"fastapi", "starlette"},
+    "serve.server": {"uvicorn"},
+}
 """Modules that are nothing without an optional package; what needs them imports them where it uses them."""
 
 DRAWERS = {"utils", "util", "helpers", "helper", "misc", "common"}

@@ -18,6 +18,7 @@ from regard.cli.commands.evaluate import evaluate
 from regard.cli.commands.export import export
 from regard.cli.commands.lengths import lengths
 from regard.cli.commands.models import models
+from regard.cli.commands.serve import serve
 from regard.cli.commands.shortlist import shortlist
 from regard.cli.commands.train import train
 from regard.cli.commands.translate import translate
@@ -56,6 +57,7 @@ app.command(cls=GroupedCommand)(evaluate)
 app.command(cls=GroupedCommand)(export)
 app.command(cls=GroupedCommand)(lengths)
 app.command(cls=GroupedCommand)(models)
+app.command(cls=GroupedCommand)(serve)
 app.command(cls=GroupedCommand)(shortlist)
 app.command(cls=GroupedCommand)(train)
 app.command(cls=GroupedCommand)(translate)

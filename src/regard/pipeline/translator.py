@@ -160,25 +160,34 @@ class Translator(WorkSharing):
         """
         if not 0 <= word < len(translation.words):
             raise ConfigError(f"there is no word {word}", allowed=f"numbers below {len(translation.words)}, from 0")
-        source = self._read_text(translation.source)
-        if len(source.parts) != 1:
-            raise TextError(f"the text has {len(source.parts)} parts", remedy="ask about one sentence at a time")
         options = changed_options(self.bundle.search, changes, alternatives=0)
         said = [each.text for each in translation.words]
         place = locate(said, translation.text)[word]
         assert place is not None, "a translation spells its words"
         prefix = self.bundle.codec.encode(translation.text[: place[0]]).ids
-        ids = [source.parts[0].ids]
-        speeches = branch(
-            self._engine,
-            self._annotate(ids),
-            options,
-            prefix=prefix,
-            count=BRANCHES * count,
-            own=None if self._lexicon is None else self._lexicon.becomes(ids[0]).tolist(),
-        )
-        found = [self._joined(source, [speech], options) for speech in speeches]
+        found = self._branches(translation.source, prefix, options, count=BRANCHES * count)
         return distinct_next_words(found, said[:word], count=count, unlike=said[word])
+
+    def translations_after(
+        self, text: str, prefix: str, *, count: int = 5, **changes: Unpack[SearchChanges]
+    ) -> tuple[Translation, ...]:
+        """Translations that begin alike and differ in their next word, the most probable word first.
+
+        Args:
+            text: one sentence.
+            prefix: how all of them begin; empty for other first words.
+            count: how many next words are wanted at most.
+            changes: as for :meth:`translate`.
+
+        Raises:
+            ConfigError: an option cannot be used, or ``prefix`` leaves no room for a word.
+            TextError: the text is no sentence or more than one, or ``prefix`` cannot be written.
+        """
+        options = changed_options(self.bundle.search, changes, alternatives=0)
+        beginning = prefix_ids(self.bundle.codec, prefix)
+        said = [word.text for word in self.bundle.codec.words(beginning)]
+        found = self._branches(text, beginning, options, count=BRANCHES * count)
+        return distinct_next_words(found, said, count=count)
 
     def align_many(self, pairs: Iterable[tuple[str, str]], *, batch: int = BATCH) -> Iterator[Translation | TextError]:
         """What the model makes of translations that are given: where it looks for each of their words, and how
@@ -213,6 +222,20 @@ class Translator(WorkSharing):
             )
 
         return answer_each(translate_batch, jobs) if jobs else []
+
+    def _branches(self, text: str, prefix: Ids, options: SearchOptions, *, count: int) -> list[Translation]:
+        """Translations of one sentence that begin with ``prefix`` and go on with different pieces.
+
+        Raises:
+            TextError: the text is no sentence, or more than one.
+        """
+        source = self._read_text(text)
+        if len(source.parts) != 1:
+            raise TextError(f"the text has {len(source.parts)} parts", remedy="ask about one sentence at a time")
+        ids = [source.parts[0].ids]
+        own = None if self._lexicon is None else self._lexicon.becomes(ids[0]).tolist()
+        speeches = branch(self._engine, self._annotate(ids), options, prefix=prefix, count=count, own=own)
+        return [self._joined(source, [speech], options) for speech in speeches]
 
     def _stream(
         self, texts: Iterable[str | TextError], batch: int, options: SearchOptions, prefix: Ids, number: int

@@ -250,3 +250,14 @@ def test_a_caption_is_translated_and_leads_back_to_the_photo(tiny_captioner: Bun
 )
 def test_a_caption_becomes_a_sentence_of_which_each_letter_stays_in_place(text: str, sentence: str) -> None:
     assert as_sentence(text) == sentence
+
+
+def test_translations_after_a_beginning_differ_in_the_next_word(translator: Translator) -> None:
+    others = translator.translations_after(TEXTS[0], "Zwei Hunde", count=3, max_length=24)
+    assert 1 <= len(others) <= 3
+    assert len({other.words[2].text for other in others}) == len(others)
+    for other in others:
+        check(other, TEXTS[0])
+        assert [word.text for word in other.words[:2]] == ["Zwei", "Hunde"]
+    with pytest.raises(TextError, match="the text has 0 parts"):
+        translator.translations_after("", "Zwei")

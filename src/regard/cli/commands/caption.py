@@ -18,6 +18,7 @@ from regard.cli.report import say, say_error, say_json
 from regard.cli.saving import Saver
 from regard.compute import ComputeOptions
 from regard.errors import ImageError, RegardError
+from regard.saved.default import DEFAULT_CAPTIONER
 
 if TYPE_CHECKING:
     from regard.pipeline import Translator
@@ -34,7 +35,7 @@ CaptionModel = Annotated[
 @with_compute_options(without=["shortlist"])
 def caption(
     photos: Photos,
-    model: CaptionModel = "flickr8k",
+    model: CaptionModel = DEFAULT_CAPTIONER,
     beam: Beam = None,
     alternatives: Alternatives = None,
     prefix: Prefix = "",

@@ -15,6 +15,7 @@ from regard.cli.photos import find_photos
 from regard.cli.report import say, say_json
 from regard.cli.saving import Saver
 from regard.errors import DependencyError
+from regard.saved.default import DEFAULT_CAPTIONER
 
 if TYPE_CHECKING:
     from regard.pipeline import Captioner
@@ -33,7 +34,10 @@ Page = Annotated[Path, typer.Option("--save", metavar="PATH", help="Where the pa
 
 
 def demo(
-    photos: Own = None, model: CaptionModel = "flickr8k", save: Page = Path("out/demo.html"), as_json: AsJson = False
+    photos: Own = None,
+    model: CaptionModel = DEFAULT_CAPTIONER,
+    save: Page = Path("out/demo.html"),
+    as_json: AsJson = False,
 ) -> None:
     """Caption sample photos, and your own if you name some; translate sentences; save a page that shows every look.
 

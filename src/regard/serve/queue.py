@@ -1,0 +1,115 @@
+"""Requests that wait for a model process: bounded, first come first served, those that are alike together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from regard.serve.problems import Problem
+
+RETRY_SECONDS = 1
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a model process answers to one request."""
+
+    body: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One request that waits or is computed.
+
+    Attributes:
+        task: what is to be done, by its name in :mod:`regard.serve.tasks`.
+        options: how, as JSON; jobs with equal task and options are computed together.
+        name: of the image.
+        body: of the request.
+        accepted: when it was put into the queue, in seconds of the loop's clock.
+        answer: what comes of it.
+    """
+
+    task: str
+    options: str
+    name: str
+    body: bytes
+    accepted: float
+    answer: asyncio.Future[Response] = field(repr=False)
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """What jobs that are computed together have in common."""
+        return self.task, self.options
+
+    def refuse(self, problem: Problem) -> None:
+        """Answer with a problem, unless nobody waits any more."""
+        if not self.answer.done():
+            self.answer.set_exception(problem)
+
+
+class JobQueue:
+    """Jobs in the order in which they came.
+
+    Args:
+        places: how many may wait.
+        wait_seconds: how long one may wait.
+        now: the clock.
+    """
+
+    def __init__(self, *, places: int, wait_seconds: float, now: Callable[[], float]) -> None:
+        self.places = places
+        self._wait_seconds = wait_seconds
+        self._now = now
+        self._waiting: deque[Job] = deque()
+        self._arrived = asyncio.Condition()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    async def put(self, **job: Any) -> Job:
+        """Let a job wait.
+
+        Args:
+            job: the attributes of :class:`Job` that the caller knows.
+
+        Raises:
+            Problem: ``busy`` where all places are taken.
+        """
+        if len(self._waiting) >= self.places:
+            self._drop_stale()
+        if len(self._waiting) >= self.places:
+            raise Problem("busy", allowed=f"{self.places} waiting requests", retry_after=RETRY_SECONDS)
+        entry = Job(**job, accepted=self._now(), answer=asyncio.get_running_loop().create_future())
+        self._waiting.append(entry)
+        async with self._arrived:
+            self._arrived.notify()
+        return entry
+
+    async def take(self, most: int) -> list[Job]:
+        """The longest waiting job and others like it, ``most`` at most; waits until there is one."""
+        async with self._arrived:
+            while True:
+                self._drop_stale()
+                if self._waiting:
+                    return self._alike(most)
+                await self._arrived.wait()
+
+    def _alike(self, most: int) -> list[Job]:
+        first, taken, others = self._waiting[0], list[Job](), deque[Job]()
+        for job in self._waiting:
+            (taken if job.kind == first.kind and len(taken) < most else others).append(job)
+        self._waiting = others
+        return taken
+
+    def _drop_stale(self) -> None:
+        """Let go of jobs whose client has gone, and refuse those that have waited too long."""
+        oldest = self._now() - self._wait_seconds
+        for job in self._waiting:
+            if job.accepted < oldest:
+                job.refuse(Problem("timed_out", retry_after=RETRY_SECONDS))
+        self._waiting = deque(job for job in self._waiting if not job.answer.done())

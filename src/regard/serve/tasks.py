@@ -1,0 +1,215 @@
+"""What a model process computes: from the bytes of requests to the bytes of responses, a batch at a time."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+from regard.data.images import FORMATS
+from regard.errors import ImageError, RegardError, TextError
+from regard.pipeline import Captioner, Translator, load, search_changes, translate_caption
+from regard.results import Result
+from regard.saved.bundle import SHIPPED, read_config, shipped_models
+from regard.saved.default import DEFAULT_CAPTIONER
+from regard.serve.problems import Problem
+
+MEDIA_TYPES = {"json": "application/json", "html": "text/html; charset=utf-8", "png": "image/png"}
+"""What a result is sent as, by the suffix under which it would be saved."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One request of a batch: the name of its image, and its body."""
+
+    name: str
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The response to one request of a batch.
+
+    Attributes:
+        item: which request, from 0.
+        body: the content, or the problem as JSON.
+        media_type: of the content.
+        failed: whether it is a problem.
+    """
+
+    item: int
+    body: bytes
+    media_type: str = MEDIA_TYPES["json"]
+    failed: bool = False
+
+
+Options = dict[str, Any]
+"""What all requests of a batch ask for, as :mod:`regard.serve.requests` makes it."""
+
+
+class Tasks:
+    """The models of one process, and what can be asked of them.
+
+    Args:
+        names: names or folders of models; none for the default captioner and all translators that ship.
+        precision: see :func:`regard.pipeline.load`.
+        image_pixels: the largest image that is decoded.
+
+    Raises:
+        RegardError: a model cannot be loaded.
+    """
+
+    def __init__(self, names: Sequence[str], *, precision: str, image_pixels: int) -> None:
+        self._models = {name: load(name, threads=1, precision=precision) for name in names or shipped_names()}
+        self._image_pixels = image_pixels
+        self._by_name: dict[str, Callable[[Sequence[Item], Options], Iterator[Reply]]] = {
+            "caption": self._caption,
+            "captions_after": self._captions_after,
+            "translate": self._translate,
+            "translations_after": self._translations_after,
+        }
+
+    def describe(self) -> list[dict[str, Any]]:
+        """The models as ``GET /v1/models`` lists them."""
+        return [_describe(name, model) for name, model in self._models.items()]
+
+    def run(self, task: str, items: Sequence[Item], options: Options) -> Iterator[Reply]:
+        """A reply for each item, as they are ready; what cannot be computed is a problem in its place."""
+        replied = set()
+        try:
+            for reply in self._by_name[task](items, options):
+                replied.add(reply.item)
+                yield reply
+        except RegardError as error:
+            yield from (_refusal(each, error) for each in range(len(items)) if each not in replied)
+
+    def _caption(self, items: Sequence[Item], options: Options) -> Iterator[Reply]:
+        captioner = self._captioner(options["model"])
+        readable: list[int] = []
+        for each, item in enumerate(items):
+            try:
+                self._check_size(item)
+                readable.append(each)
+            except ImageError as error:
+                yield _refusal(each, error)
+        images = [_named(items[each]) for each in readable]
+        arguments = {name: options[name] for name in ("prefix", "alternatives", "region")}
+        results = captioner.caption_many(images, batch=len(items), **arguments, **search_changes(options["search"]))
+        for each, result in zip(readable, results, strict=True):
+            if isinstance(result, ImageError):
+                yield _refusal(each, result)
+            elif options["translator"] is None:
+                yield _rendered(each, result, options["form"])
+            else:
+                translated = translate_caption(result, self._translator(options["translator"]))
+                yield _rendered(each, translated, options["form"])
+
+    def _captions_after(self, items: Sequence[Item], options: Options) -> Iterator[Reply]:
+        captioner = self._captioner(options["model"])
+        for each, item in enumerate(items):
+            try:
+                self._check_size(item)
+                captions = captioner.captions_after(
+                    _named(item),
+                    options["prefix"],
+                    count=options["next"],
+                    region=options["region"],
+                    **search_changes(options["search"]),
+                )
+            except ImageError as error:
+                yield _refusal(each, error)
+            else:
+                yield _json(each, {"captions": [caption.to_dict() for caption in captions]})
+
+    def _translate(self, items: Sequence[Item], options: Options) -> Iterator[Reply]:
+        translator = self._translator(options["model"])
+        texts = [item.body.decode() for item in items]
+        arguments = {name: options[name] for name in ("prefix", "alternatives")}
+        results = translator.translate_many(texts, **arguments, **search_changes(options["search"]))
+        for each, result in enumerate(results):
+            if isinstance(result, TextError):
+                yield _refusal(each, result)
+            else:
+                yield _rendered(each, result, options["form"])
+
+    def _translations_after(self, items: Sequence[Item], options: Options) -> Iterator[Reply]:
+        translator = self._translator(options["model"])
+        for each, item in enumerate(items):
+            try:
+                translations = translator.translations_after(
+                    item.body.decode(), options["prefix"], count=options["next"], **search_changes(options["search"])
+                )
+            except TextError as error:
+                yield _refusal(each, error)
+            else:
+                yield _json(each, {"translations": [translation.to_dict() for translation in translations]})
+
+    def _check_size(self, item: Item) -> None:
+        """Refuse an image that is too large, from its header alone; what is no image is found out later."""
+        try:
+            with Image.open(io.BytesIO(item.body), formats=FORMATS) as image:
+                width, height = image.size
+        except Image.DecompressionBombError:
+            width, height = self._image_pixels + 1, 1
+        except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError):
+            return
+        if width * height > self._image_pixels:
+            raise ImageError(item.name, "has too many pixels", allowed=f"up to {self._image_pixels:,}")
+
+    def _captioner(self, name: str) -> Captioner:
+        model = self._models[name]
+        assert isinstance(model, Captioner), "the service knows which models are captioners"
+        return model
+
+    def _translator(self, name: str) -> Translator:
+        model = self._models[name]
+        assert isinstance(model, Translator), "the service knows which models are translators"
+        return model
+
+
+def shipped_names() -> list[str]:
+    """The default captioner, then every translator that ships."""
+    translators = [name for name in shipped_models() if read_config(SHIPPED / name).kind == "translator"]
+    return [DEFAULT_CAPTIONER, *translators]
+
+
+def _describe(name: str, model: Captioner | Translator) -> dict[str, Any]:
+    bundle, translates = model.bundle, isinstance(model, Translator)
+    return {
+        "name": name,
+        "kind": "translator" if translates else "captioner",
+        "languages": list(bundle.languages) if bundle.languages else None,
+        "beam": bundle.search.beam,
+        "max_length": bundle.search.max_length,
+        "metrics": bundle.metrics,
+    }
+
+
+def _named(item: Item) -> io.BytesIO:
+    """The image as a file of its name, by which messages and results call it."""
+    file = io.BytesIO(item.body)
+    file.name = item.name
+    return file
+
+
+def _rendered(item: int, result: Result, form: str) -> Reply:
+    """The result as what would be saved under the suffix ``form``."""
+    if form == "json":
+        return _json(item, result.to_dict())
+    with tempfile.TemporaryDirectory() as folder:
+        body = result.save(Path(folder) / f"result.{form}").read_bytes()
+    return Reply(item, body, MEDIA_TYPES[form])
+
+
+def _json(item: int, value: Any) -> Reply:
+    return Reply(item, json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace"))
+
+
+def _refusal(item: int, error: RegardError) -> Reply:
+    return Reply(item, json.dumps(Problem.of(error).to_dict()).encode(), failed=True)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regard.cli.report import say
+from regard.cli.options import AsJson
+from regard.cli.report import say, say_json
 from regard.errors import ConfigError, DependencyError
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def serve(
     precision: Precision = "float32",
     limit: Limit = None,
     open_page: Open = False,
+    as_json: AsJson = False,
 ) -> None:
     """Serve the page for people and HTTP for programs, until Ctrl-C or SIGTERM; it says its address when ready."""
     from regard.config import override, parse
@@ -78,10 +80,10 @@ def serve(
         "limits": override({}, limit or []),
         **({} if processes is None else {"processes": processes}),
     }
-    _run(parse(ServeSettings, given, origin="the options"), open_page=open_page)
+    _run(parse(ServeSettings, given, origin="the options"), open_page=open_page, as_json=as_json)
 
 
-def _run(settings: ServeSettings, *, open_page: bool) -> None:
+def _run(settings: ServeSettings, *, open_page: bool, as_json: bool) -> None:
     try:
         from regard.serve.app import Service, build_app
         from regard.serve.server import address, listen, run
@@ -92,7 +94,10 @@ def _run(settings: ServeSettings, *, open_page: bool) -> None:
     service = Service(settings)
 
     def ready() -> None:
-        say(f"regard is ready at {url} (Ctrl-C ends it)")
+        if as_json:
+            say_json({"url": url})
+        else:
+            say(f"regard is ready at {url} (Ctrl-C ends it)")
         if open_page:
             typer.launch(url)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,12 +14,25 @@ from regard.cli.options import AsJson, Beam, Changes, search_changes
 from regard.cli.progress import ShownProgress
 from regard.cli.report import say, say_json, table
 from regard.compute import ComputeOptions
+from regard.errors import ConfigError
+
+if TYPE_CHECKING:
+    from regard.evaluation.robustness import ChangedScore
+    from regard.pipeline import Captioner, SearchChanges, Translator
+    from regard.progress import Progress
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model by name, or the folder of a model or a run.")]
 Data = Annotated[
     Path, typer.Argument(metavar="DATA", help="Captioned images as in Flickr8k or COCO, or sentences as in Multi30k.")
 ]
 Split = Annotated[str, typer.Option(metavar="NAME", help="The split to score, such as dev or test.")]
+Robustness = Annotated[
+    bool,
+    typer.Option(
+        "--robustness",
+        help="Translate the split changed to what people type too (capitals, no stop ...), and show what BLEU loses.",
+    ),
+]
 Meteor = Annotated[bool, typer.Option("--meteor", help="Score captions with METEOR too, which needs Java.")]
 
 
@@ -30,6 +44,7 @@ def evaluate(
     beam: Beam = None,
     changes: Changes = None,
     meteor: Meteor = False,
+    robustness: Robustness = False,
     *,
     computing: ComputeOptions,
     as_json: AsJson = False,
@@ -41,11 +56,35 @@ def evaluate(
     search = search_changes(beam, changes)
     announce_export(model, computing)
     with load(model, **asdict(computing)) as loaded, ShownProgress() as progress:
+        if robustness:
+            _show_robustness(_losses(loaded, data, split, progress, search), as_json=as_json)
+            return
         scores = score(loaded, data, split, meteor=meteor, progress=progress, **search)
     if as_json:
         say_json(scores)
         return
     for line in table([(name, _readable(value)) for name, value in scores.items()]):
+        say(line)
+
+
+def _losses(
+    model: Captioner | Translator, data: Path, split: str, progress: Progress, search: SearchChanges
+) -> list[ChangedScore]:
+    from regard.evaluation.robustness import measure_robustness
+    from regard.pipeline import Translator
+
+    if not isinstance(model, Translator):
+        raise ConfigError("--robustness changes sentences, and the model is a captioner")
+    return measure_robustness(model, data, split, progress=progress, **search)
+
+
+def _show_robustness(scores: Sequence[ChangedScore], *, as_json: bool) -> None:
+    if as_json:
+        for each in scores:
+            say_json(asdict(each))
+        return
+    rows = [(each.change, str(each.changed), f"{each.bleu:.2f}", f"{each.loss:.2f}") for each in scores]
+    for line in table([("change", "changed", "bleu", "loss"), *rows]):
         say(line)
 
 

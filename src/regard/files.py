@@ -1,16 +1,19 @@
-"""Files and folders that are whole or absent, however their writing ends, and the folder of what runs share.
+"""Files and folders that are whole or absent, however their writing ends; locks; the folder of what runs share.
 
 Each is written under a temporary name, synced and renamed.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 from safetensors import SafetensorError
 
@@ -31,23 +34,38 @@ def check_suffix(path: Path, allowed: Iterable[str]) -> str:
     return suffix
 
 
+@contextmanager
+def replacing(path: Path, *, alone: bool = False) -> Iterator[Path]:
+    """A name to write a file under, which takes the place of ``path`` when it is written and synced.
+
+    Args:
+        path: the file; whatever fails, what stood there is still there.
+        alone: the caller keeps other writers out, with a lock; then what a killed one left is written over.
+    """
+    temporary = path.with_name(f".{path.name}.part" if alone else f".regard-{secrets.token_hex(6)}.part")
+    try:
+        yield temporary
+        put_in_place(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def put_in_place(written: Path, path: Path) -> None:
+    """Bring a file that is complete to the disk, and give it its name."""
+    _sync_file(written)
+    written.replace(path)
+
+
 def write_file(path: Path, content: bytes) -> Path:
-    """Write ``content`` under another name, flush it to the disk and rename it; missing folders are made.
+    """Write a file that is whole or absent; missing folders are made.
 
     Raises:
         DataError: the folder or the file cannot be written.
     """
-    unfinished = path.with_name(f".regard-{secrets.token_hex(6)}.unfinished")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with unfinished.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise DataError(f"{path}: cannot be written ({reason})", remedy="choose another place") from None
@@ -61,6 +79,57 @@ def cache_folder() -> Path:
     """Where what can be made or fetched again is kept: ``$REGARD_CACHE``, else ``~/.cache/regard``."""
     chosen = os.environ.get(CACHE_VARIABLE)
     return Path(chosen) if chosen else Path.home() / ".cache" / "regard"
+
+
+def read_json_file(path: Path, *, versions: Sequence[int]) -> dict[str, Any]:
+    """Read a mapping with a known ``version`` from ``path``.
+
+    Raises:
+        ModelError: the file is missing, is not JSON in UTF-8, holds no mapping, or has a version not in ``versions``.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such file", remedy="the folder is not a complete model") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: cannot be read ({error})") from None
+    if not isinstance(values, dict):
+        raise ModelError(f"{path}: holds no JSON object")
+    if values.get("version") not in versions:
+        allowed = ", ".join(str(version) for version in versions)
+        raise ModelError(
+            f"{path}: has version {values.get('version')!r}", allowed=allowed, remedy="a newer regard may read it"
+        )
+    return values
+
+
+def write_json_file(path: Path, values: Mapping[str, Any]) -> None:
+    """Write ``values`` as UTF-8 JSON, the same bytes for the same values; an ``OSError`` passes through."""
+    text = json.dumps(values, ensure_ascii=False, indent=1) + "\n"
+    with replacing(path) as temporary:
+        temporary.write_bytes(text.encode())
+
+
+def lock(file: IO[Any], *, wait: bool = False) -> bool:
+    """Keep other processes out of what an open file stands for; the lock goes when the file is closed.
+
+    However a process ends, its locks end with it. Windows has no such lock: there, every process is let in.
+
+    Args:
+        file: opened for writing.
+        wait: wait for a process that holds the lock.
+
+    Returns:
+        False where another process holds the lock.
+    """
+    if sys.platform != "win32":
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            return False
+    return True
 
 
 @contextmanager
@@ -79,7 +148,7 @@ def new_folder(folder: Path, *, remedy: str = "make room, or choose another fold
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         yield temporary
-        _sync(temporary)
+        _sync_folder(temporary)
         _swap(temporary, folder)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{folder}: cannot be written ({error})", remedy=remedy) from None
@@ -87,18 +156,22 @@ def new_folder(folder: Path, *, remedy: str = "make room, or choose another fold
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def standing(folder: Path) -> Path:
+def resolve_folder(folder: Path) -> Path:
     """Where the folder stands that was last written whole as ``folder`` by :func:`new_folder`."""
     former = _former(folder) if folder.name else folder
     return former if not folder.exists() and former.exists() else folder
 
 
-def _sync(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     """Bring all files of a folder to the disk."""
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+            _sync_file(path)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _former(folder: Path) -> Path:
@@ -109,7 +182,7 @@ def _swap(new: Path, folder: Path) -> None:
     """Put ``new`` where ``folder`` is.
 
     A full folder cannot be replaced in one move; a kill between the two moves leaves the former one under a name that
-    :func:`standing` knows.
+    :func:`resolve_folder` knows.
     """
     former = _former(folder)
     if folder.exists():

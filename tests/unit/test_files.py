@@ -1,13 +1,14 @@
-"""A folder is whole or absent, whatever happens while it is written."""
+"""A file or a folder is whole or absent, whatever happens while it is written; a lock keeps others out."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from regard.errors import ModelError
-from regard.files import cache_folder, new_folder, standing
+from regard.files import cache_folder, lock, new_folder, read_json_file, replacing, resolve_folder, write_json_file
 
 
 def write(folder: Path, text: str) -> None:
@@ -17,7 +18,7 @@ def write(folder: Path, text: str) -> None:
 
 
 def read(folder: Path) -> str:
-    return (standing(folder) / "inner" / "file").read_text()
+    return (resolve_folder(folder) / "inner" / "file").read_text()
 
 
 def test_a_folder_takes_the_place_of_the_former(tmp_path: Path) -> None:
@@ -69,3 +70,43 @@ def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("REGARD_CACHE")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder() == tmp_path / ".cache" / "regard"
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_file_that_fails_leaves_the_former_and_no_other(tmp_path: Path, alone: bool) -> None:
+    path = tmp_path / "file"
+    for text in ("first", "second"):
+        with replacing(path, alone=alone) as temporary:
+            temporary.write_text(text)
+            assert not path.exists() or path.read_text() == "first"
+    with pytest.raises(ZeroDivisionError), replacing(path, alone=alone) as temporary:
+        temporary.write_bytes(bytes(1 // 0))
+    assert path.read_text() == "second"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with replacing(path) as one, replacing(path) as other:
+        one.write_text("one")
+        other.write_text("other")
+    assert path.read_text() == "one"
+
+
+def test_json_is_the_same_bytes_for_the_same_values_and_is_read_back(tmp_path: Path) -> None:
+    values = {"version": 1, "name": "käse"}
+    paths = [tmp_path / name for name in ("a.json", "b.json")]
+    for path in paths:
+        write_json_file(path, values)
+        assert read_json_file(path, versions=[1]) == values
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such lock")
+def test_a_lock_keeps_others_out_until_its_file_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with path.open("a") as mine, path.open("a") as other:
+        assert lock(mine)
+        assert not lock(other)
+    with path.open("a") as next_one:
+        assert lock(next_one, wait=True)

@@ -9,19 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 from regard.cli.report import one_line
 from regard.errors import DataError
-
-if sys.platform != "win32":
-    import fcntl
+from regard.files import lock, put_in_place
 
 
 class LineFile:
@@ -52,7 +48,9 @@ class LineFile:
             path.parent.mkdir(parents=True, exist_ok=True)
             with ExitStack() as opened:
                 self._notes = opened.enter_context(self._key.open("a+b"))
-                _lock(self._notes, path)
+                if not lock(self._notes):
+                    remedy = "wait for it, or choose another file"
+                    raise DataError(f"{path}: another command is writing it", remedy=remedy)
                 noted, *failed = self._notes_so_far()
                 resumes = noted == key and self._part.exists()
                 self._file = opened.enter_context(self._part.open("r+b" if resumes else "wb"))
@@ -98,9 +96,8 @@ class LineFile:
     def finish(self) -> None:
         """All lines are there: give the file its name."""
         with self._writing():
-            os.fsync(self._file.fileno())
             self._file.close()
-            self._part.replace(self._path)
+            put_in_place(self._part, self._path)
             self._key.unlink(missing_ok=True)
 
     @contextmanager
@@ -133,17 +130,6 @@ class LineFile:
         self._file.truncate(whole)
         self._file.seek(whole)
         return num_lines
-
-
-def _lock(file: BinaryIO, path: Path) -> None:
-    """Keep other commands out. The lock goes with the process, however that ends."""
-    if sys.platform != "win32":
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(
-                f"{path}: another command is writing it", remedy="wait for it, or choose another file"
-            ) from None
 
 
 def _digest(source: bytes | Path) -> bytes:

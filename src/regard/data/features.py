@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from regard.errors import DataError
+from regard.files import lock, replacing
 
 Features = npt.NDArray[np.float16]
 BLOCK = 16
@@ -153,24 +153,17 @@ class FeatureCache:
         self._rows = {name: row for row, name in enumerate(names)}
 
     def _write_index(self, names: Sequence[str]) -> None:
-        temporary = self._index.with_name("index.jsonl.part")
         text = "".join(json.dumps(each) + "\n" for each in [self._header, *names])
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(self._index)
+        with replacing(self._index, alone=True) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keep other processes from writing; wait for one that does. A process that was killed keeps nobody waiting.
-
-        Windows has no such lock: there, processes that share a cache must not fill it at the same time.
-        """
+        """Keep other processes from writing; wait for one that does."""
         with self._one_error():
             file = (self._folder / "lock").open("ab")
         with file:
-            if sys.platform != "win32":
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX)
+            lock(file, wait=True)
             yield
 
     @contextmanager

@@ -11,7 +11,6 @@ import http.client
 import importlib.util
 import os
 import pickle
-import tempfile
 import urllib.error
 import urllib.request
 import zipfile
@@ -26,7 +25,7 @@ from torch import Tensor, nn
 from regard.encoders import NETWORKS
 from regard.encoders.network import ConvNet
 from regard.errors import WeightsError, unknown_name
-from regard.files import cache_folder
+from regard.files import cache_folder, replacing
 from regard.progress import SILENT, Progress
 
 PRETRAINED = "pretrained"
@@ -103,25 +102,19 @@ def download(url: str, file: Path, *, progress: Progress = SILENT) -> Path:
     """
     remedy = f"fetch {url} on a machine with a network and put it at {file}"
     expected = file.stem.rpartition("-")[2]
-    temporary: Path | None = None
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f"{file.stem}.", delete=False) as target:
-            temporary = Path(target.name)
-            digest = _copy(url, target.write, progress, title=file.name)
-            os.fsync(target.fileno())
-        if not digest.startswith(expected):
-            given = f"{url} sent a file with the SHA-256 {digest[: len(expected)]}… instead of {expected}…"
-            raise WeightsError(given, remedy=f"try again, or {remedy}")
-        temporary.replace(file)
+        with replacing(file) as temporary:
+            with temporary.open("wb") as target:
+                digest = _copy(url, target.write, progress, title=file.name)
+            if not digest.startswith(expected):
+                given = f"{url} sent a file with the SHA-256 {digest[: len(expected)]}… instead of {expected}…"
+                raise WeightsError(given, remedy=f"try again, or {remedy}")
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         if isinstance(error, urllib.error.HTTPError):
             error.close()
         raise WeightsError(f"{file.name} cannot be downloaded ({reason})", remedy=remedy) from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
     return file
 
 

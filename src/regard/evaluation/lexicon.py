@@ -15,7 +15,7 @@ import numpy as np
 from regard.data.encoding import EncodedPairs, encode_pairs
 from regard.data.parallel import read_parallel
 from regard.errors import DataError, ModelError
-from regard.files import new_folder, standing
+from regard.files import new_folder, resolve_folder
 from regard.saved.bundle import CARD, CONFIG, SOURCE, find_bundle, read_config
 from regard.text import Lexicon, TextCodec, load_codec
 from regard.text.lexicon import FREQUENT, MOST, learn_translations
@@ -71,7 +71,7 @@ def add_lexicon(
         ModelError: the model cannot be used or is no translator; the folder cannot be written or holds something else.
         DataError: the data cannot be used.
     """
-    sizes, folder = sizes or ListSizes(), standing(find_bundle(model))
+    sizes, folder = sizes or ListSizes(), resolve_folder(find_bundle(model))
     if output.exists() and not (output / CONFIG).is_file():
         raise ModelError(f"{output}: is there already and is no model", remedy="choose another folder")
     if folder.resolve() in output.resolve().parents:

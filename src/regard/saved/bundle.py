@@ -32,14 +32,13 @@ from torch import Tensor
 from regard.config import Settings, parse
 from regard.encoders.image import ImageEncoder, ImageEncoderSettings
 from regard.errors import ConfigError, ModelError
-from regard.files import new_folder, standing
+from regard.files import new_folder, read_json_file, resolve_folder, write_json_file
 from regard.model import EncoderDecoder, ModelSettings
 from regard.saved.storage import Precision, pack, unpack
 from regard.saved.tensors import load_tensors, named_tensors
 from regard.search import SearchOptions
 from regard.text import Lexicon, TextCodec, load_codec
 from regard.text.source_words import SourceWords
-from regard.text.vocabulary import read_json_file, write_json_file
 
 VERSION = 1
 CONFIG, WEIGHTS, CARD, METRICS = "config.json", "weights.safetensors", "README.md", "metrics.json"
@@ -134,7 +133,7 @@ def load_bundle(folder: Path) -> Bundle:
     Raises:
         ModelError: a file is missing, damaged, of another version, or does not fit the others.
     """
-    folder = standing(folder)
+    folder = resolve_folder(folder)
     weights = folder / WEIGHTS
 
     def build(settings: ModelSettings, writes: int, reads: int) -> EncoderDecoder:
@@ -184,7 +183,7 @@ def read_config(folder: Path) -> BundleConfig:
     Raises:
         ModelError: ``config.json`` is missing, damaged, or of another version.
     """
-    path = standing(folder) / CONFIG
+    path = resolve_folder(folder) / CONFIG
     values = read_json_file(path, versions=[VERSION])
     try:
         return parse(BundleConfig, values, origin=str(path))
@@ -198,7 +197,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     Raises:
         ModelError: ``metrics.json`` is damaged.
     """
-    path = standing(folder) / METRICS
+    path = resolve_folder(folder) / METRICS
     if not path.exists():
         return {}
     values = read_json_file(path, versions=[VERSION])
@@ -218,7 +217,7 @@ def find_bundle(name_or_path: str | os.PathLike[str]) -> Path:
     """
     path = Path(name_or_path)
     for folder in (path, path / BEST):
-        if (standing(folder) / CONFIG).is_file():
+        if (resolve_folder(folder) / CONFIG).is_file():
             return folder
     names = shipped_models()
     name = os.fsdecode(name_or_path)

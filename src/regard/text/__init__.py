@@ -9,11 +9,12 @@ from typing import Annotated
 from pydantic import Field
 
 from regard.errors import ModelError
+from regard.files import read_json_file
 from regard.text.captions import caption_tokens
 from regard.text.lexicon import Lexicon
 from regard.text.subwords import SubwordCodec, SubwordSettings
 from regard.text.tokenizer import Encoded, TextCodec, WordPieces, group_pieces, merge_weights
-from regard.text.vocabulary import Vocabulary, read_json_file
+from regard.text.vocabulary import Vocabulary
 from regard.text.word_tokenizer import CharacterCodec, CharacterSettings, WordCodec, WordSettings
 from regard.text.words import split_words
 

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeGuard
 
 from regard.errors import ModelError
+from regard.files import read_json_file, write_json_file
 from regard.text.noise import ascii_letters
 from regard.text.tokenizer import Encoded, TextCodec
-from regard.text.vocabulary import read_json_file, write_json_file
 from regard.text.words import Normalised, normalise, split_words
 
 if TYPE_CHECKING:

@@ -27,9 +27,10 @@ from tokenizers.pre_tokenizers import Sequence as InOrder
 
 from regard.config import Settings
 from regard.errors import ConfigError, ModelError
+from regard.files import read_json_file, write_json_file
 from regard.text.tokenizer import TextCodec
 from regard.text.unigram import train_unigram
-from regard.text.vocabulary import SPECIALS, read_json_file, write_json_file
+from regard.text.vocabulary import SPECIALS
 from regard.text.words import WORD_PATTERN, normalise
 
 if TYPE_CHECKING:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 from regard.errors import ModelError
@@ -103,30 +101,3 @@ def count_words(sentences: Iterable[Iterable[str]]) -> dict[str, int]:
         for word in sentence:
             counts[word] = counts.get(word, 0) + 1
     return counts
-
-
-def read_json_file(path: Path, *, versions: Sequence[int]) -> dict[str, Any]:
-    """Read a mapping with a known ``version`` from ``path``.
-
-    Raises:
-        ModelError: the file is missing, is not JSON in UTF-8, holds no mapping, or has a version not in ``versions``.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"{path}: no such file", remedy="the folder is not a complete model") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: cannot be read ({error})") from None
-    if not isinstance(values, dict):
-        raise ModelError(f"{path}: holds no JSON object")
-    if values.get("version") not in versions:
-        allowed = ", ".join(str(version) for version in versions)
-        raise ModelError(
-            f"{path}: has version {values.get('version')!r}", allowed=allowed, remedy="a newer regard may read it"
-        )
-    return values
-
-
-def write_json_file(path: Path, values: Mapping[str, Any]) -> None:
-    """Write ``values`` as UTF-8 JSON, the same bytes for the same values."""
-    path.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", newline="\n")

@@ -11,9 +11,10 @@ from pydantic import Field
 
 from regard.config import Settings
 from regard.errors import ModelError
+from regard.files import read_json_file, write_json_file
 from regard.text.captions import BRACKETS, caption_tokens
 from regard.text.tokenizer import TextCodec, WordPieces
-from regard.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary, count_words, read_json_file, write_json_file
+from regard.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary, count_words
 from regard.text.words import normalise, split_words, written_without_spaces
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ It is written to a temporary name, synced and renamed, so there is always a whol
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from regard.errors import ModelError
+from regard.files import replacing
 
 
 @dataclass
@@ -65,19 +65,16 @@ def save_checkpoint(path: Path, tensors: dict[str, Tensor], position: Position, 
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file under a temporary name, sync it and rename it.
+    """Write a safetensors file that is whole or absent.
 
     Raises:
         ModelError: it cannot be written; what stood at ``path`` is still there.
     """
-    temporary = path.with_name(path.name + ".part")
     try:
-        save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata=metadata)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with replacing(path, alone=True) as temporary:
+            on_cpu = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+            save_file(on_cpu, temporary, metadata=metadata)
     except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
         raise ModelError(
             f"{path}: cannot be written ({error})", remedy="make room, the same command continues"
         ) from None

@@ -14,7 +14,6 @@ The same command continues a run that was stopped, at whatever moment, and says 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -28,20 +27,17 @@ import yaml
 from regard.config import override, parse, read_yaml
 from regard.devices import resolve_device
 from regard.errors import ConfigError, Interrupted, ModelError
-from regard.files import cache_folder
+from regard.files import cache_folder, lock, read_json_file, write_file, write_json_file
 from regard.model import EncoderDecoder
 from regard.progress import SILENT, Progress
 from regard.saved.bundle import BEST, SOURCE, Bundle, save_bundle
 from regard.text import TextCodec, WordCodec, load_codec
-from regard.text.vocabulary import UNK, read_json_file, write_json_file
+from regard.text.vocabulary import UNK
 from regard.training.captions import CaptionTask
 from regard.training.loop import CHECKPOINT, Outcome, Trainer
 from regard.training.model_card import model_card
 from regard.training.recipe import CaptionData, Recipe, TranslationData
 from regard.training.translations import TranslationTask
-
-if sys.platform != "win32":
-    import fcntl
 
 RUNS = Path("runs")
 """Where runs lie unless told otherwise, one folder a recipe."""
@@ -130,21 +126,16 @@ def _claim(folder: Path, recipe: Recipe) -> None:
     """Make the folder the run's own."""
     if not has_begun(folder, recipe):
         text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-        (folder / RECIPE).write_text(text, encoding="utf-8")
+        write_file(folder / RECIPE, text.encode())
 
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep other processes out of the folder. The lock goes with the process, however that ends."""
+    """Keep other processes out of the folder."""
     with (folder / LOCK).open("a") as file:
-        if sys.platform != "win32":
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ModelError(
-                    f"{folder}: another process trains there",
-                    remedy="wait for it, or give another folder with --output",
-                ) from None
+        if not lock(file):
+            remedy = "wait for it, or give another folder with --output"
+            raise ModelError(f"{folder}: another process trains there", remedy=remedy)
         yield
 
 

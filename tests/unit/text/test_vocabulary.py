@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from regard.errors import ModelError
-from regard.text.vocabulary import Vocabulary, count_words, read_json_file, write_json_file
+from regard.files import read_json_file, write_json_file
+from regard.text.vocabulary import Vocabulary, count_words
 
 
 def test_most_frequent_first_then_alphabetical() -> None:

@@ -10,11 +10,11 @@ from typing import Any
 from regard.encoders.image import ImageEncoderSettings
 from regard.evaluation.compare.candidates import Candidate
 from regard.evaluation.compare.machine import describe_machine, describe_versions
+from regard.files import read_json_file, write_json_file
 from regard.model import EncoderDecoder
 from regard.progress import SILENT, Progress
 from regard.saved.bundle import BEST, read_metrics
 from regard.text import load_codec
-from regard.text.vocabulary import read_json_file, write_json_file
 from regard.training.recipe import Recipe
 from regard.training.run import OUTCOME, train
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from regard.errors import ModelError
-from regard.files import CACHE_VARIABLE, cache_folder, new_folder, standing
+from regard.files import CACHE_VARIABLE, cache_folder, new_folder, resolve_folder
 from regard.model import EncoderDecoder, ModelSettings
 from regard.saved.bundle import BEST, Bundle, build_model, load_bundle, read_texts, write_texts
 from regard.saved.onnx.graphs import PURPOSE as WRITING
@@ -38,7 +38,7 @@ LAYOUT = 1
 
 def is_exported(folder: Path) -> bool:
     """Whether an exported model lies there."""
-    return (standing(folder) / STEP_FILE).is_file()
+    return (resolve_folder(folder) / STEP_FILE).is_file()
 
 
 def needs_export(folder: Path) -> bool:
@@ -92,7 +92,7 @@ def load_onnx(folder: Path) -> Bundle:
         ModelError: a file is missing or damaged, the exporter cannot follow the model, or the cache cannot be written.
     """
     package("onnxruntime", purpose=RUNNING)
-    exported = standing(folder if is_exported(folder) else _cached(folder))
+    exported = resolve_folder(folder if is_exported(folder) else _cached(folder))
 
     def build(settings: ModelSettings, writes: int, reads: int) -> EncoderDecoder:
         with torch.device("meta"):
@@ -104,7 +104,7 @@ def load_onnx(folder: Path) -> Bundle:
 
 def cached_export(folder: Path) -> Path:
     """Where the export of a saved model is kept: the name changes with every file of the model."""
-    folder = standing(folder)
+    folder = resolve_folder(folder)
     digest = hashlib.sha256(repr([LAYOUT, metadata.version("regard"), metadata.version("torch")]).encode())
     for path in sorted(folder.rglob("*")):
         if path.is_file():

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from regard.annotations import Regions
+    from regard.evidence.faithfulness import Faithfulness
 
 _DIGITS = 8
 
@@ -123,12 +124,14 @@ class Word:
         weights: float [rows, columns], summing to 1: how much it looked at each region of the photo.
         concept: what the network's classifier calls the thing that the word came from; None where it came from the
             regions themselves, or the model names no concepts.
+        faithfulness: what became of the word without what it looked at; None where nobody measured it.
     """
 
     text: str
     probability: float
     weights: Floats
     concept: str | None = None
+    faithfulness: Faithfulness | None = None
 
     def __post_init__(self) -> None:
         assert self.weights.ndim == 2, f"weights are [rows, columns], not {self.weights.shape}"
@@ -138,7 +141,9 @@ class Word:
         """``word``, ``probability``, ``weights``, rows that sum to 1, and ``concept`` where it came from one."""
         weights = exact_sums(self.weights.reshape(1, -1)).reshape(self.weights.shape)
         values = {"word": self.text, "probability": round(self.probability, _DIGITS), "weights": weights.tolist()}
-        return values if self.concept is None else {**values, "concept": self.concept}
+        if self.concept is not None:
+            values["concept"] = self.concept
+        return {**values, **_measured(self.faithfulness)}
 
 
 @dataclass(frozen=True)
@@ -151,10 +156,20 @@ class SourceWord:
 
 @dataclass(frozen=True)
 class TargetWord:
-    """A word of a translation, and how sure the model was, 0…1."""
+    """A word of a translation, and how sure the model was, 0…1.
+
+    Attributes:
+        faithfulness: what became of the word without what it looked at; None where nobody measured it.
+    """
 
     text: str
     probability: float
+    faithfulness: Faithfulness | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """``word``, ``probability``, and ``faithfulness`` where it was measured."""
+        values = {"word": self.text, "probability": round(self.probability, _DIGITS)}
+        return {**values, **_measured(self.faithfulness)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,7 +271,7 @@ class Translation(Result):
             "text": self.text,
             "score": round(self.score, _DIGITS),
             "source_words": [word.text for word in self.source_words],
-            "words": [{"word": word.text, "probability": round(word.probability, _DIGITS)} for word in self.words],
+            "words": [word.to_dict() for word in self.words],
             "alignment": exact_sums(self.alignment).tolist(),
             "alternatives": _plain(self.alternatives),
             "finished": self.finished,
@@ -350,6 +365,10 @@ def exact_sums(rows: Floats) -> NDArray[np.float64]:
     each, largest = np.arange(len(exact)), exact.argmax(axis=1)
     exact[each, largest] = np.round(exact[each, largest] + 1 - exact.sum(axis=1), _DIGITS)
     return exact
+
+
+def _measured(faithfulness: Faithfulness | None) -> dict[str, Any]:
+    return {} if faithfulness is None else {"faithfulness": faithfulness.to_dict()}
 
 
 def _plain(alternatives: Sequence[Alternative]) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from regard.annotations import Annotations
 from regard.decoders.base import Stepper
+from regard.fast.search.incremental import FamilyStepper
 from regard.text.vocabulary import BOS
 
 Floats = npt.NDArray[np.float64]
@@ -43,6 +44,10 @@ class Written:
     def word_weights(self) -> Floats:
         """Weights of each word, the mean over its pieces, [word, position]."""
         return np.stack([self.weights[list(pieces)].mean(axis=0) for pieces in self.words])
+
+    def range_of(self, word: int) -> range:
+        """The places from a word's first piece to its last."""
+        return range(min(self.words[word]), max(self.words[word]) + 1)
 
     def of_words(self, log_probabilities: Floats) -> Floats:
         """Log-probabilities of words [..., word], from those of pieces [..., piece]."""
@@ -81,52 +86,55 @@ def _erased_summary(annotations: Annotations, strengths: Tensor) -> Tensor:
 
 
 def erased_log_probabilities(
-    stepper: Stepper, annotations: Annotations, strengths: Floats, ids: Sequence[int], lengths: Sequence[int]
+    stepper: Stepper, annotations: Annotations, strengths: Floats, ids: Sequence[int], asked: Sequence[range]
 ) -> Floats:
-    """log p of each piece of a text, from copies of its input with a part erased.
+    """log p of pieces of a text, from copies of its input with a part erased.
 
     Args:
         stepper: of the model's decoder.
         annotations: of one input.
         strengths: s, [copy, position].
         ids: the text.
-        lengths: how many pieces of the text are asked for, of each copy.
+        asked: which pieces of the text are asked for, of each copy.
 
     Returns:
-        [copy, piece]; 0 behind the length of a copy.
+        [copy, piece]; 0 where it was not asked for.
     """
     found = np.zeros((len(strengths), len(ids)))
-    order = sorted(range(len(strengths)), key=lambda copy: -lengths[copy])
+    order = sorted(range(len(strengths)), key=lambda copy: -asked[copy].stop)
     for first in range(0, len(order), BATCH):
         part = order[first : first + BATCH]
         erased = erase(annotations, torch.from_numpy(strengths[part]))
-        found[part] = force_decode(stepper, erased, ids, [lengths[copy] for copy in part])
+        found[part] = force_decode(stepper, erased, ids, [asked[copy] for copy in part])
     return found
 
 
-def force_decode(stepper: Stepper, annotations: Annotations, ids: Sequence[int], lengths: Sequence[int]) -> Floats:
-    """log p of each piece of one text from each of several inputs.
+def force_decode(stepper: Stepper, annotations: Annotations, ids: Sequence[int], asked: Sequence[range]) -> Floats:
+    """log p of pieces of one text from each of several inputs; the vocabulary product is taken for these alone.
 
     Args:
         stepper: of the model's decoder.
         annotations: of the inputs.
         ids: the text.
-        lengths: how many of its pieces each input is asked for, the largest number first.
+        asked: which of its pieces each input is asked for; those that end last come first.
 
     Returns:
-        [input, piece]; 0 behind the length of an input.
+        [input, piece]; 0 where it was not asked for.
     """
     device, found = annotations.values.device, np.zeros((len(annotations), len(ids)))
-    previous = BOS
+    reads = stepper.reading() if isinstance(stepper, FamilyStepper) else stepper
+    previous, rows = BOS, len(annotations)
     with torch.inference_mode():
-        state = stepper.start(annotations)
-        rows = len(annotations)
-        for place in range(max(lengths, default=0)):
-            left = sum(length > place for length in lengths)
+        state = reads.start(annotations)
+        for place, token in enumerate(ids[: max((each.stop for each in asked), default=0)]):
+            left = sum(each.stop > place for each in asked)
             if left < rows:
                 state, rows = state.select(torch.arange(left, device=device)), left
-            step = stepper.step(state, torch.full((rows, 1), previous, device=device))
-            logits = step.logits[:, 0].float()
-            found[:rows, place] = (logits[:, ids[place]] - logits.logsumexp(dim=-1)).cpu().numpy()
-            state, previous = step.state, ids[place]
+            step = reads.step(state, torch.full((rows, 1), previous, device=device))
+            state, previous = step.state, token
+            asking = [row for row in range(rows) if place in asked[row]]
+            if asking:
+                readouts = step.logits[:, 0][torch.tensor(asking, device=device)]
+                logits = stepper.logits(readouts) if isinstance(stepper, FamilyStepper) else readouts
+                found[asking, place] = logits.float().log_softmax(dim=-1)[:, token].cpu().numpy()
     return found

@@ -132,9 +132,9 @@ def measure_words(
     erasures = _Erasures(stepper, annotations, written)
     importance = erasures.importance()
     weights = written.word_weights()[:, : erasures.count]
-    orders = {WEIGHTS: _descending(weights), OCCLUSION: _descending(importance)}
+    orders = {WEIGHTS: descending(weights), OCCLUSION: descending(importance)}
     if decoder is not None:
-        orders[GRADIENT] = _descending(gradient_importance(decoder, annotations, written)[:, : erasures.count])
+        orders[GRADIENT] = descending(gradient_importance(decoder, annotations, written)[:, : erasures.count])
     curves = {name: erasures.curves(order) for name, order in orders.items()}
     curves[RANDOM] = erasures.random_curves(seed)
     curves[UNIFORM] = erasures.uniform_curves()
@@ -163,7 +163,9 @@ class _Erasures:
         self._stepper, self._annotations, self._written = stepper, annotations, written
         self.count = real_positions(annotations)
         self._size = annotations.values.shape[1]
-        self._ends = [1 + max(pieces) for pieces in written.words]
+        sizes = counts(self.count)
+        self._sizes = sorted(set(sizes))
+        self._shares = [self._sizes.index(size) for size in sizes]
 
     def ends(self) -> tuple[Floats, Floats]:
         """log p of each word with all positions, and with none."""
@@ -181,39 +183,40 @@ class _Erasures:
         """A curve for each word, of its own order of positions [word, position]."""
         strengths = np.concatenate([self._steps(order) for order in orders])
         owners = np.repeat(np.arange(len(orders)), len(strengths) // len(orders))
-        lengths = [self._ends[owner] for owner in owners]
-        pieces = erased_log_probabilities(self._stepper, self._annotations, strengths, self._written.ids, lengths)
+        asked = [self._written.range_of(owner) for owner in owners]
+        pieces = erased_log_probabilities(self._stepper, self._annotations, strengths, self._written.ids, asked)
         own = self._written.of_words(pieces)[np.arange(len(owners)), owners].reshape(len(orders), 2, -1)
+        own = own[:, :, self._shares]
         return [Curve(tuple(deleted.tolist()), tuple(inserted.tolist())) for deleted, inserted in own]
 
     def random_curves(self, seed: int) -> list[Curve]:
         """A curve for each word, the mean over random orders that all words share."""
         generator = np.random.default_rng(seed)
         draws = [self._steps(generator.permutation(self.count)) for _ in range(DRAWS)]
-        found = self._all_words(np.concatenate(draws)).reshape(DRAWS, 2, len(FRACTIONS), -1)
+        found = self._all_words(np.concatenate(draws)).reshape(DRAWS, 2, len(self._sizes), -1)[:, :, self._shares]
         mean, spread = found.mean(axis=0), found[:, 0].std(axis=0, ddof=1)
         return [
             Curve(tuple(mean[0, :, word].tolist()), tuple(mean[1, :, word].tolist()), tuple(spread[:, word].tolist()))
-            for word in range(len(self._ends))
+            for word in range(len(self._written.words))
         ]
 
     def uniform_curves(self) -> list[Curve]:
         """A curve for each word, erased everywhere alike."""
         left = np.array([*(1 - share for share in FRACTIONS), *FRACTIONS])
         found = self._all_words(np.repeat(left[:, None], self._size, axis=1)).reshape(2, len(FRACTIONS), -1)
-        return [Curve(*(tuple(part[:, word].tolist()) for part in found)) for word in range(len(self._ends))]
+        return [Curve(*(tuple(part[:, word].tolist()) for part in found)) for word in range(len(self._written.words))]
 
     def _steps(self, order: Order) -> Floats:
-        """What is left at each share of an order of positions: first all but it, then it alone; [2 · share, position]."""
-        first = np.zeros((len(FRACTIONS), self._size))
-        for row, count in zip(first, counts(self.count), strict=True):
-            row[order[:count]] = 1.0
+        """What is left of each size of share: first all but those that come first, then these; [2 · size, position]."""
+        first = np.zeros((len(self._sizes), self._size))
+        for row, size in zip(first, self._sizes, strict=True):
+            row[order[:size]] = 1.0
         return np.concatenate([1 - first, first])
 
     def _all_words(self, strengths: Floats) -> Floats:
         """log p of all words from each copy, [copy, word]."""
-        lengths = [max(self._ends)] * len(strengths)
-        pieces = erased_log_probabilities(self._stepper, self._annotations, strengths, self._written.ids, lengths)
+        asked = [range(len(self._written.ids))] * len(strengths)
+        pieces = erased_log_probabilities(self._stepper, self._annotations, strengths, self._written.ids, asked)
         return self._written.of_words(pieces)
 
 
@@ -253,7 +256,7 @@ def _ranks(numbers: Floats) -> Floats:
     return middle[places]
 
 
-def _descending(numbers: Floats) -> Order:
+def descending(numbers: Floats) -> Order:
     """The order of positions of each row, the largest number first, equals from the first on."""
     return np.argsort(-numbers, axis=1, kind="stable")
 

@@ -19,6 +19,7 @@ from regard.errors import ImageError
 from regard.ops.linear import InferencePrecision
 from regard.parallel.workers import Workers, WorkSharing
 from regard.pipeline.concepts import named, split_looks
+from regard.pipeline.explain import measure_pixels, measure_speech
 from regard.pipeline.engine import Engine
 from regard.pipeline.generation import Ids, Speech, branch, prefix_ids, speak
 from regard.pipeline.isolation import REPORT, Defect, answer_each, describe
@@ -100,6 +101,45 @@ class Captioner(WorkSharing):
         if isinstance(result, ImageError):
             raise result
         return result
+
+    def explain(
+        self,
+        image: ImageSource,
+        *,
+        prefix: str = "",
+        alternatives: int | None = None,
+        pixels: bool = False,
+        seed: int = 0,
+        **changes: Unpack[SearchChanges],
+    ) -> Caption:
+        """Describe one picture and measure every word: its ``faithfulness`` says what became of it without the regions
+        that it looked at.
+
+        Args:
+            image, prefix, alternatives, changes: as for :meth:`caption`.
+            pixels: hide regions in the photo itself, too, which encodes it anew for every word and share.
+            seed: of the random orders that words' weights are held against.
+
+        Raises:
+            ImageError, ConfigError, TextError: as for :meth:`caption`.
+            ModelError: the model has no attention, or runs outside of torch.
+        """
+        options = changed_options(self.bundle.search, changes, alternatives=alternatives)
+        beginning = prefix_ids(self.bundle.codec, prefix)
+        picture = read_picture(image, self._encoder)
+        if isinstance(picture, ImageError):
+            raise picture
+        annotations = self._engine.annotate(torch.from_numpy(picture.pixels[None]))
+        found = speak(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
+        (speech,) = named(found, annotations.concepts)
+        measured = measure_speech(self._engine, self.bundle.model, annotations, speech, seed=seed)
+        caption = _result(picture, speech, options.length_normalisation)
+        if pixels and caption.words:
+            looks = np.stack([word.weights.reshape(-1) for word in caption.words])
+            grid = (picture.regions.rows, picture.regions.columns)
+            measured = measure_pixels(self._engine, picture.pixels, grid, speech, looks, measured)
+        pairs = zip(caption.words, measured, strict=True)
+        return replace(caption, words=tuple(replace(word, faithfulness=each) for word, each in pairs))
 
     def caption_many(
         self,

@@ -74,6 +74,7 @@ class Speech:
         probabilities: of each word, the product of those of its pieces.
         weights: [piece, position], where the model looked before each piece.
         finished: False where the search ended before the sentence did.
+        ids: the pieces of the best; empty for a text that was given.
         concepts: of a picture whose encoder names some; the last positions are theirs.
     """
 
@@ -83,6 +84,7 @@ class Speech:
     probabilities: tuple[float, ...]
     weights: npt.NDArray[np.float32]
     finished: bool
+    ids: Ids = ()
     concepts: NamedConcepts | None = None
 
     def alternatives(self, alpha: float) -> tuple[Alternative, ...]:
@@ -253,6 +255,7 @@ def _speech(codec: TextCodec, hypotheses: Sequence[Hypothesis]) -> Speech:
         probabilities=tuple(_probability(best.log_probabilities, word) for word in words),
         weights=best.weights.cpu().numpy(),
         finished=best.finished,
+        ids=tuple(best.tokens),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Unpack
 
@@ -16,6 +17,7 @@ from regard.errors import ConfigError, ModelError, TextError
 from regard.ops.linear import InferencePrecision
 from regard.parallel.workers import Workers, WorkSharing
 from regard.pipeline.engine import Engine
+from regard.pipeline.explain import measure_speech
 from regard.pipeline.forced_alignment import PairReader
 from regard.pipeline.generation import Ids, Speech, branch, prefix_ids, speak
 from regard.pipeline.isolation import REPORT, Defect, answer_each, describe
@@ -108,6 +110,32 @@ class Translator(WorkSharing):
         if isinstance(result, TextError):
             raise result
         return result
+
+    def explain(self, text: str, *, prefix: str = "", seed: int = 0, **changes: Unpack[SearchChanges]) -> Translation:
+        """Translate one sentence and measure every word: its ``faithfulness`` says what became of it without the pieces
+        of the source that it looked at.
+
+        Args:
+            text: one sentence.
+            prefix, changes: as for :meth:`translate`.
+            seed: of the random orders that words' weights are held against.
+
+        Raises:
+            TextError: the text is empty or more than one sentence, or cannot be translated.
+            ConfigError: an option cannot be used.
+            ModelError: the model has no attention, or runs outside of torch.
+        """
+        options = changed_options(self.bundle.search, changes, alternatives=None)
+        source = read_source(text, self._codec, longest=self._longest)
+        if len(source.parts) != 1:
+            raise TextError(f"the text has {len(source.parts)} parts", remedy="explain one sentence at a time")
+        annotations = self._annotate([source.parts[0].ids])
+        beginning = prefix_ids(self.bundle.codec, prefix)
+        (speech,) = speak(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
+        measured = measure_speech(self._engine, self.bundle.model, annotations, speech, seed=seed)
+        translation = self._joined(source, [speech], options)
+        pairs = zip(translation.words, measured, strict=True)
+        return replace(translation, words=tuple(replace(word, faithfulness=each) for word, each in pairs))
 
     def translate_many(
         self,

@@ -60,6 +60,10 @@ class FamilyStepper(ABC):
         reading._logits = _unchanged
         return reading
 
+    def logits(self, readout: Tensor) -> Tensor:
+        """The vocabulary product of readouts [rows, readout_dim]."""
+        return self._logits(readout)
+
     def product(self, words: Tensor) -> Product:
         """The vocabulary product for some words (int64 [words])."""
         matrix, bias = self._vocabulary

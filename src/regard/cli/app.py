@@ -15,6 +15,7 @@ from regard.cli.commands.data import data
 from regard.cli.commands.demo import demo
 from regard.cli.commands.doctor import doctor
 from regard.cli.commands.evaluate import evaluate
+from regard.cli.commands.explain import explain
 from regard.cli.commands.export import export
 from regard.cli.commands.lengths import lengths
 from regard.cli.commands.models import models
@@ -54,6 +55,7 @@ app.add_typer(data, name="data")
 app.command(cls=GroupedCommand)(demo)
 app.command(cls=GroupedCommand)(doctor)
 app.command(cls=GroupedCommand)(evaluate)
+app.command(cls=GroupedCommand)(explain)
 app.command(cls=GroupedCommand)(export)
 app.command(cls=GroupedCommand)(lengths)
 app.command(cls=GroupedCommand)(models)

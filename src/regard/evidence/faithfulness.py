@@ -19,6 +19,7 @@ With S_f the share f of positions that come first in some order, and log p of th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,10 @@ from regard.text.vocabulary import BOS
 Order = npt.NDArray[np.intp]
 """Positions, the first to be erased first."""
 FRACTIONS = (0.01, 0.05, 0.1, 0.2, 0.5)
+JUDGED = 0.2
+"""The share of positions by which a word's evidence is judged."""
+LEAST_LOSS = 0.1
+"""The least loss of log p that counts."""
 DRAWS = 5
 """Random orders that the order by weights is held against."""
 WEIGHTS, RANDOM, UNIFORM, GRADIENT, OCCLUSION = "weights", "random", "uniform", "gradient", "occlusion"
@@ -90,6 +95,19 @@ class Faithfulness:
         """The area under p as positions come, 0…1; high is good."""
         return _area([self.log_probability_without, *self.curves[order].inserted, self.log_probability])
 
+    def probabilities(self, order: str = WEIGHTS) -> tuple[float, ...]:
+        """p of the word as positions go: with all, without each of :data:`FRACTIONS`, and with none."""
+        ends = self.log_probability, self.log_probability_without
+        return tuple(math.exp(each) for each in (ends[0], *self.curves[order].deleted, ends[1]))
+
+    @property
+    def supported(self) -> bool:
+        """Whether the word is less probable without the share :data:`JUDGED` that it looked at most: by more than
+        :data:`LEAST_LOSS`, and by more than random positions take from it and twice their spread."""
+        place, random = FRACTIONS.index(JUDGED), self.curves[RANDOM]
+        by_chance = self.log_probability - random.deleted[place] + 2 * random.spread[place]
+        return self.comprehensiveness()[place] > max(LEAST_LOSS, by_chance)
+
     @property
     def rank_correlation(self) -> float:
         """Spearman's ρ of importance and weights, −1…1; 0 where one of them is the same everywhere."""
@@ -108,6 +126,7 @@ class Faithfulness:
             for name, curve in self.curves.items()
         }
         return {
+            "supported": self.supported,
             "fractions": list(FRACTIONS),
             "orders": orders,
             "rank_correlation": round(self.rank_correlation, _DIGITS),
@@ -177,13 +196,14 @@ class _Erasures:
         alone = np.ones((self.count + 1, self._size))
         alone[np.arange(self.count), np.arange(self.count)] = 0.0
         found = self._all_words(alone)
-        return (found[-1] - found[:-1]).T
+        lost: Floats = found[-1] - found[:-1]
+        return lost.T
 
     def curves(self, orders: Order) -> list[Curve]:
         """A curve for each word, of its own order of positions [word, position]."""
         strengths = np.concatenate([self._steps(order) for order in orders])
-        owners = np.repeat(np.arange(len(orders)), len(strengths) // len(orders))
-        asked = [self._written.range_of(owner) for owner in owners]
+        owners = np.repeat(np.arange(len(orders)), 2 * len(self._sizes))
+        asked = [self._written.range_of(int(owner)) for owner in owners]
         pieces = erased_log_probabilities(self._stepper, self._annotations, strengths, self._written.ids, asked)
         own = self._written.of_words(pieces)[np.arange(len(owners)), owners].reshape(len(orders), 2, -1)
         own = own[:, :, self._shares]

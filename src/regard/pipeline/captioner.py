@@ -19,8 +19,8 @@ from regard.errors import ImageError
 from regard.ops.linear import InferencePrecision
 from regard.parallel.workers import Workers, WorkSharing
 from regard.pipeline.concepts import named, split_looks
-from regard.pipeline.explain import measure_pixels, measure_speech
 from regard.pipeline.engine import Engine
+from regard.pipeline.explain import measure_pixels, measure_speech
 from regard.pipeline.generation import Ids, Speech, branch, prefix_ids, speak
 from regard.pipeline.isolation import REPORT, Defect, answer_each, describe
 from regard.pipeline.next_words import distinct_next_words
@@ -109,7 +109,6 @@ class Captioner(WorkSharing):
         prefix: str = "",
         alternatives: int | None = None,
         pixels: bool = False,
-        seed: int = 0,
         **changes: Unpack[SearchChanges],
     ) -> Caption:
         """Describe one picture and measure every word: its ``faithfulness`` says what became of it without the regions
@@ -118,7 +117,6 @@ class Captioner(WorkSharing):
         Args:
             image, prefix, alternatives, changes: as for :meth:`caption`.
             pixels: hide regions in the photo itself, too, which encodes it anew for every word and share.
-            seed: of the random orders that words' weights are held against.
 
         Raises:
             ImageError, ConfigError, TextError: as for :meth:`caption`.
@@ -132,10 +130,10 @@ class Captioner(WorkSharing):
         annotations = self._engine.annotate(torch.from_numpy(picture.pixels[None]))
         found = speak(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
         (speech,) = named(found, annotations.concepts)
-        measured = measure_speech(self._engine, self.bundle.model, annotations, speech, seed=seed)
+        measured = measure_speech(self._engine, self.bundle.model, annotations, speech, seed=options.seed)
         caption = _result(picture, speech, options.length_normalisation)
         if pixels and caption.words:
-            looks = np.stack([word.weights.reshape(-1) for word in caption.words])
+            looks = np.array([word.weights.reshape(-1) for word in caption.words], dtype=np.float64)
             grid = (picture.regions.rows, picture.regions.columns)
             measured = measure_pixels(self._engine, picture.pixels, grid, speech, looks, measured)
         pairs = zip(caption.words, measured, strict=True)

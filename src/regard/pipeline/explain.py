@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image, ImageFilter
 
@@ -54,7 +55,12 @@ def written(speech: Speech) -> Written:
 
 
 def measure_pixels(
-    engine: Engine, pixels: Pixels, grid: tuple[int, int], speech: Speech, looks: Floats, measured: Sequence[Faithfulness]
+    engine: Engine,
+    pixels: Pixels,
+    grid: tuple[int, int],
+    speech: Speech,
+    looks: Floats,
+    measured: Sequence[Faithfulness],
 ) -> list[Faithfulness]:
     """The measurements with curves on pixels: ``pixels-blur`` and ``pixels-mean``.
 
@@ -99,12 +105,11 @@ def _kept_regions(order: Order) -> list[Floats]:
     return [*(1 - regions for regions in first), *first]
 
 
-def _spread(regions: Floats, grid: tuple[int, int], shape: tuple[int, ...]) -> Floats:
+def _spread(regions: Floats, grid: tuple[int, int], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """Regions as pixels, bool [H, W, 1]."""
     rows, columns = grid
     y, x = np.arange(shape[0]) * rows // shape[0], np.arange(shape[1]) * columns // shape[1]
-    spread: Floats = regions.reshape(rows, columns)[y][:, x, None] > 0
-    return spread
+    return regions.reshape(rows, columns)[y][:, x, None] > 0
 
 
 def _background(pixels: Pixels, name: str) -> Pixels:

@@ -111,14 +111,13 @@ class Translator(WorkSharing):
             raise result
         return result
 
-    def explain(self, text: str, *, prefix: str = "", seed: int = 0, **changes: Unpack[SearchChanges]) -> Translation:
+    def explain(self, text: str, *, prefix: str = "", **changes: Unpack[SearchChanges]) -> Translation:
         """Translate one sentence and measure every word: its ``faithfulness`` says what became of it without the pieces
         of the source that it looked at.
 
         Args:
             text: one sentence.
             prefix, changes: as for :meth:`translate`.
-            seed: of the random orders that words' weights are held against.
 
         Raises:
             TextError: the text is empty or more than one sentence, or cannot be translated.
@@ -132,7 +131,7 @@ class Translator(WorkSharing):
         annotations = self._annotate([source.parts[0].ids])
         beginning = prefix_ids(self.bundle.codec, prefix)
         (speech,) = speak(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
-        measured = measure_speech(self._engine, self.bundle.model, annotations, speech, seed=seed)
+        measured = measure_speech(self._engine, self.bundle.model, annotations, speech, seed=options.seed)
         translation = self._joined(source, [speech], options)
         pairs = zip(translation.words, measured, strict=True)
         return replace(translation, words=tuple(replace(word, faithfulness=each) for word, each in pairs))

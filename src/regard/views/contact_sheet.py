@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
+from regard.evidence.faithfulness import FRACTIONS, Faithfulness
 from regard.results import Caption, Photo, TranslatedCaption, Word
 from regard.views.colour import ramp
 from regard.views.heat_map import overlay, shrink
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from regard.annotations import Regions
 
 _GROUND, _INK, _SOFT = (250, 248, 244), (31, 27, 22), (111, 103, 93)
+_CURVE, _CURVE_HEIGHT = (196, 84, 32), 28
 _MARGIN, _GAP, _LABEL = 40, 20, 40
 _TILE = 300  # longest side of a tile's photo
 _LEAST_WIDTH = 170  # room for the label below a narrow photo
@@ -36,6 +38,7 @@ class _Layout:
     rows: int
     width: int
     height: int
+    label: int
 
 
 def contact_sheet(caption: Caption) -> Image.Image:
@@ -56,11 +59,12 @@ def _draw(
     lines: Sequence[tuple[str, int, tuple[int, int, int]]], words: Sequence[Word], photo: Photo, regions: Regions
 ) -> Image.Image:
     tile = shrink(photo, _TILE)
-    layout = _layout(len(words) + 1, tile)
+    curves = any(word.faithfulness is not None for word in words)
+    layout = _layout(len(words) + 1, tile, label=_LABEL + (_CURVE_HEIGHT if curves else 0))
     inner = layout.columns * (layout.width + _GAP) - _GAP
     wrapped = [(line, size, ink) for text, size, ink in lines for line in wrap(text, inner, size, lines=4)]
     top = _MARGIN + sum(round(size * 1.35) for _, size, _ in wrapped) + _GAP
-    grid = layout.rows * (layout.height + _LABEL + _GAP) - _GAP
+    grid = layout.rows * (layout.height + layout.label + _GAP) - _GAP
     image = Image.new("RGB", (inner + 2 * _MARGIN, top + grid + _MARGIN), _GROUND)
     line_top = _MARGIN - 8
     for line, size, ink in wrapped:
@@ -68,7 +72,7 @@ def _draw(
         line_top += round(size * 1.35)
     for index, word in enumerate([None, *words]):
         row, column = divmod(index, layout.columns)
-        corner = (_MARGIN + column * (layout.width + _GAP), top + row * (layout.height + _LABEL + _GAP))
+        corner = (_MARGIN + column * (layout.width + _GAP), top + row * (layout.height + layout.label + _GAP))
         _draw_tile(image, corner, tile if word is None else overlay(tile, word.weights, regions), layout)
         if word is None:
             _draw_legend(image, corner, layout)
@@ -77,18 +81,18 @@ def _draw(
     return image
 
 
-def _layout(count: int, tile: Photo) -> _Layout:
+def _layout(count: int, tile: Photo, *, label: int) -> _Layout:
     height, width = tile.shape[:2]
     width = max(width, _LEAST_WIDTH)
 
     def distance(columns: int) -> float:
         rows = -(-count // columns)
-        shape = (columns * (width + _GAP)) / (rows * (height + _LABEL + _GAP) + 3 * _TITLE)
+        shape = (columns * (width + _GAP)) / (rows * (height + label + _GAP) + 3 * _TITLE)
         empty = (rows * columns - count) / count
         return abs(float(np.log(shape / _PROPORTION))) + 1.5 * empty
 
     columns = min(range(min(2, count), count + 1), key=distance)
-    return _Layout(columns, -(-count // columns), width, height)
+    return _Layout(columns, -(-count // columns), width, height, label)
 
 
 def _draw_tile(image: Image.Image, corner: tuple[int, int], tile: Photo, layout: _Layout) -> None:
@@ -101,8 +105,23 @@ def _draw_label(image: Image.Image, corner: tuple[int, int], word: Word, layout:
     left, top = corner[0], corner[1] + layout.height + 6
     sure_width = text_width(sure, _SMALL - 2)
     text = fit(word.text, layout.width - sure_width - 12, _SMALL + 3)
-    draw_text(image, (left, top), text, size=_SMALL + 3, fill=_INK)
+    doubtful = word.faithfulness is not None and not word.faithfulness.supported
+    draw_text(image, (left, top), text, size=_SMALL + 3, fill=_SOFT if doubtful else _INK)
+    if word.faithfulness is not None:
+        _draw_curve(image, (left, top + _SMALL + 14), word.faithfulness, layout, ink=_SOFT if doubtful else _CURVE)
     draw_text(image, (left + layout.width - sure_width, top + 4), sure, size=_SMALL - 2, fill=_SOFT)
+
+
+def _draw_curve(
+    image: Image.Image, corner: tuple[int, int], measured: Faithfulness, layout: _Layout, *, ink: tuple[int, int, int]
+) -> None:
+    """Under the label: the probability of a word as what it looked at is taken away."""
+    left, top = corner
+    points = [
+        (left + share * (layout.width - 1), top + (1 - probability) * _CURVE_HEIGHT)
+        for share, probability in zip((0.0, *FRACTIONS, 1.0), measured.probabilities(), strict=True)
+    ]
+    ImageDraw.Draw(image).line(points, fill=ink, width=2)
 
 
 def _draw_legend(image: Image.Image, corner: tuple[int, int], layout: _Layout) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 
 import numpy as np
@@ -145,9 +145,11 @@ def _word(track: SentenceTrack, index: int) -> str:
     word = track.words[index]
     shown = word.text if word.span is None else track.text[slice(*word.span)]
     sure = "" if word.probability is None else f' style="--p:{word.probability:.3f}"'
-    label = text_html(f"{word.text}, word {index + 1} of {len(track.words)}")
+    doubt = "" if word.supported else ", without evidence"
+    label = text_html(f"{word.text}, word {index + 1} of {len(track.words)}{doubt}")
+    kind = "word" if word.supported else "word doubtful"
     return (
-        f'<button type="button" class="word" tabindex="{-1 if index else 0}" aria-pressed="false" '
+        f'<button type="button" class="{kind}" tabindex="{-1 if index else 0}" aria-pressed="false" '
         f'aria-label="{label}"{sure}>{text_html(shown)}</button>'
     )
 
@@ -179,10 +181,23 @@ def _cards(view: ViewModel) -> str:
 
 def _card(track: SentenceTrack, index: int, word: int) -> str:
     probability = track.words[word].probability
+    doubtful = "" if track.words[word].supported else " doubtful"
     return (
-        f'<li class="card" data-track="{index}" data-word="{word}"><canvas></canvas>'
+        f'<li class="card{doubtful}" data-track="{index}" data-word="{word}"><canvas></canvas>'
         f'<span class="card-word"><bdi>{text_html(track.words[word].text)}</bdi></span>'
-        f'<span class="score">{"" if probability is None else percent(probability)}</span></li>'
+        f'<span class="score">{"" if probability is None else percent(probability)}</span>'
+        f"{_curve(track.words[word].curve)}</li>"
+    )
+
+
+def _curve(points: Sequence[tuple[float, float]]) -> str:
+    """The probability of a word as what it looked at is taken away, from nothing on the left to all on the right."""
+    if not points:
+        return ""
+    line = " ".join(f"{share * 100:.1f},{32 - probability * 30:.1f}" for share, probability in points)
+    return (
+        '<svg class="curve" viewBox="0 0 100 33" preserveAspectRatio="none"><title>Probability as what the word looked '
+        f'at is taken away</title><polyline points="{line}"/></svg>'
     )
 
 

@@ -5,6 +5,7 @@ The page knows results of every kind only in this form, so it is written once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from regard.composed_attention import Floats, Span, locate
+from regard.evidence.faithfulness import FRACTIONS, JUDGED, WEIGHTS, Faithfulness
 from regard.results import Alternative, Caption, Photo, Result, TranslatedCaption, Translation
 from regard.views.region_names import describe_place, percent
 
@@ -24,12 +26,19 @@ _LEAST_PARTNER = 0.1
 
 @dataclass(frozen=True)
 class TrackWord:
-    """A word in a sentence: its text, its characters in the sentence, how sure it was, and what to say of it."""
+    """A word in a sentence: its text, its characters in the sentence, how sure it was, and what to say of it.
+
+    Attributes:
+        curve: (share, probability) as what the word looked at is taken away; empty where nobody measured it.
+        supported: False where the word is as probable without what it looked at.
+    """
 
     text: str
     span: Span | None
     probability: float | None
     details: tuple[str, ...] = ()
+    curve: tuple[tuple[float, float], ...] = ()
+    supported: bool = True
 
     def with_detail(self, more: str) -> TrackWord:
         """The same word with one more thing to say of it."""
@@ -123,7 +132,7 @@ def _caption_track(caption: Caption) -> SentenceTrack:
         TrackWord(word.text, span, word.probability, (f"{percent(word.probability)} sure",))
         for word, span in zip(caption.words, locate(texts, caption.text), strict=True)
     )
-    words = _looked_at(words, weights, caption.regions)
+    words = _evidence(_looked_at(words, weights, caption.regions), [word.faithfulness for word in caption.words])
     return SentenceTrack("Caption", caption.text, words, weights, caption.score, caption.alternatives, caption.finished)
 
 
@@ -145,6 +154,7 @@ def _target_track(result: Translation) -> SentenceTrack:
         TrackWord(word.text, span, word.probability, (f"{percent(word.probability)} sure",))
         for word, span in zip(result.words, spans, strict=True)
     )
+    words = _evidence(words, [word.faithfulness for word in result.words])
     score, others, note = result.score, result.alternatives, alignment_note(result)
     return SentenceTrack("Translation", result.text, words, (), score, others, result.finished, note)
 
@@ -159,6 +169,22 @@ def alignment_note(translation: Translation) -> str:
 def _looked_at(words: Words, weights: Sequence[Floats], regions: Regions) -> Words:
     places = [describe_place(each, regions) for each in weights]
     return tuple(word.with_detail(f"looked at: {place}") for word, place in zip(words, places, strict=True))
+
+
+def _evidence(words: Words, measured: Sequence[Faithfulness | None]) -> Words:
+    """The words with what was measured of them."""
+    return tuple(
+        word if each is None else _with_evidence(word, each) for word, each in zip(words, measured, strict=True)
+    )
+
+
+def _with_evidence(word: TrackWord, measured: Faithfulness) -> TrackWord:
+    without = math.exp(measured.curves[WEIGHTS].deleted[FRACTIONS.index(JUDGED)])
+    before, share = percent(math.exp(measured.log_probability)), percent(JUDGED)
+    said = f"{before} sure, {percent(without)} without the {share} it looked at most"
+    detail = f"evidence: {said}" if measured.supported else f"no evidence: {said}"
+    curve = tuple(zip((0.0, *FRACTIONS, 1.0), measured.probabilities(), strict=True))
+    return replace(word.with_detail(detail), curve=curve, supported=measured.supported)
 
 
 def _became(words: Words, links: Floats, targets: Sequence[str]) -> Words:

@@ -112,7 +112,7 @@ def test_measurements_equal_a_written_out_loop(case: str, padded: int, summary: 
 
 
 class Rigged(Decoder):
-    """Says word 4 where the annotation at ``square`` has its first number, else word 5; says where it claims to look."""
+    """Says word 4 for the first number of the annotation that it reads, and returns a look of its own choice."""
 
     def __init__(self, *, reads: int | None, looks: int) -> None:
         super().__init__()

@@ -1,0 +1,98 @@
+"""``regard explain``: is the heat map true? Every word measured without what it looked at."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from regard.cli.compute_options import with_compute_options
+from regard.cli.languages import find_translator
+from regard.cli.options import AsJson, Prefix, Save
+from regard.cli.photos import find_photos
+from regard.cli.report import say, say_json, table
+from regard.cli.saving import Saver
+from regard.compute import ComputeOptions
+from regard.errors import ConfigError, ImageError
+
+if TYPE_CHECKING:
+    from regard.evidence.faithfulness import Faithfulness
+    from regard.pipeline import Captioner, Translator
+    from regard.results import Caption, Translation
+
+CAPTIONER = "flickr8k"
+
+Inputs = Annotated[list[str], typer.Argument(metavar="INPUT", help="Photos, or one sentence in quotes.")]
+Model = Annotated[
+    str | None, typer.Option(metavar="NAME", help="A model by name or folder, instead of the one that ships.")
+]
+To = Annotated[str, typer.Option(metavar="LANGUAGE", help="Into which language sentences are translated.")]
+Source = Annotated[str, typer.Option("--from", metavar="LANGUAGE", help="The language of sentences.")]
+Pixels = Annotated[bool, typer.Option("--pixels", help="Hide regions in the photo itself, too; takes a minute.")]
+
+
+@with_compute_options(without=["shortlist", "workers", "runtime"])
+def explain(
+    inputs: Inputs,
+    model: Model = None,
+    source: Source = "en",
+    to: To = "de",
+    prefix: Prefix = "",
+    pixels: Pixels = False,
+    *,
+    computing: ComputeOptions,
+    save: Save = None,
+    as_json: AsJson = False,
+) -> None:
+    """Describe photos, or translate a sentence, and test every word: how probable it is without the fifth of the input
+    that it looked at most, with that alone, and without as much at random. Words that lose nothing have no evidence."""
+    from regard.pipeline import Captioner, Translator, load
+
+    reads_photos = any(Path(each).exists() for each in inputs)
+    with load(model or (CAPTIONER if reads_photos else find_translator(source, to)), **asdict(computing)) as loaded:
+        saver = None if save is None else Saver(save, count=len(inputs))
+        results: list[Caption | Translation]
+        match loaded:
+            case Captioner():
+                results = [_explained(loaded, each, prefix=prefix, pixels=pixels) for each in find_photos(inputs)]
+            case Translator():
+                results = [_translated(loaded, each, prefix=prefix, pixels=pixels) for each in inputs]
+    for result in results:
+        say_json(result.to_dict()) if as_json else _say_table(result)
+        if saver is not None:
+            saver.add(result, Path(result.path).stem if hasattr(result, "path") else "sentence")
+    if saver is not None:
+        saver.finish()
+
+
+def _explained(captioner: Captioner, path: str | ImageError, *, prefix: str, pixels: bool) -> Caption:
+    if isinstance(path, ImageError):
+        raise path
+    return captioner.explain(path, prefix=prefix, pixels=pixels)
+
+
+def _translated(translator: Translator, text: str, *, prefix: str, pixels: bool) -> Translation:
+    if pixels:
+        raise ConfigError("--pixels hides parts of photos", remedy="leave it out for sentences")
+    return translator.explain(text, prefix=prefix)
+
+
+def _say_table(result: Caption | Translation) -> None:
+    say(f"{result.path}: {result.text}" if hasattr(result, "path") else result.text)
+    rows: list[tuple[str, ...]] = [("word", "sure", "without", "alone", "random", "evidence")]
+    rows += [_row(word.text, word.faithfulness) for word in result.words if word.faithfulness is not None]
+    for line in table(rows):
+        say(f"  {line}")
+
+
+def _row(text: str, measured: Faithfulness) -> tuple[str, ...]:
+    from math import exp
+
+    from regard.evidence.faithfulness import FRACTIONS, JUDGED, RANDOM, WEIGHTS
+
+    place = FRACTIONS.index(JUDGED)
+    own, random = measured.curves[WEIGHTS], measured.curves[RANDOM]
+    numbers = (measured.log_probability, own.deleted[place], own.inserted[place], random.deleted[place])
+    return (text, *(f"{100 * exp(each):.0f} %" for each in numbers), "yes" if measured.supported else "no")

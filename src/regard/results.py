@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from regard.annotations import Regions
-    from regard.evidence.faithfulness import Faithfulness
+    from regard.faithfulness import Faithfulness
 
 _DIGITS = 8
 

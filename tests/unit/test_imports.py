@@ -18,7 +18,7 @@ PACKAGE = Path(regard.__file__).parent
 LAYERS = (
     {"errors"},
     {"yaml_text"},
-    {"config", "devices", "files", "progress", "registry", "compute", "composed_attention"},
+    {"config", "devices", "files", "progress", "registry", "compute", "composed_attention", "faithfulness"},
     {"annotations", "ops"},
     {"attention"},
     {"text"},

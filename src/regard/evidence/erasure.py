@@ -13,16 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from regard.annotations import Annotations
 from regard.decoders.base import Stepper
+from regard.faithfulness import Floats
 from regard.fast.search.incremental import FamilyStepper
 from regard.text.vocabulary import BOS
 
-Floats = npt.NDArray[np.float64]
 BATCH = 256
 """Inputs that are force-decoded together."""
 

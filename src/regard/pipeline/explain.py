@@ -1,6 +1,6 @@
 """Evidence for what a model wrote: its own words measured by erasing what they looked at.
 
-On annotations everything is :mod:`regard.evidence.faithfulness`. On pixels the regions that a word looked at most are
+On annotations everything is :mod:`regard.faithfulness`. On pixels the regions that a word looked at most are
 hidden in the photo itself, under a blur or its mean colour, and the photo is encoded again:
 
     blur   a Gaussian blur of a twelfth of the picture's side
@@ -20,8 +20,9 @@ from PIL import Image, ImageFilter
 from regard.annotations import Annotations
 from regard.data.images import Pixels
 from regard.errors import ModelError
-from regard.evidence.erasure import Floats, Written, force_decode
-from regard.evidence.faithfulness import FRACTIONS, Curve, Faithfulness, Order, counts, descending, measure_words
+from regard.evidence.erasure import Written, force_decode
+from regard.evidence.measurement import Order, counts, descending, measure_words
+from regard.faithfulness import FRACTIONS, Curve, Faithfulness, Floats
 from regard.model import EncoderDecoder
 from regard.pipeline.engine import Engine
 from regard.pipeline.generation import Speech

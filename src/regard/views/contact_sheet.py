@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
-from regard.evidence.faithfulness import FRACTIONS, Faithfulness
+from regard.faithfulness import FRACTIONS, Faithfulness
 from regard.results import Caption, Photo, TranslatedCaption, Word
 from regard.views.colour import ramp
 from regard.views.heat_map import overlay, shrink

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from regard.composed_attention import Floats, Span, locate
-from regard.evidence.faithfulness import FRACTIONS, JUDGED, WEIGHTS, Faithfulness
+from regard.faithfulness import FRACTIONS, JUDGED, WEIGHTS, Faithfulness
 from regard.results import Alternative, Caption, Photo, Result, TranslatedCaption, Translation
 from regard.views.region_names import describe_place, percent
 

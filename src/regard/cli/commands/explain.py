@@ -18,7 +18,7 @@ from regard.compute import ComputeOptions
 from regard.errors import ConfigError, ImageError
 
 if TYPE_CHECKING:
-    from regard.evidence.faithfulness import Faithfulness
+    from regard.faithfulness import Faithfulness
     from regard.pipeline import Captioner, Translator
     from regard.results import Caption, Translation
 
@@ -90,7 +90,7 @@ def _say_table(result: Caption | Translation) -> None:
 def _row(text: str, measured: Faithfulness) -> tuple[str, ...]:
     from math import exp
 
-    from regard.evidence.faithfulness import FRACTIONS, JUDGED, RANDOM, WEIGHTS
+    from regard.faithfulness import FRACTIONS, JUDGED, RANDOM, WEIGHTS
 
     place = FRACTIONS.index(JUDGED)
     own, random = measured.curves[WEIGHTS], measured.curves[RANDOM]

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from regard.cli import main
-from regard.evidence.faithfulness import FRACTIONS
+from regard.faithfulness import FRACTIONS
 
 pytestmark = pytest.mark.usefixtures("only_shipped")
 

@@ -17,7 +17,8 @@ from regard.decoders.luong import LuongSettings
 from regard.decoders.rnnsearch import RnnSearchSettings
 from regard.decoders.transformer import TransformerDecoderSettings
 from regard.evidence.erasure import Written
-from regard.evidence.faithfulness import (
+from regard.evidence.measurement import counts, measure_words
+from regard.faithfulness import (
     FRACTIONS,
     GRADIENT,
     OCCLUSION,
@@ -25,8 +26,6 @@ from regard.evidence.faithfulness import (
     UNIFORM,
     WEIGHTS,
     Faithfulness,
-    counts,
-    measure_words,
     rank_correlation,
 )
 from regard.fast.search import build_stepper

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Any, Unpack
 
-from regard.data.parallel import read_parallel
-from regard.data.readers import read_captioned_images
-from regard.errors import ConfigError, ImageError, TextError
+from regard.errors import ConfigError
+from regard.evaluation.outputs import caption_split, translate_split
 from regard.metrics import score_captions, score_translations
 from regard.pipeline import Captioner, SearchChanges, Translator, load
 from regard.progress import SILENT, Progress
@@ -56,39 +54,19 @@ def evaluate(
 def _captions(
     captioner: Captioner, data: Path, split: str, *, meteor: bool, progress: Progress, changes: SearchChanges
 ) -> dict[str, Any]:
-    images = read_captioned_images(data, split)
-    captioner.start_workers()
-    progress.start("captions", len(images))
-    began = time.perf_counter()
-    said: list[str] = []
-    for result in captioner.caption_many(images.paths, alternatives=0, **changes):
-        if isinstance(result, ImageError):
-            raise result
-        said.append(result.text)
-        progress.advance(1)
-    seconds = time.perf_counter() - began
-    scores = score_captions(said, images.captions, with_meteor=meteor).as_dict()
-    return _scored(split, scores, seconds=round(seconds, 3), precision=captioner.precision)
+    outputs = caption_split(captioner, data, split, progress=progress, changes=changes)
+    scores = score_captions(outputs.hypotheses, outputs.references, with_meteor=meteor).as_dict()
+    return _scored(split, scores, seconds=round(outputs.seconds, 3), precision=captioner.precision)
 
 
 def _translations(
     translator: Translator, data: Path, split: str, *, progress: Progress, changes: SearchChanges
 ) -> dict[str, Any]:
-    source, target = translator.languages
-    pairs = read_parallel(data, split, source=source, target=target)
-    translator.start_workers()
-    progress.start("translations", len(pairs))
-    began = time.perf_counter()
-    said: list[str] = []
-    for result in translator.translate_many(pairs.sources, alternatives=0, **changes):
-        if isinstance(result, TextError):
-            raise result
-        said.append(result.text)
-        progress.advance(1)
-    seconds = time.perf_counter() - began
-    scores = score_translations(said, pairs.targets, target_language=target).as_dict()
+    outputs = translate_split(translator, data, split, progress=progress, changes=changes)
+    target = translator.languages[1]
+    scores = score_translations(outputs.hypotheses, outputs.references, target_language=target).as_dict()
     how = {"precision": translator.precision, "shortlist": translator.shortlist}
-    return _scored(split, scores, seconds=round(seconds, 3), **how)
+    return _scored(split, scores, seconds=round(outputs.seconds, 3), **how)
 
 
 def _scored(split: str, scores: dict[str, Any], **conditions: float | str) -> dict[str, Any]:

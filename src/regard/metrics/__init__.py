@@ -3,9 +3,16 @@
 from regard.metrics.alignment import WordAlignment, alignment_error_rate, format_pharaoh, parse_pharaoh
 from regard.metrics.bleu import BleuReferences, corpus_bleu, sentence_bleu
 from regard.metrics.captions import CaptionScores, score_captions
-from regard.metrics.cider import CiderD, ReferenceVectors, corpus_cider_d
+from regard.metrics.cider import CiderD, ReferenceVectors, cider_d_scores, corpus_cider_d
 from regard.metrics.meteor import corpus_meteor
-from regard.metrics.resampling import Bootstrap, LengthBin, PairedComparison, bleu_by_length, compare_systems
+from regard.metrics.resampling import (
+    Bootstrap,
+    LengthBin,
+    PairedComparison,
+    bleu_by_length,
+    compare_means,
+    compare_systems,
+)
 from regard.metrics.rouge import corpus_rouge_l, rouge_l
 from regard.metrics.shared_task_tokens import shared_task_tokens
 from regard.metrics.translations import TranslationScores, score_translations
@@ -24,6 +31,8 @@ __all__ = [
     "alignment_error_rate",
     "bleu_by_length",
     "caption_tokens",
+    "cider_d_scores",
+    "compare_means",
     "compare_systems",
     "corpus_bleu",
     "corpus_cider_d",

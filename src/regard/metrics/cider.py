@@ -152,10 +152,20 @@ def corpus_cider_d(hypotheses: Sequence[Tokens], references: Sequence[Sequence[T
     Raises:
         DataError: the lengths differ, the corpus is empty, or an item has no reference.
     """
-    count = check_same_length(hypotheses=hypotheses, references=references)
+    scores = cider_d_scores(hypotheses, references)
+    return sum(scores) / len(scores)
+
+
+def cider_d_scores(hypotheses: Sequence[Tokens], references: Sequence[Sequence[Tokens]]) -> list[float]:
+    """The CIDEr-D of each item of a corpus, see :func:`corpus_cider_d`.
+
+    Raises:
+        DataError: the lengths differ, the corpus is empty, or an item has no reference.
+    """
+    check_same_length(hypotheses=hypotheses, references=references)
     cider = CiderD.from_references(references)
     pairs = zip(hypotheses, references, strict=True)
-    return sum(cider.score(hypothesis, cider.reference_vectors(group)) for hypothesis, group in pairs) / count
+    return [cider.score(hypothesis, cider.reference_vectors(group)) for hypothesis, group in pairs]
 
 
 def _count_ngrams(numbers: list[int]) -> list[dict[int, int]]:

@@ -41,7 +41,7 @@ class LengthBin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedComparison:
-    """Two systems on one test set, BLEU between 0 and 100.
+    """Two systems on one test set, by BLEU between 0 and 100 or by the mean of another score.
 
     ``p_value`` is the share of draws in which the system that is better on the whole set is not better.
     """
@@ -120,8 +120,28 @@ def compare_systems(
     """
     check_same_length(first=first, second=second, references=references)
     both = np.stack([bleu_statistics(first, references), bleu_statistics(second, references)], axis=1)
-    scores = bleu_from_statistics(both.sum(axis=0))
-    drawn = bleu_from_statistics(_draws(both, bootstrap))
+    return _compare(bleu_from_statistics(both.sum(axis=0)), bleu_from_statistics(_draws(both, bootstrap)))
+
+
+def compare_means(
+    first: Sequence[float], second: Sequence[float], *, bootstrap: Bootstrap = Bootstrap()
+) -> PairedComparison:
+    """Paired bootstrap of a score that is the mean over the items of a test set, such as CIDEr-D.
+
+    Args:
+        first, second: the score of each item.
+        bootstrap: how to draw.
+
+    Raises:
+        DataError: the lengths differ, or there is no item.
+    """
+    count = check_same_length(first=first, second=second)
+    both = np.stack([np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)], axis=1)
+    return _compare(both.mean(axis=0), _draws(both, bootstrap) / count)
+
+
+def _compare(scores: Statistics, drawn: Statistics) -> PairedComparison:
+    """From the scores of both systems, [2], and those in each draw, [draws, 2]."""
     ahead = np.sign(scores[0] - scores[1])
     return PairedComparison(
         first=float(scores[0]),

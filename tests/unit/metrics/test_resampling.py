@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regard.errors import ConfigError, DataError
-from regard.metrics import Bootstrap, bleu_by_length, compare_systems
+from regard.metrics import Bootstrap, bleu_by_length, compare_means, compare_systems
 from regard.metrics.resampling import bleu_from_statistics, bleu_statistics
 
 sentences = st.lists(st.sampled_from(["a", "B", "c,", "d.", '"e"']), max_size=9).map(" ".join)
@@ -100,3 +100,14 @@ def test_input_that_cannot_be_scored_is_refused() -> None:
     for wrong in ({"num_draws": 0}, {"confidence": 1.0}, {"seed": -1}):
         with pytest.raises(ConfigError):
             Bootstrap(**wrong)
+
+
+def test_means_are_compared_pair_by_pair() -> None:
+    scores = np.random.default_rng(3).uniform(0, 3, 60)
+    better = compare_means(scores + 0.01, scores, bootstrap=FEW)
+    assert better.p_value == 0.0, "the same little more everywhere is sure, however wide the scores spread"
+    assert better.first == pytest.approx(scores.mean() + 0.01)
+    shuffled = compare_means(scores + 0.01, np.random.default_rng(4).permutation(scores), bootstrap=FEW)
+    assert 0.2 < shuffled.p_value < 0.8
+    with pytest.raises(DataError, match="2 first, 1 second"):
+        compare_means([1, 2], [1])

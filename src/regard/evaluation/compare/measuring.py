@@ -10,6 +10,7 @@ from typing import Any
 from regard.encoders.image import ImageEncoderSettings
 from regard.evaluation.compare.candidates import Candidate
 from regard.evaluation.compare.machine import describe_machine, describe_versions
+from regard.evaluation.compare.significance import p_values
 from regard.files import read_json_file, write_json_file
 from regard.model import EncoderDecoder
 from regard.progress import SILENT, Progress
@@ -46,10 +47,16 @@ class Measured:
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of the comparison: what was asked for, and what it came to."""
+    """One row of the comparison: what was asked for, and what it came to.
+
+    Attributes:
+        p_value: the share of bootstrap draws in which the best model is not better than this one, see
+            :mod:`regard.evaluation.compare.significance`; None for the best, and where there is no other.
+    """
 
     candidate: Candidate
     measured: Measured
+    p_value: float | None = None
 
 
 def compare(
@@ -69,11 +76,16 @@ def compare(
         Interrupted: the user stopped it; the same call continues it, and runs that are done stay done.
         RegardError: a run failed, see :func:`regard.training.run.train`.
     """
-    entries = []
+    measured = []
     for number, candidate in enumerate(candidates, start=1):
         progress.say(f"{number} of {len(candidates)}: {candidate.name}, {candidate.about}")
-        entries.append(Entry(candidate, _measure(candidate, progress, cache, device)))
-    return entries
+        measured.append(_measure(candidate, progress, cache, device))
+    if len(candidates) == 1:
+        return [Entry(candidates[0], measured[0])]
+    judged_by = candidates[0].recipe.metrics[0]
+    best = max(range(len(measured)), key=lambda number: measured[number].scores[judged_by])
+    found = p_values(candidates, best, device=device, progress=progress)
+    return [Entry(*each) for each in zip(candidates, measured, found, strict=True)]
 
 
 def _measure(candidate: Candidate, progress: Progress, cache: Path | None, device: str) -> Measured:

@@ -63,6 +63,7 @@ def _plain(entries: Sequence[Entry], command: str) -> dict[str, Any]:
                 "parameters": {"trained": entry.measured.trained, "decoder": entry.measured.decoder},
                 "seconds": round(entry.measured.seconds, 1),
                 "best_epoch": entry.measured.best_epoch,
+                "p_value": entry.p_value,
                 "seed": entry.candidate.recipe.seed,
                 "command": _train_command(entry.candidate),
                 "machine": entry.measured.machine,
@@ -137,13 +138,14 @@ def _signature(entry: Entry) -> str:
 
 
 def _table(entries: Sequence[Entry], names: dict[str, str]) -> str:
-    head = ["model", "what it is", "vector", *names.values(), "trained", "decoder", "seconds", "best epoch"]
+    head = ["model", "what it is", "vector", *names.values(), "p", "trained", "decoder", "seconds", "best epoch"]
     rows = [
         [
             f"`{entry.candidate.name}`",
             entry.candidate.about,
             f"{entry.candidate.vector:,}",
             *(f"{entry.measured.scores[score]:.1f}" for score in names),
+            "" if entry.p_value is None else f"{entry.p_value:.3f}",
             f"{entry.measured.trained:,}",
             f"{entry.measured.decoder:,}",
             f"{entry.measured.seconds:,.0f}",
@@ -159,6 +161,8 @@ def _reading(entries: Sequence[Entry]) -> str:
     return (
         f"Scores × 100 of {said} found by search in the best epoch, never with the reference as a help. *vector*: the "
         "numbers that the decoder gets of each place that it looks at, or of the whole input where it does not look. "
+        "*p*: the share of 1,000 paired bootstrap draws of the validation inputs in which the best model is not better "
+        "than this one, by the first score, on what the saved models write; empty for the best. "
         "*trained* and *decoder*: how many numbers learned in all, and how many the decoder has. *seconds*: of "
         "training and validation, without the features of a frozen encoder, which are computed once and shared."
     )

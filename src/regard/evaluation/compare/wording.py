@@ -15,7 +15,7 @@ from regard.model import EncoderDecoder
 
 def describe(model: EncoderDecoder) -> str:
     """What it is, such as ``soft attention (additive) over 7 × 7 cells``."""
-    return _mechanism(model.settings.decoder).format(places=_places(model))
+    return _mechanism(model.settings.decoder, attends=model.decoder.attends).format(places=_places(model))
 
 
 def vector_size(model: EncoderDecoder) -> int:
@@ -41,7 +41,7 @@ def _places(model: EncoderDecoder) -> str:
     return f"{rows} × {columns} {kind}"
 
 
-def _mechanism(decoder: DecoderSettings) -> str:
+def _mechanism(decoder: DecoderSettings, *, attends: bool) -> str:
     match decoder:
         case RepeatSettings():
             return "no attention, no feedback: the mean of {places} enters at every step"
@@ -59,3 +59,6 @@ def _mechanism(decoder: DecoderSettings) -> str:
             return f"{decoder.kind} attention ({decoder.score}) after the recurrent step, over {{places}}"
         case TransformerDecoderSettings():
             return "Transformer, multi-head attention over {places}"
+        case _:  # whatever this file does not know yet
+            name = decoder.name.replace("_", " ")
+            return f"{name}, attention over {{places}}" if attends else f"{name}, without attention, from {{places}}"

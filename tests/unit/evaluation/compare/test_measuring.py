@@ -56,6 +56,9 @@ def test_an_interrupted_comparison_continues_and_a_finished_one_trains_nothing(
     again = Watch()
     assert run(three, tmp_path, again) == entries
     assert again.titles == []
+    best = max(entries, key=lambda entry: entry.measured.scores["cider"])
+    assert all((entry.p_value is None) == (entry is best) for entry in entries)
+    assert all(entry.p_value is None or 0 <= entry.p_value <= 1 for entry in entries)
 
     page = tmp_path / "docs" / "page.md"
     write_comparison(entries, page, command="regard compare …")

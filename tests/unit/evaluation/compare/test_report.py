@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -56,11 +57,14 @@ def tables(page: str) -> list[list[list[str]]]:
 
 
 def test_a_row_a_model_with_every_figure(tmp_path: Path) -> None:
-    main, commands = tables(write(tmp_path, entry("one", cider=41.26), entry("two", decoder={"name": "feedback"})))
+    main, commands = tables(
+        write(tmp_path, entry("one", cider=41.26), replace(entry("two", decoder={"name": "feedback"}), p_value=0.0321))
+    )
     assert all(len(row) == len(main[0]) for row in main)
-    expected = ["`one`", "what one is", "256", "41.3", "13.8", "1,234,567", "765,432", "1,234", "3 of 4"]
+    expected = ["`one`", "what one is", "256", "41.3", "13.8", "", "1,234,567", "765,432", "1,234", "3 of 4"]
     assert main[2] == expected
     assert [row[0] for row in main[2:]] == ["`one`", "`two`"]
+    assert [row[5] for row in (main[0], main[3])] == ["p", "0.032"]
     assert commands[2][1:] == [
         "0",
         "`regard train 'my recipes/one.yaml' --output runs/one --set seed=1`",
@@ -127,6 +131,7 @@ def test_the_json_beside_it_holds_everything(tmp_path: Path) -> None:
         "parameters": {"trained": 1_234_567, "decoder": 765_432},
         "seconds": 1234.5,
         "best_epoch": 3,
+        "p_value": None,
         "seed": 3,
         "command": "regard train 'my recipes/two.yaml' --output runs/two --set seed=1",
         "machine": "A CPU",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from regard.config import parse
-from regard.evaluation.compare.wording import describe, vector_size
+from regard.evaluation.compare.wording import _mechanism, describe, vector_size
 from regard.model import EncoderDecoder, ModelSettings
 
 GRID = {"name": "efficientnet_lite0", "weights": None, "layer": "stage3", "size": 32}
@@ -48,3 +49,12 @@ def test_the_vector_is_the_narrowest_place_before_the_decoder() -> None:
     assert vector_size(plain) == plain.encoder.dim == 10
     assert vector_size(build(SENTENCE, {"name": "attend", **SMALL}, dim=3)) == 3
     assert vector_size(build(SENTENCE, {"name": "repeat", "image_vector": 2, **SMALL}, dim=3)) == 2
+
+
+@pytest.mark.parametrize(
+    ("attends", "said"),
+    [(True, "pointer net, attention over {places}"), (False, "pointer net, without attention, from {places}")],
+)
+def test_a_decoder_that_is_new_is_said_by_its_name(attends: bool, said: str) -> None:
+    new: Any = SimpleNamespace(name="pointer_net")
+    assert _mechanism(new, attends=attends) == said

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from regard.errors import ConfigError
+from regard.errors import ConfigError, shown
 from regard.yaml_text import MAX_CHARACTERS, MAX_DEPTH, parse_yaml
 
 MAX_SEED = 2**32 - 1
@@ -143,26 +142,6 @@ def _describe(kind: type[Settings], problem: dict[str, Any]) -> str:
     given = "" if problem["type"] == "missing" else f" (given: {shown(problem['input'])})"
     message = problem["msg"][:400]
     return f"{path}: {message[:1].lower()}{message[1:]}{given}"
-
-
-def shown(value: Any, *, depth: int = 2) -> str:
-    """A value as messages quote it: short, and made in little time however large the value is."""
-    if isinstance(value, int) and value.bit_length() > 128:
-        return f"a number of {value.bit_length():,} bits"
-    if isinstance(value, str):
-        return repr(value[:80])
-    if isinstance(value, dict | list) and value:
-        if depth == 0:
-            return "…"
-        first = [
-            f"{shown(key, depth=0)}: {shown(value[key], depth=depth - 1)}"
-            if isinstance(value, dict)
-            else shown(key, depth=depth - 1)
-            for key in islice(value, 3)
-        ]
-        inner = ", ".join([*first, "…"] if len(value) > len(first) else first)
-        return f"{{{inner}}}" if isinstance(value, dict) else f"[{inner}]"
-    return f"{value!r:.80}"
 
 
 def _known_keys(kind: type[Settings], path: list[str]) -> list[str]:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any
 
 
@@ -123,3 +124,23 @@ def unknown_name(kind: str, given: str, allowed: Iterable[str], *, owner: str = 
         allowed=", ".join(names),
         remedy=f"did you mean {nearest[0]!r}?" if nearest else remedy,
     )
+
+
+def shown(value: Any, *, depth: int = 2) -> str:
+    """A value as messages quote it: short, and made in little time however large the value is."""
+    if isinstance(value, int) and value.bit_length() > 128:
+        return f"a number of {value.bit_length():,} bits"
+    if isinstance(value, str):
+        return repr(value[:80])
+    if isinstance(value, dict | list) and value:
+        if depth == 0:
+            return "…"
+        first = [
+            f"{shown(key, depth=0)}: {shown(value[key], depth=depth - 1)}"
+            if isinstance(value, dict)
+            else shown(key, depth=depth - 1)
+            for key in islice(value, 3)
+        ]
+        inner = ", ".join([*first, "…"] if len(value) > len(first) else first)
+        return f"{{{inner}}}" if isinstance(value, dict) else f"[{inner}]"
+    return f"{value!r:.80}"

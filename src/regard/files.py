@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,12 @@ from typing import IO, Any
 
 from safetensors import SafetensorError
 
-from regard.errors import ConfigError, DataError, ModelError
+from regard.errors import ConfigError, DataError, ModelError, shown
+
+MAX_BYTES = 8 * 2**30
+"""The largest file of a saved model: 2,000 million numbers in float32."""
+MAX_TEXT_BYTES = 64 * 2**20
+"""The largest file of JSON or text of a saved model, many times what a large vocabulary takes."""
 
 
 def check_suffix(path: Path, allowed: Iterable[str]) -> str:
@@ -81,24 +87,58 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else Path.home() / ".cache" / "regard"
 
 
+def check_regular(path: Path, *, most: int) -> None:
+    """Refuse to open what is no regular file of a saved model: reading a pipe may never end, nor may a device.
+
+    Args:
+        path: a file, or a link to one.
+        most: how many bytes it may have.
+
+    Raises:
+        ModelError: it is missing, no regular file, or larger.
+    """
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise ModelError(f"{path}: no such file", remedy="the folder is not a complete model") from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        raise ModelError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise ModelError(f"{path}: is no regular file")
+    if status.st_size > most:
+        raise ModelError(f"{path}: has {status.st_size:,} bytes", allowed=f"up to {most:,}")
+
+
+def read_text_file(path: Path, *, most: int = MAX_TEXT_BYTES) -> str:
+    """The text of a file of a saved model, in UTF-8.
+
+    Raises:
+        ModelError: it is missing, no regular file, larger than ``most`` bytes or not UTF-8.
+    """
+    check_regular(path, most=most)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path}: cannot be read ({error!s:.200})") from None
+
+
 def read_json_file(path: Path, *, versions: Sequence[int]) -> dict[str, Any]:
     """Read a mapping with a known ``version`` from ``path``.
 
     Raises:
-        ModelError: the file is missing, is not JSON in UTF-8, holds no mapping, or has a version not in ``versions``.
+        ModelError: the file is missing, no regular file, not JSON in UTF-8, or too large; or it holds no mapping, or
+            has a version not in ``versions``.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"{path}: no such file", remedy="the folder is not a complete model") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: cannot be read ({error})") from None
+        values = json.loads(read_text_file(path))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: cannot be read ({error!s:.200})") from None
     if not isinstance(values, dict):
         raise ModelError(f"{path}: holds no JSON object")
-    if values.get("version") not in versions:
+    if values.get("version") not in versions or isinstance(values["version"], bool):
         allowed = ", ".join(str(version) for version in versions)
         raise ModelError(
-            f"{path}: has version {values.get('version')!r}", allowed=allowed, remedy="a newer regard may read it"
+            f"{path}: has version {shown(values.get('version'))}", allowed=allowed, remedy="a newer regard may read it"
         )
     return values
 

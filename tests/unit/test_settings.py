@@ -9,8 +9,8 @@ import pytest
 
 import regard
 from regard.cli.settings_reference import reference, settings_classes
-from regard.config import Settings, parse, shown
-from regard.errors import ConfigError
+from regard.config import Settings, parse
+from regard.errors import ConfigError, shown
 from regard.saved.bundle import BundleConfig
 from regard.search import SearchOptions
 from regard.training.recipe import OptimSettings, Recipe

@@ -17,6 +17,7 @@ from regard.data.parallel import read_parallel
 from regard.errors import DataError, ModelError
 from regard.files import new_folder, resolve_folder
 from regard.saved.bundle import CARD, CONFIG, SOURCE, find_bundle, read_config
+from regard.saved.manifest import write_manifest
 from regard.text import Lexicon, TextCodec, load_codec
 from regard.text.lexicon import FREQUENT, MOST, learn_translations
 
@@ -90,6 +91,7 @@ def add_lexicon(
         shutil.copytree(folder, temporary, dirs_exist_ok=True)
         lexicon.save(temporary)
         (temporary / CARD).write_text(_with_section(text, origin, sizes, coverage), encoding="utf-8")
+        write_manifest(temporary)
     return coverage
 
 

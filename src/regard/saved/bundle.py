@@ -8,6 +8,7 @@
     source_words.json     of a translator that has them: the words it learned from (see :mod:`regard.text.source_words`)
     README.md             the model card
     metrics.json          scores on validation data, with their signature
+    manifest.json         checksums of the other files (see :mod:`regard.saved.manifest`)
 
 The encoder of a captioner is stored for use: batch norms folded into the convolutions, no classifier, nothing that
 learns.
@@ -17,7 +18,8 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -25,16 +27,16 @@ from typing import Any, Literal
 import torch
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from regard.config import Settings, parse
 from regard.encoders.image import ImageEncoder, ImageEncoderSettings
-from regard.errors import ConfigError, ModelError
-from regard.files import new_folder, read_json_file, resolve_folder, write_json_file
+from regard.errors import ConfigError, ModelError, RegardError
+from regard.files import new_folder, read_json_file, read_text_file, resolve_folder, write_json_file
 from regard.model import EncoderDecoder, ModelSettings
-from regard.saved.storage import Precision, pack, unpack
+from regard.saved.manifest import check_manifest, write_manifest
+from regard.saved.storage import Precision, check_headers, pack, read_tensors, unpack
 from regard.saved.tensors import load_tensors, named_tensors
 from regard.search import SearchOptions
 from regard.text import Lexicon, TextCodec, load_codec
@@ -124,6 +126,7 @@ def save_bundle(bundle: Bundle, folder: Path, *, precision: Precision = "float16
     with new_folder(folder) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in packed.items()}, temporary / WEIGHTS)
         write_texts(bundle, temporary, precision=precision)
+        write_manifest(temporary)
     return folder
 
 
@@ -131,15 +134,18 @@ def load_bundle(folder: Path) -> Bundle:
     """Read a bundle; no other file is needed, no network, and nothing is unpickled.
 
     Raises:
-        ModelError: a file is missing, damaged, of another version, or does not fit the others.
+        ModelError: a file is missing, damaged, no regular file, of another version, not the one that was saved, or does
+            not fit the others.
     """
     folder = resolve_folder(folder)
     weights = folder / WEIGHTS
 
     def build(settings: ModelSettings, writes: int, reads: int) -> EncoderDecoder:
-        tensors = unpack(_read_weights(weights), origin=str(weights))
+        with torch.device("meta"):
+            twin = build_model(settings, writes=writes, reads=reads, origin=folder)
+        check_headers(weights, named_tensors(twin))
         model = build_model(settings, writes=writes, reads=reads, origin=folder)
-        load_tensors(model, tensors, origin=str(weights))
+        load_tensors(model, unpack(read_tensors(weights), origin=str(weights)), origin=str(weights))
         if model.concepts is not None:
             model.concepts.check(writes, origin=str(weights))
         return model.eval().requires_grad_(False)
@@ -158,23 +164,37 @@ def read_texts(folder: Path, build: Callable[[ModelSettings, int, int], EncoderD
     Raises:
         ModelError: a file is missing, damaged, of another version, or does not fit the others.
     """
-    config = read_config(folder)
-    codec = load_codec(folder)
-    source_codec = load_codec(folder / SOURCE) if config.own_source_codec else None
-    reads = 0 if config.kind == "captioner" else (source_codec or codec).size
-    card = folder / CARD
-    return Bundle(
-        model=build(config.model, codec.size, reads),
-        codec=codec,
-        search=config.search,
-        source_codec=source_codec,
-        languages=None if config.languages is None else (config.languages[0], config.languages[1]),
-        longest_source=config.longest_source,
-        lexicon=Lexicon.load(folder, reads=reads, writes=codec.size) if config.kind == "translator" else None,
-        source_words=SourceWords.load(folder) if config.kind == "translator" else None,
-        card=card.read_text(encoding="utf-8", errors="replace") if card.is_file() else "",
-        metrics=read_metrics(folder),
-    )
+    with _one_error(folder):
+        check_manifest(folder)
+        config = read_config(folder)
+        codec = load_codec(folder)
+        source_codec = load_codec(folder / SOURCE) if config.own_source_codec else None
+        reads = 0 if config.kind == "captioner" else (source_codec or codec).size
+        card = folder / CARD
+        return Bundle(
+            model=build(config.model, codec.size, reads),
+            codec=codec,
+            search=config.search,
+            source_codec=source_codec,
+            languages=None if config.languages is None else (config.languages[0], config.languages[1]),
+            longest_source=config.longest_source,
+            lexicon=Lexicon.load(folder, reads=reads, writes=codec.size) if config.kind == "translator" else None,
+            source_words=SourceWords.load(folder) if config.kind == "translator" else None,
+            card=read_text_file(card) if os.path.lexists(card) else "",
+            metrics=read_metrics(folder),
+        )
+
+
+@contextmanager
+def _one_error(folder: Path) -> Iterator[None]:
+    """Turn whatever a damaged file of a saved model makes a library raise into one error about its folder."""
+    try:
+        yield
+    except RegardError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error!s:.200}"
+        raise ModelError(f"{folder}: is damaged and cannot be loaded ({reason})") from error
 
 
 def read_config(folder: Path) -> BundleConfig:
@@ -184,11 +204,12 @@ def read_config(folder: Path) -> BundleConfig:
         ModelError: ``config.json`` is missing, damaged, or of another version.
     """
     path = resolve_folder(folder) / CONFIG
-    values = read_json_file(path, versions=[VERSION])
-    try:
-        return parse(BundleConfig, values, origin=str(path))
-    except ConfigError as error:
-        raise ModelError(str(error)) from None
+    with _one_error(folder):
+        values = read_json_file(path, versions=[VERSION])
+        try:
+            return parse(BundleConfig, values, origin=str(path))
+        except ConfigError as error:
+            raise ModelError(str(error)) from None
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:
@@ -198,7 +219,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
         ModelError: ``metrics.json`` is damaged.
     """
     path = resolve_folder(folder) / METRICS
-    if not path.exists():
+    if not os.path.lexists(path):
         return {}
     values = read_json_file(path, versions=[VERSION])
     return {name: value for name, value in values.items() if name != "version"}
@@ -279,16 +300,6 @@ def write_texts(bundle: Bundle, folder: Path, *, precision: Precision) -> None:
         bundle.lexicon.save(folder)
     if bundle.source_words is not None:
         bundle.source_words.save(folder)
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except FileNotFoundError:
-        raise ModelError(f"{path}: no such file", remedy="the folder is not a complete model") from None
-    except (OSError, SafetensorError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{path}: is damaged or no safetensors file ({reason:.120})") from None
 
 
 def build_model(settings: ModelSettings, *, writes: int, reads: int, origin: Path) -> EncoderDecoder:

@@ -18,13 +18,19 @@ Tensors of whole numbers are kept as they are. Whatever the form, a loaded model
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 
 from regard.errors import ModelError
+from regard.files import MAX_BYTES, check_regular
+from regard.saved.tensors import check_names
 
 Precision = Literal["float32", "float16", "int8"]
 
@@ -50,6 +56,52 @@ def pack(tensors: Mapping[str, Tensor], precision: Precision) -> dict[str, Tenso
         if not _finite(tensor):
             raise ModelError(f"{name} holds a number that {precision} cannot hold", remedy="store it as float32")
     return packed
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file.
+
+    Raises:
+        ModelError: it is missing, no regular file, too large or damaged.
+    """
+    with _one_error(path):
+        return load_file(path)
+
+
+def check_headers(path: Path, expected: Mapping[str, Tensor]) -> None:
+    """Compare what a file says that it holds with what a model needs, before anything of that size is built.
+
+    Args:
+        path: a safetensors file, as :func:`pack` fills one.
+        expected: the tensors of the model by name, of which the shapes and kinds count; they may be on the device meta.
+
+    Raises:
+        ModelError: a tensor is missing, unknown, of another shape, or holds whole numbers in place of real ones or the
+            other way round.
+    """
+    with _one_error(path), safe_open(path, framework="pt") as file:
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        found = {name: (tuple(each.get_shape()), str(each.get_dtype())) for name, each in slices.items()}
+    scales = {name + SCALE for name, (_, kind) in found.items() if kind == "I8" and name + SCALE in found}
+    check_names(expected.keys(), found.keys() - scales, origin=str(path))
+    for name, tensor in expected.items():
+        shape, kind = found[name]
+        if shape != tuple(tensor.shape):
+            raise ModelError(f"{path}: the shape of {name} is {shape}, the model's {tuple(tensor.shape)}")
+        real = kind.startswith(("F", "BF")) or name + SCALE in scales
+        if real != tensor.is_floating_point():
+            raise ModelError(f"{path}: {name} holds {kind} numbers", allowed="whole ones" if real else "real ones")
+
+
+@contextmanager
+def _one_error(path: Path) -> Iterator[None]:
+    """Turn what a damaged safetensors file raises into one error about it."""
+    check_regular(path, most=MAX_BYTES)
+    try:
+        yield
+    except (OSError, SafetensorError, ValueError, TypeError, RuntimeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{path}: is damaged or no safetensors file ({reason:.120})") from None
 
 
 def unpack(packed: Mapping[str, Tensor], *, origin: str) -> dict[str, Tensor]:

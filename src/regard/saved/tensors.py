@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 import torch
 from torch import Tensor, nn
@@ -26,11 +26,20 @@ def load_tensors(model: nn.Module, tensors: Mapping[str, Tensor], *, origin: str
         ModelError: a tensor is missing, unknown or of another shape.
     """
     own = named_tensors(model)
-    for problem, names in (("misses", own.keys() - tensors.keys()), ("holds unknown", tensors.keys() - own.keys())):
-        if names:
-            raise ModelError(f"{origin}: {problem} {len(names)} tensors, such as {sorted(names)[0]}")
+    check_names(own.keys(), tensors.keys(), origin=origin)
     for name, tensor in own.items():
         if tensor.shape != tensors[name].shape:
             shapes = f"{tuple(tensors[name].shape)}, the model's {tuple(tensor.shape)}"
             raise ModelError(f"{origin}: the shape of {name} is {shapes}")
         tensor.copy_(tensors[name])
+
+
+def check_names(needed: Set[str], given: Set[str], *, origin: str) -> None:
+    """Compare the names of tensors.
+
+    Raises:
+        ModelError: one is missing or unknown.
+    """
+    for problem, names in (("misses", needed - given), ("holds unknown", given - needed)):
+        if names:
+            raise ModelError(f"{origin}: {problem} {len(names)} tensors, such as {min(names):.200}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -42,7 +43,7 @@ def load_codec(folder: Path) -> TextCodec:
     """
     for codec in _CODECS:
         path = folder / codec.file_name
-        if path.exists() and read_json_file(path, versions=[1]).get("kind") == codec.kind:
+        if os.path.lexists(path) and read_json_file(path, versions=[1]).get("kind") == codec.kind:
             return codec.load(folder)
     files = " or ".join(sorted({codec.file_name for codec in _CODECS}))
     kinds = ", ".join(codec.kind for codec in _CODECS)

@@ -19,6 +19,7 @@ these are enough.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -31,6 +32,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from regard.errors import ModelError
+from regard.files import MAX_BYTES, check_regular
 from regard.text.vocabulary import PAD, SPECIALS
 
 Integers = npt.NDArray[np.int64]
@@ -134,11 +136,12 @@ class Lexicon:
             ModelError: the file is damaged or fits other numbers of pieces.
         """
         path = folder / FILE
-        if not path.exists():
+        if not os.path.lexists(path):
             return None
+        check_regular(path, most=MAX_BYTES)
         try:
             tensors = load_file(path)
-        except (OSError, SafetensorError, ValueError) as error:
+        except (OSError, SafetensorError, ValueError, TypeError, KeyError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(f"{path}: is damaged or no safetensors file ({reason:.120})") from None
         whole = all(each.dtype.kind == "i" and each.ndim == 1 for each in tensors.values())

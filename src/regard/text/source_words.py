@@ -17,6 +17,7 @@ unfamiliar when s is above what 99.5 % of the validation sources stay below.
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -120,7 +121,7 @@ class SourceWords:
             ModelError: the file is damaged.
         """
         path = folder / FILE
-        if not path.exists():
+        if not os.path.lexists(path):
             return None
         values = read_json_file(path, versions=[1])
         counts, usual, limit = values.get("counts"), values.get("usual"), values.get("limit")

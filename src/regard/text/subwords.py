@@ -26,7 +26,7 @@ from tokenizers.pre_tokenizers import ByteLevel, Split
 from tokenizers.pre_tokenizers import Sequence as InOrder
 
 from regard.config import Settings
-from regard.errors import ConfigError, ModelError
+from regard.errors import ConfigError, ModelError, shown
 from regard.files import read_json_file, write_json_file
 from regard.text.tokenizer import TextCodec
 from regard.text.unigram import train_unigram
@@ -248,7 +248,7 @@ class SubwordCodec(TextCodec):
         rules = kinds.get(str(values.get("model")))
         if values.get("kind") != cls.kind or rules is None:
             raise ModelError(
-                f"{path}: is of kind {values.get('kind')!r} with model {values.get('model')!r}",
+                f"{path}: is of kind {shown(values.get('kind'))} with model {shown(values.get('model'))}",
                 allowed=f"{cls.kind} with model {' or '.join(get_args(SubwordModel))}",
             )
         return cls(rules.from_json(values, origin=str(path)))

@@ -89,9 +89,16 @@ class Vocabulary:
             raise ModelError(f"{origin}: has other special tokens", allowed=", ".join(SPECIALS))
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise ModelError(f"{origin}: holds no list of words under 'words'")
+        if any(not word or not _is_unicode(word) for word in words):
+            raise ModelError(f"{origin}: a word in the list is empty or no Unicode text")
         if len({*words, *SPECIALS}) != len(words) + len(SPECIALS):
             raise ModelError(f"{origin}: a word stands twice in the list")
         return cls(words)
+
+
+def _is_unicode(word: str) -> bool:
+    """Whether a text holds no half of a surrogate pair, which JSON can spell and no file can hold."""
+    return not any("\ud800" <= character <= "\udfff" for character in word)
 
 
 def count_words(sentences: Iterable[Iterable[str]]) -> dict[str, int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 from pydantic import Field
 
 from regard.config import Settings
-from regard.errors import ModelError
+from regard.errors import ModelError, shown
 from regard.files import read_json_file, write_json_file
 from regard.text.captions import BRACKETS, caption_tokens
 from regard.text.tokenizer import TextCodec, WordPieces
@@ -108,7 +108,7 @@ class ListedCodec(TextCodec):
         path = folder / cls.file_name
         values = read_json_file(path, versions=[1])
         if values.get("kind") != cls.kind:
-            raise ModelError(f"{path}: is of kind {values.get('kind')!r}", allowed=cls.kind)
+            raise ModelError(f"{path}: is of kind {shown(values.get('kind'))}", allowed=cls.kind)
         return cls._restore(Vocabulary.from_json(values, origin=str(path)), values, path)
 
     @classmethod
@@ -181,7 +181,7 @@ class WordCodec(ListedCodec):
     def _restore(cls, vocabulary: Vocabulary, values: Mapping[str, Any], path: Path) -> Self:
         rule = values.get("rule", "")
         if rule not in get_args(WordRule):
-            raise ModelError(f"{path}: has the word rule {rule!r}", allowed=", ".join(get_args(WordRule)))
+            raise ModelError(f"{path}: has the word rule {shown(rule)}", allowed=", ".join(get_args(WordRule)))
         return cls(vocabulary, rule=rule)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 import struct
@@ -17,6 +18,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from regard.errors import ModelError
+from regard.files import MAX_BYTES
+from regard.model import EncoderDecoder, ModelSettings
 from regard.pipeline import Captioner
 from regard.saved import bundle as module
 from regard.saved.bundle import Bundle, find_bundle, load_bundle, read_config, read_metrics, save_bundle, shipped_models
@@ -31,13 +34,19 @@ def saved(tiny_captioner: Bundle, tmp_path: Path) -> Path:
     return save_bundle(tiny_captioner, tmp_path / "saved", precision="float32")
 
 
+@pytest.fixture(autouse=True)
+def no_checksums(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most tests change files, and ask what comes of that where nobody notices; those of checksums set this anew."""
+    monkeypatch.setenv("REGARD_VERIFY", "0")
+
+
 def change_config(folder: Path, **changes: Any) -> None:
     values = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(values | changes))
 
 
 def test_a_saved_model_says_the_same_again(tiny_captioner: Bundle, saved: Path) -> None:
-    files = ["README.md", "config.json", "metrics.json", "vocabulary.json", "weights.safetensors"]
+    files = ["README.md", "config.json", "manifest.json", "metrics.json", "vocabulary.json", "weights.safetensors"]
     assert sorted(path.name for path in saved.iterdir()) == files
     again = load_bundle(saved)
     assert (again.card, again.metrics, again.kind) == ("# tiny\n", {"bleu4": 1.5, "signature": "none"}, "captioner")
@@ -195,7 +204,7 @@ def test_a_damaged_or_hostile_folder_is_one_line(
         ("encoder", {"weights": "/etc/passwd"}, "names weights outside the folder"),
         ("encoder", {"layer": "stage99"}, "has no layer 'stage99'"),
         ("decoder", {"hidden": 9}, "the shape of"),
-        ("decoder", {"hidden": 10**12}, "cannot be built"),
+        ("decoder", {"hidden": 10**12}, "hidden: input should be less than or equal to 8192"),
         ("decoder", {"name": "os.system"}, "model.decoder"),
     ],
 )
@@ -254,3 +263,94 @@ def test_a_model_that_is_not_there_is_one_line(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match=problem):
         find_bundle(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "config.json", "metrics.json", "vocabulary.json", "weights.safetensors", "manifest.json"]
+)
+def test_a_flipped_bit_is_noticed_wherever_it_is(saved: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REGARD_VERIFY")
+    load_bundle(saved)
+    content = bytearray((saved / name).read_bytes())
+    content[len(content) * 2 // 3] ^= 1
+    (saved / name).write_bytes(content)
+    with pytest.raises(ModelError, match=r"REGARD_VERIFY=0|manifest\.json"):
+        load_bundle(saved)
+
+
+def test_a_missing_file_is_noticed_and_a_model_without_checksums_loads(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REGARD_VERIFY")
+    (saved / "README.md").unlink()
+    with pytest.raises(ModelError, match=r"README\.md: no such file"):
+        load_bundle(saved)
+    (saved / "manifest.json").unlink()
+    load_bundle(saved)
+
+
+def test_checksums_name_no_file_outside_of_the_folder(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REGARD_VERIFY")
+    for name in ("/etc/passwd", "../saved/config.json"):
+        (saved / "manifest.json").write_text(json.dumps({"version": 1, "sha256": {name: "0"}}))
+        with pytest.raises(ModelError, match="lies outside of the folder"):
+            load_bundle(saved)
+
+
+@pytest.mark.parametrize("name", ["README.md", "config.json", "metrics.json", "vocabulary.json", "weights.safetensors"])
+def test_pipes_devices_and_huge_files_are_refused_without_a_look_inside(saved: Path, name: str) -> None:
+    path = saved / name
+    for make in (os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero"), lambda path: path.symlink_to(path)):
+        path.unlink()
+        make(path)
+        with pytest.raises(ModelError, match=name.replace(".", r"\.")):
+            load_bundle(saved)
+        path.rmdir() if path.is_dir() else None
+        path.touch() if not os.path.lexists(path) else None
+    path.unlink()
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)  # a hole, which takes no room
+    with pytest.raises(ModelError, match="bytes; allowed: up to"):
+        load_bundle(saved)
+
+
+def test_whole_numbers_in_place_of_weights_are_refused(saved: Path) -> None:
+    path = saved / "weights.safetensors"
+    tensors = load_file(path)
+    name = next(each for each, tensor in tensors.items() if tensor.dim() == 2)
+    for kind in (torch.int64, torch.int8, torch.bool):
+        save_file(tensors | {name: tensors[name].to(kind)}, path)
+        with pytest.raises(ModelError, match=f"{name} holds .* numbers; allowed: real ones"):
+            load_bundle(saved)
+
+
+def test_a_model_larger_than_its_file_is_refused_before_it_is_built(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build_on_meta_alone(settings: ModelSettings, **given: Any) -> EncoderDecoder:
+        built = build_model(settings, **given)
+        assert all(each.is_meta for each in built.parameters()), "nothing is built"
+        return built
+
+    build_model = module.build_model
+    monkeypatch.setattr(module, "build_model", build_on_meta_alone)
+    model = json.loads((saved / "config.json").read_text())["model"]
+    model["decoder"] |= {"hidden": 8192}
+    change_config(saved, model=model)
+    with pytest.raises(ModelError, match="the shape of"):
+        load_bundle(saved)
+
+
+VALID = [("encoder", {}), ("languages", None), ("search", {}), ("bridge", None), ("bridge", {})]
+
+
+@pytest.mark.parametrize("value", [None, True, 3, "x", [], [3], {}, {"name": 5}, {"name": ["x"]}])
+def test_a_value_of_another_kind_is_one_error(saved: Path, value: Any) -> None:
+    whole = (saved / "config.json").read_text()
+    for key in ("model", "search", "encoder", "decoder", "bridge", "languages", "kind", "version"):
+        values = json.loads(whole)
+        (values["model"] if key in values["model"] else values)[key] = value
+        (saved / "config.json").write_text(json.dumps(values))
+        if (key, value) not in VALID:
+            with pytest.raises(ModelError):
+                read_config(saved)

@@ -21,6 +21,7 @@ from regard.errors import ModelError
 from regard.files import CACHE_VARIABLE, cache_folder, new_folder, resolve_folder
 from regard.model import EncoderDecoder, ModelSettings
 from regard.saved.bundle import BEST, Bundle, build_model, load_bundle, read_texts, write_texts
+from regard.saved.manifest import write_manifest
 from regard.saved.onnx.graphs import PURPOSE as WRITING
 from regard.saved.onnx.graphs import example_inputs, export_graphs
 from regard.saved.onnx.packages import package
@@ -138,6 +139,7 @@ def _write(bundle: Bundle, folder: Path) -> float:
     encoder.save(folder / ENCODER_FILE)
     step.save(folder / STEP_FILE)
     write_texts(bundle, folder, precision="float32")
+    write_manifest(folder)
     difference = _difference(bundle.model, load_onnx(folder).model)
     if not difference <= TOLERANCE:
         raise ModelError(

@@ -16,6 +16,7 @@ from regard.encoders.image import ImageEncoder, ImageEncoderSettings
 from regard.encoders.text import TextEncoder
 from regard.encoders.transformer import TransformerSizes
 from regard.errors import ModelError
+from regard.files import MAX_BYTES, check_regular
 from regard.model import EncoderDecoder
 from regard.saved.onnx.naming import CONCEPT, CONCEPTS, MASK, NEXT, STATE
 from regard.saved.onnx.packages import package
@@ -39,6 +40,7 @@ class Graph:
     """
 
     def __init__(self, path: Path) -> None:
+        check_regular(path, most=MAX_BYTES)
         runtime = package("onnxruntime", purpose=PURPOSE)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()

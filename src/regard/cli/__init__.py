@@ -20,6 +20,7 @@ from typer.main import get_command
 from regard.cli.app import app
 from regard.cli.memory import hold_memory
 from regard.cli.report import say_error
+from regard.cli.streams import open_closed_streams, silence_libraries
 from regard.errors import Interrupted, RegardError
 
 USER_ERROR = 1
@@ -38,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     The environment variable ``REGARD_DEBUG=1`` shows the traceback of whatever went wrong.
     """
+    open_closed_streams()
+    if arguments is None:
+        silence_libraries()
     try:
         _let_every_name_print()
         _stop_when_asked()

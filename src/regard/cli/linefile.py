@@ -8,14 +8,13 @@ holds a lock on that file.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from regard.cli.report import one_line
+from regard.cli.report import json_line, one_line
 from regard.errors import DataError
 from regard.files import lock, put_in_place
 
@@ -91,7 +90,7 @@ class LineFile:
 
     def write_json(self, value: Any) -> None:
         """One more line, of JSON."""
-        self.write(json.dumps(value, ensure_ascii=False, allow_nan=False))
+        self.write(json_line(value))
 
     def finish(self) -> None:
         """All lines are there: give the file its name."""

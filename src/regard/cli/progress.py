@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from regard.cli.report import say_note
+from regard.cli.streams import as_shown
 from regard.progress import Stage
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class _Bar:
         self._bar.update(self._task, completed=stage.done, text=text)
 
     def say(self, line: str) -> None:
-        self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._bar.console.print(as_shown(line, sys.stderr), markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         self._bar.stop()

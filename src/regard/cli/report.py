@@ -10,16 +10,22 @@ from typing import Any
 
 import typer
 
+from regard.cli.streams import as_shown, escape_line_ends
+
 
 def say(line: str) -> None:
     """One line of a result; ends of lines in it, as a file name may hold, become spaces."""
-    typer.echo(one_line(line))
+    typer.echo(as_shown(one_line(line), sys.stdout))
 
 
 def say_json(value: Any) -> None:
     """One result as one line of JSON; where standard output is not UTF-8, with everything beyond ASCII escaped."""
-    readable = codecs.lookup(sys.stdout.encoding).name == "utf-8"
-    typer.echo(json.dumps(value, ensure_ascii=not readable, allow_nan=False))
+    typer.echo(as_shown(json_line(value, ascii_only=codecs.lookup(sys.stdout.encoding).name != "utf-8"), sys.stdout))
+
+
+def json_line(value: Any, *, ascii_only: bool = False) -> str:
+    """JSON on one line, whatever the reader takes for the end of a line: U+2028, U+2029 and U+0085 are escaped."""
+    return escape_line_ends(json.dumps(value, ensure_ascii=ascii_only, allow_nan=False))
 
 
 def one_line(text: str) -> str:
@@ -29,12 +35,12 @@ def one_line(text: str) -> str:
 
 def say_error(message: object) -> None:
     """One line on standard error that begins with ``error:``."""
-    typer.echo("error: " + " ".join(str(message).split()), err=True)
+    typer.echo("error: " + as_shown(" ".join(str(message).split()), sys.stderr), err=True)
 
 
 def say_note(message: str) -> None:
     """One line on standard error about how the work goes, which is no part of the result."""
-    typer.echo(message, err=True)
+    typer.echo(as_shown(message, sys.stderr), err=True)
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> list[str]:

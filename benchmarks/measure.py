@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from regard.ops.cpu.compiled import NotCompiled, compile_loops, compiled_loops
+from regard.ops.cpu.compiled import NotCompiled, compile_ops, compiled_ops
 
 Clock = Literal["wall", "cpu"]
 CLOCKS: dict[Clock, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -64,14 +64,14 @@ def compiled_paths() -> Iterator[None]:
     Raises:
         NotCompiled: there is no compiler here.
     """
-    with fused_paths(on=True), compiled_loops():
+    with fused_paths(on=True), compiled_ops():
         yield
 
 
 def why_not_compiled() -> str:
     """Why there are no compiled loops here; empty where there are."""
     try:
-        compile_loops()
+        compile_ops()
     except NotCompiled as error:
         return str(error)
     return ""

@@ -14,7 +14,7 @@ import regard
 from inputs import Captions, photos
 from measure import Work, interleaved, peak_bytes
 from regard.data.batching import assemble_captions
-from regard.fast.search import build_stepper
+from regard.fast import for_search
 from rows import Conditions, Outcome, Plot
 from search_features import BEAM, DIM, HIDDEN, REGIONS, STEPS, build, captioning, plainly
 from training import Setup, Way, contestant, training_round
@@ -149,7 +149,7 @@ class _Searches:
 
     def search(self, name: str, *, beam: int = BEAM, steps: int = STEPS) -> Work:
         if name == OURS:
-            return captioning(build_stepper(self._decoder), self._features, beam=beam, most=steps)
+            return captioning(for_search(self._decoder), self._features, beam=beam, most=steps)
         return plainly(self._decoder, self._features, beam=beam, most=steps)
 
 

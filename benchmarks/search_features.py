@@ -16,7 +16,7 @@ from regard.annotations import Annotations
 from regard.decoders.attend import AttendDecoder, AttendSettings
 from regard.decoders.base import Stepper
 from regard.encoders.image import ImageEncoder
-from regard.fast.search import build_stepper
+from regard.fast import for_search
 from regard.ops.linear import InferencePrecision
 from regard.pipeline.prefetch import Picture, read_picture
 from regard.search import Hypothesis, SearchOptions, SpecialTokens, search
@@ -54,7 +54,7 @@ def random_weights(features: Tensor, conditions: Conditions, *, hidden: int = HI
             search_one(textbook, image, beam=BEAM, most=STEPS, least=STEPS)
 
     works: dict[str, Work] = {
-        work: captioning(build_stepper(decoder, precision=precision), features) for precision, work in WORKS.items()
+        work: captioning(for_search(decoder, precision=precision), features) for precision, work in WORKS.items()
     }
     works |= {PLAIN: plainly(decoder, features), TEXTBOOK: one_at_a_time}
     product, product_operations = matrix_product(torch.float32)
@@ -75,7 +75,7 @@ def random_weights(features: Tensor, conditions: Conditions, *, hidden: int = HI
 def trained_weights(decoder: AttendDecoder, features: Tensor, conditions: Conditions) -> Outcome:
     """Captions that end where they end, found by the same search with the same weights."""
     works: dict[str, Work] = {
-        work: captioning(build_stepper(decoder, precision=precision), features, least=0)
+        work: captioning(for_search(decoder, precision=precision), features, least=0)
         for precision, work in SHIPPED_WORKS.items()
     }
     works[PLAIN] = plainly(decoder, features, least=0)

@@ -41,6 +41,7 @@ from regard.cli.memory import hold_memory
 from regard.data.batching import CaptionBatch
 from regard.decoders.attend import AttendDecoder, AttendSettings
 from regard.evaluation.compare.machine import describe_machine, describe_versions
+from regard.fast import for_training
 from regard.model import Bridge, BridgeSettings
 from regard.training.losses import cross_entropy, real_tokens
 from textbook import TextbookDecoder
@@ -94,7 +95,7 @@ def ours(setup: Setup, vocabulary: int) -> tuple[nn.Module, Loss]:
 
     def loss(values: Tensor, batch: CaptionBatch) -> Tensor:
         real = real_tokens(batch.lengths, batch.tokens.shape[2])
-        trace = decoder.trace(Annotations(values), batch.tokens, batch.lengths)
+        trace = for_training(decoder).trace(Annotations(values), batch.tokens, batch.lengths)
         return cross_entropy(decoder, trace, batch.targets, real, label_smoothing=SMOOTHING)[0]
 
     return decoder, loss

@@ -16,9 +16,8 @@ from processes import saved, sharing
 from regard.annotations import Annotations
 from regard.data.parallel import read_parallel
 from regard.decoders.base import Stepper
-from regard.fast.encoders.text import ReadyGru
-from regard.fast.search import build_stepper
-from regard.fast.search.lexical_shortlist import RestrictedStepper, SharedWords
+from regard.fast import encoder_for_search, for_search
+from regard.fast.search.lexical_shortlist import SharedTokens, ShortlistStepper
 from regard.model import EncoderDecoder
 from regard.ops.linear import InferencePrecision
 from regard.pipeline import Translator, load_translator
@@ -166,16 +165,15 @@ def learn(sentences: Sentences) -> Lexicon:
 
 def translating(model: EncoderDecoder, sentences: Sentences, way: Way, lexicon: Lexicon) -> Work:
     """All batches, each sentence with as many words as was said; shortlists are made anew each time."""
-    assert ReadyGru.takes(model.encoder), "a GRU of one layer"
-    read = ReadyGru(model.encoder, rounded=way.precision != "float32")
-    stepper = build_stepper(model.decoder, precision=way.precision)
-    shared = SharedWords(stepper, lexicon.shared.tolist())
+    read = encoder_for_search(model.encoder, way.precision)
+    stepper = for_search(model.decoder, precision=way.precision)
+    shared = SharedTokens(stepper, lexicon.shared.tolist())
     batches, steps = sentences.assembled(), steps_of(sentences)
 
     @torch.inference_mode()
     def run() -> None:
         for batch, length in zip(batches, steps, strict=True):
-            own = RestrictedStepper(shared, own_words(lexicon, batch)) if way.shortlist else stepper
+            own = ShortlistStepper(shared, own_words(lexicon, batch)) if way.shortlist else stepper
             translate(own, read(batch.sources, batch.source_mask), steps=length)
 
     return run
@@ -220,5 +218,5 @@ def _lists_fact(lists: Sequence[Sequence[int]], lexicon: Lexicon) -> str:
     return (
         f"Shortlists: a lexicon learned from the same data's training pairs gives a sentence "
         f"{sum(lengths) / len(lengths):,.0f} of {lexicon.size:,} subwords in the mean, {len(shared):,} of them shared "
-        "by all; what a sentence has of its own is made ready anew for every batch"
+        "by all; what a sentence has of its own is prepared anew for every batch"
     )

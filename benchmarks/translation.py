@@ -14,6 +14,7 @@ from peer import Peer, peer_python
 from regard.annotations import Annotations
 from regard.decoders.rnnsearch import RnnSearchSettings
 from regard.encoders.recurrent import RecurrentSettings
+from regard.fast import encoder_for_search, encoder_for_training, for_training
 from regard.model import EncoderDecoder, ModelSettings
 from regard.training.losses import cross_entropy, real_tokens
 
@@ -61,10 +62,10 @@ def training_round(
     optimizer = torch.optim.AdamW(parameters, lr=1e-4, fused=True)
 
     def loss(batch: SentenceBatch) -> Tensor:
-        annotations = model.annotate(batch.sources, batch.source_mask)
+        annotations = model.bridged(encoder_for_training(model.encoder)(batch.sources, batch.source_mask))
         real = real_tokens(batch.lengths, batch.tokens.shape[2])
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-            trace = model.decoder.trace(annotations, batch.tokens, batch.lengths)
+            trace = for_training(model.decoder).trace(annotations, batch.tokens, batch.lengths)
             return cross_entropy(model.decoder, trace, batch.targets, real, label_smoothing=0.0)[0]
 
     def steps() -> None:
@@ -82,7 +83,7 @@ def training_round(
 @torch.inference_mode()
 def encode(model: EncoderDecoder, batch: SentenceBatch) -> Annotations:
     """What the decoder looks at."""
-    return model.annotate(batch.sources, batch.source_mask)
+    return model.bridged(encoder_for_search(model.encoder)(batch.sources, batch.source_mask))
 
 
 def steps_of(sentences: Sentences) -> list[int]:

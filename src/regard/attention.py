@@ -23,9 +23,6 @@ from torch import Tensor, nn
 
 from regard.annotations import Annotations
 from regard.errors import ConfigError
-from regard.ops import use_reference
-from regard.ops.additive import additive_scores, triton_takes
-from regard.ops.linear import Linear, linear
 
 ScoreName = Literal["dot", "scaled_dot", "general", "concat", "additive"]
 
@@ -169,7 +166,7 @@ class _OneLayer(Score):
         nn.init.uniform_(self.v, -1 / math.sqrt(attention_dim), 1 / math.sqrt(attention_dim))
 
     def compare(self, query: Tensor, keys: Tensor) -> Tensor:
-        return additive_scores(query, keys, self.v)
+        return torch.tanh(query.unsqueeze(2) + keys.unsqueeze(1)) @ self.v
 
 
 class Additive(_OneLayer):
@@ -178,7 +175,7 @@ class Additive(_OneLayer):
     def __init__(self, query_dim: int, dim: int, *, attention_dim: int) -> None:
         super().__init__(attention_dim)
         self.W = nn.Linear(query_dim, attention_dim, bias=False)
-        self.U = Linear(dim, attention_dim, bias=False)
+        self.U = nn.Linear(dim, attention_dim, bias=False)
 
     def keys(self, values: Tensor) -> Tensor:
         keys: Tensor = self.U(values)
@@ -201,7 +198,7 @@ class Concat(_OneLayer):
         self.W = nn.Linear(query_dim + dim, attention_dim, bias=False)
 
     def keys(self, values: Tensor) -> Tensor:
-        return linear(values, self.W.weight[:, self.query_dim :])
+        return nn.functional.linear(values, self.W.weight[:, self.query_dim :])
 
     def query(self, query: Tensor) -> Tensor:
         return nn.functional.linear(query, self.W.weight[:, : self.query_dim])
@@ -244,16 +241,6 @@ class Attention(nn.Module):
 
     def forward(self, query: Tensor, memory: Memory, steps: Tensor | None = None) -> Attended:
         """Look once with queries [batch, rows, query_dim]; ``steps`` as in :meth:`weights`."""
-        score, own_weights = self.score, type(self).weights is not Attention.weights
-        if (
-            isinstance(score, Additive | Concat)
-            and type(score) in (Additive, Concat)
-            and not own_weights
-            and triton_takes(query, memory.keys)
-        ):
-            from regard.ops.triton_additive import additive_attention
-
-            return Attended(*additive_attention(score.query(query), memory.keys, score.v, memory.values, memory.mask))
         weights = self.weights(query, memory, steps)
         return Attended(weights @ memory.values, weights)
 
@@ -361,49 +348,28 @@ class MultiHead(Attention):
 
     def remember(self, annotations: Annotations) -> Memory:
         values = annotations.values
-        return Memory(self._split(self.W_v(values)), self._split(self.W_k(values)), annotations.mask)
+        return Memory(self.split(self.W_v(values)), self.split(self.W_k(values)), annotations.mask)
 
     def weights(self, query: Tensor, memory: Memory, steps: Tensor | None = None) -> Tensor:
         return self._head_weights(query, memory).mean(dim=1)
 
     def forward(self, query: Tensor, memory: Memory, steps: Tensor | None = None) -> Attended:
         weights = self._head_weights(query, memory)
-        return Attended(self._join(self.dropout(weights) @ memory.values), weights.mean(dim=1))
+        return Attended(self.join(self.dropout(weights) @ memory.values), weights.mean(dim=1))
 
-    def context(self, query: Tensor, memory: Memory, *, causal: bool = False) -> Tensor:
-        """The context alone, [batch, rows, query_dim], by PyTorch's fused operation, which stores no weights.
-
-        With ``causal`` row t sees the positions 0 … t only; the memory then has no mask.
-        """
-        assert memory.mask is None or not causal, "padding behind a row's end is never seen by the row"
-        if use_reference():
-            return self._join(self.dropout(self._head_weights(query, memory, causal=causal)) @ memory.values)
-        mixed = nn.functional.scaled_dot_product_attention(
-            self._split(self.W_q(query)),
-            memory.keys,
-            memory.values,
-            attn_mask=None if memory.mask is None else memory.mask[:, None, None, :],
-            dropout_p=self.dropout.p if self.training else 0.0,
-            is_causal=causal,
-        )
-        return self._join(mixed)
-
-    def _head_weights(self, query: Tensor, memory: Memory, *, causal: bool = False) -> Tensor:
+    def _head_weights(self, query: Tensor, memory: Memory) -> Tensor:
         """[batch, heads, rows, position]."""
         batch, rows = query.shape[:2]
-        scores = self.score(self._split(self.W_q(query)).flatten(0, 1), memory.keys.flatten(0, 1))
-        mask = memory.mask
-        if causal:
-            mask = torch.ones_like(scores[:1], dtype=torch.bool).tril().expand(batch, -1, -1).repeat(1, self.heads, 1)
+        scores = self.score(self.split(self.W_q(query)).flatten(0, 1), memory.keys.flatten(0, 1))
         # the heads of an input share its mask, so they stand beside each other like rows
-        weights = masked_softmax(scores.view(batch, self.heads * rows, -1), mask)
+        weights = masked_softmax(scores.view(batch, self.heads * rows, -1), memory.mask)
         return weights.view(batch, self.heads, rows, -1)
 
-    def _split(self, joined: Tensor) -> Tensor:
+    def split(self, joined: Tensor) -> Tensor:
         """[batch, rows, query_dim] to [batch, heads, rows, head_dim], laid out for the products."""
         return joined.view(*joined.shape[:2], self.heads, -1).transpose(1, 2).contiguous()
 
-    def _join(self, mixed: Tensor) -> Tensor:
+    def join(self, mixed: Tensor) -> Tensor:
         """[batch, heads, rows, head_dim] to the context [batch, rows, query_dim]."""
         context: Tensor = self.W_o(mixed.transpose(1, 2).flatten(2))
         return context

@@ -14,8 +14,8 @@ from torch import nn
 
 from regard.config import parse
 from regard.encoders.concepts import concept_words
+from regard.fast import for_training
 from regard.model import EncoderDecoder, ModelSettings
-from regard.ops import plain_paths
 from regard.pipeline import Captioner
 from regard.pipeline.concepts import USED, split_looks
 from regard.pipeline.generation import NamedConcepts, Speech
@@ -78,11 +78,15 @@ def found(model: EncoderDecoder, options: SearchOptions) -> list[list[Hypothesis
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_every_decoder_searches_and_learns_with_concepts_by_every_path(decoder: str) -> None:
+def test_every_decoder_searches_and_learns_with_concepts_by_every_path(
+    decoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGARD_REFERENCE", "0")
     model = build(decoder)
     options = SearchOptions(beam=3, max_length=6, alternatives=2)
     fast = found(model, options)
-    with plain_paths():
+    with monkeypatch.context() as reference:
+        reference.setenv("REGARD_REFERENCE", "1")
         plain = found(model, options)
     for ours, theirs in zip(fast, plain, strict=True):
         assert [each.tokens for each in ours] == [each.tokens for each in theirs]
@@ -91,9 +95,9 @@ def test_every_decoder_searches_and_learns_with_concepts_by_every_path(decoder: 
             torch.testing.assert_close(one.weights, other.weights, atol=1e-5, rtol=1e-4)
     annotations = model.annotate(pixels(2))
     tokens = torch.tensor([[[1, 5, 6, 4]], [[1, 7, 4, 5]]])
-    logits, weights = model.decoder(annotations, tokens)
-    with plain_paths():
-        expected, looked = model.decoder(annotations, tokens)
+    expected, looked = model.decoder(annotations, tokens)
+    trace = for_training(model.decoder).trace(annotations, tokens)
+    logits, weights = model.decoder.logits(trace.readouts), trace.weights
     torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(weights, looked, atol=1e-5, rtol=1e-4)
     logits.square().mean().backward()  # type: ignore[no-untyped-call]

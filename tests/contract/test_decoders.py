@@ -18,6 +18,7 @@ from regard.decoders.rnnencdec import RnnEncDecSettings
 from regard.decoders.rnnsearch import RnnSearchSettings
 from regard.decoders.single_vector import FeedbackSettings, RepeatSettings
 from regard.decoders.transformer import TransformerDecoderSettings
+from regard.fast import for_training
 
 DIM, VOCABULARY, BATCH, ROWS, TIME = 9, 11, 4, 3, 6
 POSITIONS = (7, 2, 5, 1)
@@ -96,6 +97,25 @@ def test_stepping_equals_the_teacher_forced_pass(decoder, annotations, tokens):
     assert state.length == TIME
     assert_close(logits, at_once)
     assert_close(weights, looked)
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [None, [[6, 4, 2], [5, 3, 1], [4, 4, 4], [1, 1, 1]], [[1, 2, 3], [6, 1, 1], [2, 5, 1], [3, 3, 3]]],
+    ids=["full", "sorted", "unsorted"],
+)
+def test_the_fast_teacher_forced_pass_equals_the_loop_over_steps(decoder, annotations, tokens, lengths, monkeypatch):
+    monkeypatch.setenv("REGARD_REFERENCE", "0")
+    lengths = None if lengths is None else torch.tensor(lengths)
+    expected, found = (
+        decoder.trace(annotations, tokens, lengths),
+        for_training(decoder).trace(annotations, tokens, lengths),
+    )
+    real = torch.arange(TIME) < (torch.tensor([[TIME]]) if lengths is None else lengths).unsqueeze(-1)
+    real = real.expand(BATCH, ROWS, TIME)
+    assert found.readouts.shape == expected.readouts.shape
+    assert_close(found.readouts[real], expected.readouts[real])
+    assert_close(found.weights[real], expected.weights[real])
 
 
 def test_weights_sum_to_one_and_are_exactly_zero_on_padding(decoder, annotations, tokens):

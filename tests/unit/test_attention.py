@@ -24,6 +24,7 @@ from regard.attention import (
     masked_softmax,
 )
 from regard.errors import ConfigError
+from regard.fast.attention import multi_head_context
 
 SCORES = get_args(ScoreName)
 BATCH, ROWS, POSITIONS, DIM, QUERY, INNER = 3, 2, 5, 7, 11, 13
@@ -327,26 +328,20 @@ class TestMultiHead:
         torch.testing.assert_close(attention.weights(query, memory), attention(query, memory).weights)
 
     @pytest.mark.parametrize("mask", [None, _mask(5, 2, 4)], ids=["full", "padded"])
-    def test_the_fused_context_equals_the_explicit_one(
-        self, mask: Tensor | None, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_the_fused_context_equals_the_explicit_one(self, mask: Tensor | None) -> None:
         attention = self._heads()
         query, annotations = _inputs(12, mask=mask)
         memory = attention.remember(annotations)
         expected = attention(query, memory).context
-        torch.testing.assert_close(attention.context(query, memory), expected)
-        monkeypatch.setenv("REGARD_REFERENCE", "1")
-        torch.testing.assert_close(attention.context(query, memory), expected)
+        torch.testing.assert_close(multi_head_context(attention, query, memory), expected)
 
-    @pytest.mark.parametrize("reference", ["0", "1"])
-    def test_causal_rows_see_no_later_position(self, reference: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("REGARD_REFERENCE", reference)
+    def test_causal_rows_see_no_later_position(self) -> None:
         attention = self._heads(heads=2, query_dim=6)
         query, annotations = torch.randn(BATCH, POSITIONS, 6).double(), _inputs(6)[1]
-        causal = attention.context(query, attention.remember(annotations), causal=True)
+        causal = multi_head_context(attention, query, attention.remember(annotations), causal=True)
         for t in range(POSITIONS):
-            seen = attention.remember(Annotations(annotations.values[:, : t + 1]))
-            torch.testing.assert_close(causal[:, t : t + 1], attention(query[:, t : t + 1], seen).context)
+            memory = attention.remember(Annotations(annotations.values[:, : t + 1]))
+            torch.testing.assert_close(causal[:, t : t + 1], attention(query[:, t : t + 1], memory).context)
 
     def test_gradients_equal_finite_differences(self) -> None:
         _assert_gradients_equal_finite_differences(self._heads(heads=2, query_dim=4), 4)

@@ -19,6 +19,7 @@ from regard.decoders.single_vector import FeedbackSettings, RepeatSettings
 from regard.decoders.transformer import TransformerDecoderSettings
 from regard.devices import resolve_device
 from regard.errors import ConfigError
+from regard.fast import for_search, for_training
 
 DECODERS: list[DecoderSettings] = [
     AttendSettings(embedding=6, hidden=5, attention=4),
@@ -49,7 +50,7 @@ def test_a_pass_over_targets_stays_on_its_device(settings: DecoderSettings) -> N
     decoder = build_decoder(settings, dim=5, vocabulary_size=9, backward_dim=0).to("meta")
     values = torch.empty(3, 4, 5, device="meta")
     tokens = torch.empty(3, 2, 6, dtype=torch.long, device="meta")
-    trace = decoder.trace(Annotations(values), tokens, torch.tensor([[6, 5], [6, 2], [3, 1]]))
+    trace = for_training(decoder).trace(Annotations(values), tokens, torch.tensor([[6, 5], [6, 2], [3, 1]]))
     assert trace.readouts.is_meta
     assert trace.weights.is_meta
     assert trace.readouts.shape[:3] == (3, 2, 6)
@@ -59,9 +60,10 @@ def test_a_pass_over_targets_stays_on_its_device(settings: DecoderSettings) -> N
 @pytest.mark.parametrize("settings", DECODERS, ids=lambda each: each.name)
 def test_a_step_stays_on_its_device(settings: DecoderSettings) -> None:
     decoder = build_decoder(settings, dim=5, vocabulary_size=9, backward_dim=0).to("meta").eval()
-    state = decoder.start(Annotations(torch.empty(3, 4, 5, device="meta")), rows=2)
+    stepper = for_search(decoder)
+    state = stepper.start(Annotations(torch.empty(3, 4, 5, device="meta")), rows=2)
     for _ in range(2):
-        step = decoder.step(state, torch.empty(3, 2, dtype=torch.long, device="meta"))
+        step = stepper.step(state, torch.empty(3, 2, dtype=torch.long, device="meta"))
         state = step.state
     assert step.logits.is_meta
     assert step.weights.is_meta

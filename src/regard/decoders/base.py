@@ -1,14 +1,17 @@
-"""The promise every decoder keeps: start, step, forward, and a state that only search reorders.
+"""The promise every decoder keeps: start, step, a teacher-forced pass, and a state that only search reorders.
 
 State is passed, never kept on a module, so two decodes can be interleaved. A state has two halves: the memory of the
-inputs, which all rows of an input share and nobody changes, and the rows, one per hypothesis (or per caption of an
-image in training), which search permutes. Decoding step by step equals the teacher-forced pass.
+inputs, which all hypotheses of an input share and nobody changes, and the rows, one per hypothesis (or per caption of
+an image in training), which search permutes. A decoder defines one :meth:`Decoder.step`; teacher forcing is the loop
+over it.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -18,17 +21,17 @@ from regard.annotations import Annotations
 from regard.attention import Memory
 
 EMPTY = -1
-"""In the place of the index of a row: there is none."""
+"""Stands for the index of a row where there is no row."""
 
 
 @dataclass(frozen=True)
 class State:
-    """Where a decoder stands.
+    """The state of a decoder between two steps.
 
     Attributes:
         memory: what all rows of an input share; never reordered.
         rows: tensors [batch, rows, ...], one entry per hypothesis.
-        length: how many tokens have been read.
+        length: number of tokens read so far.
     """
 
     memory: Memory
@@ -38,24 +41,43 @@ class State:
     def reorder(self, index: Tensor) -> State:
         """Let row r of input b continue from row ``index[b, r]`` of the same input (int64 [batch, rows]).
 
-        Where the index is ``EMPTY`` the row is empty from now on: whatever stands there will not be read.
+        Where the index is ``EMPTY`` the row is empty from now on: whatever it holds will not be read.
         """
         batch = torch.arange(index.shape[0], device=index.device).unsqueeze(1)
         return replace(self, rows={name: tensor[batch, index] for name, tensor in self.rows.items()})
 
     def select(self, index: Tensor) -> State:
-        """Keep the inputs at ``index`` (int64 [kept]); finished inputs leave the batch this way."""
+        """The inputs at ``index`` (int64 [selected]); finished inputs leave the batch this way."""
         rows = {name: tensor[index] for name, tensor in self.rows.items()}
         return replace(self, memory=self.memory.select(index), rows=rows)
 
 
+def _unchanged(readout: Tensor) -> Tensor:
+    return readout
+
+
 @dataclass(frozen=True)
 class Step:
-    """What one word costs: logits [batch, rows, vocabulary], the next state, weights [batch, rows, position]."""
+    """The result of one step.
 
-    logits: Tensor
+    Attributes:
+        readout: [batch, rows, readout_dim], what the next token is predicted from.
+        state: the next state.
+        weights: [batch, rows, position], where the decoder looked.
+        output: from readouts to logits; the identity of a decoder whose readouts are its logits.
+        log_choice: [batch, rows], log-probability of the region that hard attention sampled, else None.
+    """
+
+    readout: Tensor
     state: State
     weights: Tensor
+    output: Callable[[Tensor], Tensor] = _unchanged
+    log_choice: Tensor | None = None
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """[batch, rows, vocabulary], computed when they are first asked for: teacher forcing takes them all at once."""
+        return self.output(self.readout)
 
 
 @dataclass(frozen=True)
@@ -66,7 +88,7 @@ class Trace:
         readouts: [batch, rows, time, readout_dim]; :meth:`Decoder.logits` turns them into logits, on the real tokens
             only where that saves work.
         weights: [batch, rows, time, position], zero after a row's end.
-        log_choices: [batch, rows, time] from hard attention, else None.
+        log_choices: [batch, rows, time] of hard attention in training, zero after a row's end, else None.
     """
 
     readouts: Tensor
@@ -86,11 +108,18 @@ class Stepper(Protocol):
         """See :meth:`Decoder.step`."""
 
 
+class TeacherForcing(Protocol):
+    """What training needs of a decoder: :meth:`Decoder.trace`."""
+
+    def trace(self, annotations: Annotations, tokens: Tensor, lengths: Tensor | None = None) -> Trace:
+        """See :meth:`Decoder.trace`."""
+
+
 class Decoder(nn.Module, ABC):
-    """Writes tokens, looking at annotations.
+    """Predicts tokens one by one while it attends to annotations.
 
     Attributes:
-        vocabulary_size: number of tokens it can write.
+        vocabulary_size: number of tokens.
         attends: whether its weights mean anything; a decoder without attention returns uniform weights.
     """
 
@@ -99,22 +128,11 @@ class Decoder(nn.Module, ABC):
 
     @abstractmethod
     def start(self, annotations: Annotations, *, rows: int = 1) -> State:
-        """The state before the first word, with ``rows`` equal rows per input."""
+        """The state before the first token, with ``rows`` equal rows per input."""
 
     @abstractmethod
     def step(self, state: State, tokens: Tensor) -> Step:
-        """Read the previous tokens (int64 [batch, rows]; first ``<bos>``) and score the next ones."""
-
-    @abstractmethod
-    def trace(self, annotations: Annotations, tokens: Tensor, lengths: Tensor | None = None) -> Trace:
-        """Read whole targets at once.
-
-        Args:
-            annotations: a batch of inputs.
-            tokens: int64 [batch, rows, time], each row beginning with ``<bos>``.
-            lengths: int64 [batch, rows]: how many tokens of each row are real. Outputs after a row's end are
-                unspecified and may be left at zero, which is what makes batches of ragged captions cheap.
-        """
+        """Read the previous tokens (int64 [batch, rows]; first ``<bos>``) and predict the next ones."""
 
     @abstractmethod
     def logits(self, readouts: Tensor) -> Tensor:
@@ -127,6 +145,29 @@ class Decoder(nn.Module, ABC):
         """
         return None
 
+    def trace(self, annotations: Annotations, tokens: Tensor, lengths: Tensor | None = None) -> Trace:
+        """Teacher forcing: read whole targets, one :meth:`step` after the other.
+
+        Args:
+            annotations: a batch of inputs.
+            tokens: int64 [batch, rows, time], each row beginning with ``<bos>``.
+            lengths: int64 [batch, rows], number of real tokens of each row; None when all are real. Readouts after a
+                row's end are unspecified.
+        """
+        state = self.start(annotations, rows=tokens.shape[1])
+        steps: list[Step] = []
+        for previous in tokens.unbind(dim=2):
+            steps.append(self.step(state, previous))
+            state = steps[-1].state
+        weights = torch.stack([step.weights for step in steps], dim=2)
+        choices = [step.log_choice for step in steps if step.log_choice is not None]
+        log_choices = torch.stack(choices, dim=2) if choices else None
+        if lengths is not None:
+            real = (torch.arange(tokens.shape[2], device=lengths.device) < lengths.unsqueeze(-1)).to(tokens.device)
+            weights = weights * real.unsqueeze(-1)
+            log_choices = None if log_choices is None else log_choices * real
+        return Trace(torch.stack([step.readout for step in steps], dim=2), weights, log_choices)
+
     def forward(self, annotations: Annotations, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Teacher-forced logits [batch, rows, time, vocabulary] and weights [batch, rows, time, position]."""
         trace = self.trace(annotations, tokens)
@@ -134,7 +175,7 @@ class Decoder(nn.Module, ABC):
 
 
 def uniform_weights(memory: Memory, rows: int) -> Tensor:
-    """Weights of a decoder that does not look: the same on every real position, [batch, rows, position]."""
+    """Weights of a decoder without attention: the same on every real position, [batch, rows, position]."""
     mask = memory.mask
     if mask is None:
         batch, positions = memory.values.shape[:2]

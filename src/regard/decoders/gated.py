@@ -21,12 +21,11 @@ from dataclasses import dataclass
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from regard.config import Settings
 from regard.decoders.base import Decoder
 from regard.errors import ConfigError
-from regard.ops.dropout import Dropout
-from regard.ops.linear import linear
 
 
 class GatedSettings(Settings):
@@ -47,7 +46,7 @@ class GatedSettings(Settings):
 
 
 @dataclass(frozen=True)
-class Joined:
+class StackedMatrices:
     """Matrices of one operand, stacked so that one product serves them all; built once per pass, not once per step."""
 
     words: Tensor
@@ -100,8 +99,8 @@ class GatedDecoder(Decoder):
         sizes = {"b": n, "b_z": n, "b_r": n, "b_s": n, "b_t": pairs, "b_o": vocabulary_size}
         for name, size in sizes.items():
             self.register_parameter(name, nn.Parameter(torch.zeros(size)) if settings.biases else None)
-        self.dropout = Dropout(settings.dropout)
-        self.embedding_dropout = Dropout(settings.embedding_dropout)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.embedding_dropout = nn.Dropout(settings.embedding_dropout)
 
     def logits(self, readouts: Tensor) -> Tensor:
         return linear(readouts, self.W_o, self.b_o)
@@ -109,9 +108,9 @@ class GatedDecoder(Decoder):
     def vocabulary_layer(self) -> tuple[Tensor, Tensor | None]:
         return self.W_o, self.b_o
 
-    def joined(self) -> Joined:
+    def stacked(self) -> StackedMatrices:
         """The stacked matrices."""
-        return Joined(
+        return StackedMatrices(
             words=torch.cat([self.W_z, self.W_r, self.W]),
             gates=torch.cat([self.U_z, self.U_r]),
             context=torch.cat([self.C_z, self.C_r, self.C]),
@@ -121,16 +120,16 @@ class GatedDecoder(Decoder):
         """s_0 [batch, 1, n] from a vector [batch, start_dim]."""
         return torch.tanh(linear(vector, self.W_s, self.b_s)).unsqueeze(1)
 
-    def word_inputs(self, embedded: Tensor, joined: Joined) -> Tensor:
+    def word_inputs(self, embedded: Tensor, stacked: StackedMatrices) -> Tensor:
         """What E y [..., m] adds to z, r and s̃, [..., 3n]."""
         biases: list[Tensor] = [bias for bias in (self.b_z, self.b_r, self.b) if bias is not None]
-        return linear(embedded, joined.words, torch.cat(biases) if biases else None)
+        return linear(embedded, stacked.words, torch.cat(biases) if biases else None)
 
-    def advance(self, inputs: Tensor, s: Tensor, joined: Joined) -> Tensor:
+    def advance(self, inputs: Tensor, s: Tensor, stacked: StackedMatrices) -> Tensor:
         """s_t from what words and context add to z, r and s̃, [..., 3n], and s_{t−1}, [..., n]."""
         n = self.hidden
         gates, candidate = torch.split_with_sizes(inputs, [2 * n, n], dim=-1)
-        z, r = torch.sigmoid(gates + linear(s, joined.gates)).chunk(2, dim=-1)
+        z, r = torch.sigmoid(gates + linear(s, stacked.gates)).chunk(2, dim=-1)
         return torch.lerp(s, torch.tanh(candidate + linear(r * s, self.U)), z)
 
     def readout(self, s: Tensor, embedded: Tensor, c: Tensor) -> Tensor:

@@ -15,17 +15,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
 from regard.annotations import Annotations
 from regard.attention import Memory
-from regard.decoders.base import State, Step, Trace, uniform_weights
-from regard.decoders.gated import GatedDecoder, GatedSettings, Joined
-from regard.ops import steps_plainly
-from regard.ops.packing import pack_targets
-from regard.ops.recurrent_scan import ReadOperands, read
+from regard.decoders.base import State, Step, uniform_weights
+from regard.decoders.gated import GatedDecoder, GatedSettings, StackedMatrices
 
 
 class RnnEncDecSettings(GatedSettings):
@@ -39,12 +35,12 @@ class RnnEncDecMemory(Memory):
     """What every step needs.
 
     Attributes:
-        joined: the stacked matrices; the same for every input.
+        stacked: the stacked matrices; the same for every input.
         context: c, [batch, 1, dim].
         inputs: [C_z; C_r; C] c, [batch, 1, 3n].
     """
 
-    joined: Joined
+    stacked: StackedMatrices
     context: Tensor
     inputs: Tensor
 
@@ -72,39 +68,14 @@ class RnnEncDecDecoder(GatedDecoder):
         return State(memory, {"s": self.initial(memory.context.squeeze(1)).expand(-1, rows, -1)})
 
     def step(self, state: State, tokens: Tensor) -> Step:
-        memory, s, embedded = state.memory, state.rows["s"], self.E(tokens)
+        memory, s, embedded = state.memory, state.rows["s"], self.embedding_dropout(self.E(tokens))
         assert isinstance(memory, RnnEncDecMemory), "a state of this decoder's own start"
-        logits = self.logits(self.readout(s, embedded, memory.context))
-        inputs = self.word_inputs(embedded, memory.joined) + memory.inputs
-        following = State(memory, {"s": self.advance(inputs, s, memory.joined)}, state.length + 1)
-        return Step(logits, following, uniform_weights(memory, tokens.shape[1]))
-
-    def trace(self, annotations: Annotations, tokens: Tensor, lengths: Tensor | None = None) -> Trace:
-        batch, rows, time = tokens.shape
-        memory = self._remember(annotations)
-        weights = uniform_weights(memory, rows).unsqueeze(2).expand(-1, -1, time, -1)
-        if steps_plainly(tokens.device):
-            return Trace(self._step_through(memory, tokens), weights)
-        packing = pack_targets(lengths, batch=batch, rows=rows, time=time, device=tokens.device)
-        embedded = self.embedding_dropout(self.E(packing.pack(tokens)))
-        inputs = memory.inputs.squeeze(1).index_select(0, packing.inputs)
-        first = self.initial(memory.context.squeeze(1)).squeeze(1).index_select(0, packing.first_inputs)
-        words = self.word_inputs(embedded, memory.joined) + inputs
-        after = read(packing, "gated", ReadOperands(words, first, None, memory.joined.gates, U=self.U))
-        states = torch.cat([first, after]).index_select(0, packing.before())
-        context = memory.context.unsqueeze(2)
-        return Trace(self.readout(packing.unpack(states), packing.unpack(embedded), context), weights)
-
-    def _step_through(self, memory: RnnEncDecMemory, tokens: Tensor) -> Tensor:
-        """The readouts of every step, [batch, rows, time, l], one step after the other."""
-        embedded = self.embedding_dropout(self.E(tokens))
-        inputs = (self.word_inputs(embedded, memory.joined) + memory.inputs.unsqueeze(2)).unbind(dim=2)
-        states = [self.initial(memory.context.squeeze(1)).expand(-1, tokens.shape[1], -1)]
-        for each in inputs[:-1]:
-            states.append(self.advance(each, states[-1], memory.joined))
-        return self.readout(torch.stack(states, dim=2), embedded, memory.context.unsqueeze(2))
+        readout = self.readout(s, embedded, memory.context)
+        inputs = self.word_inputs(embedded, memory.stacked) + memory.inputs
+        following = State(memory, {"s": self.advance(inputs, s, memory.stacked)}, state.length + 1)
+        return Step(readout, following, uniform_weights(memory, tokens.shape[1]), self.logits)
 
     def _remember(self, annotations: Annotations) -> RnnEncDecMemory:
-        joined, values, c = self.joined(), annotations.values, annotations.vector().unsqueeze(1)
-        inputs = linear(c, joined.context)
-        return RnnEncDecMemory(values, values, annotations.mask, joined=joined, context=c, inputs=inputs)
+        stacked, values, c = self.stacked(), annotations.values, annotations.vector().unsqueeze(1)
+        inputs = linear(c, stacked.context)
+        return RnnEncDecMemory(values, values, annotations.mask, stacked=stacked, context=c, inputs=inputs)

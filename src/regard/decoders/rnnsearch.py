@@ -16,20 +16,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor
+from torch.nn.functional import linear
 
 from regard.annotations import Annotations
 from regard.attention import Additive, Attended, Attention, Memory, ScoreName
-from regard.decoders.base import State, Step, Trace
-from regard.decoders.gated import GatedDecoder, GatedSettings, Joined
-from regard.fast.training.active_blocks import active_blocks, stack_steps
-from regard.fast.training.scan_operands import is_known_attention, multiply_first, query_operands, score_scale
-from regard.ops import steps_plainly
-from regard.ops.attention_scan import Operands, Walk, attend
-from regard.ops.linear import linear
-from regard.ops.packing import pack_targets
+from regard.decoders.base import State, Step
+from regard.decoders.gated import GatedDecoder, GatedSettings, StackedMatrices
 
 
 class RnnSearchSettings(GatedSettings):
@@ -46,12 +40,12 @@ class RnnSearchMemory(Memory):
     """What decoding step by step needs as well: the stacked matrices, and the products with c_t.
 
     Attributes:
-        joined: the stacked matrices; the same for every input.
+        stacked: the stacked matrices; the same for every input.
         inputs: [C_z; C_r; C] h_j, [batch, position, 3n]. Mixed by the weights it is the same as the product with c_t,
             but is computed once per input and not once per hypothesis and word.
     """
 
-    joined: Joined
+    stacked: StackedMatrices
     inputs: Tensor
 
 
@@ -90,69 +84,20 @@ class RnnSearchDecoder(GatedDecoder):
         return self._additive().v
 
     def start(self, annotations: Annotations, *, rows: int = 1) -> State:
-        joined = self.joined()
+        stacked = self.stacked()
         memory = self.attention.remember(annotations)
-        inputs = linear(memory.values, joined.context)
+        inputs = linear(memory.values, stacked.context)
         s = self.first_state(annotations).expand(-1, rows, -1)
-        return State(RnnSearchMemory(memory.values, memory.keys, memory.mask, joined=joined, inputs=inputs), {"s": s})
+        return State(RnnSearchMemory(memory.values, memory.keys, memory.mask, stacked=stacked, inputs=inputs), {"s": s})
 
     def step(self, state: State, tokens: Tensor) -> Step:
-        memory, s, embedded = state.memory, state.rows["s"], self.E(tokens)
+        memory, s, embedded = state.memory, state.rows["s"], self.embedding_dropout(self.E(tokens))
         assert isinstance(memory, RnnSearchMemory), "a state of this decoder's own start"
-        look = self.attention(s, memory)
-        logits = self.logits(self.readout(s, embedded, look.context))
-        inputs = self.word_inputs(embedded, memory.joined) + look.weights @ memory.inputs
-        following = State(memory, {"s": self.advance(inputs, s, memory.joined)}, state.length + 1)
-        return Step(logits, following, look.weights)
-
-    def trace(self, annotations: Annotations, tokens: Tensor, lengths: Tensor | None = None) -> Trace:
-        if steps_plainly(tokens.device) or not is_known_attention(self.attention):
-            return self._step_through(annotations, tokens, lengths)
-        batch, rows, time = tokens.shape
-        packing = pack_targets(lengths, batch=batch, rows=rows, time=time, device=tokens.device)
-        joined, memory = self.joined(), self.attention.remember(annotations)
-        embedded = self.embedding_dropout(self.E(packing.pack(tokens)))
-        shared = multiply_first(memory.values, len(joined.context), packing)
-        s = self.first_state(annotations).squeeze(1).index_select(0, packing.first_inputs)
-        operands = Operands(
-            words=self.word_inputs(embedded, joined),
-            h=s,
-            c=None,
-            keys=memory.keys,
-            values=linear(memory.values, joined.context) if shared else memory.values,
-            of_state=joined.gates,
-            U=self.U,
-            W_c=None if shared else joined.context,
-            **query_operands(self.attention.score),
-        )
-        walk = Walk(packing, "gated", mask=memory.mask, scale=score_scale(self.attention.score))
-        after, weights, _ = attend(walk, operands)
-        states = torch.cat([s, after]).index_select(0, packing.before())
-        contexts = packing.from_inputs(packing.to_inputs(weights) @ memory.values)
-        return Trace(packing.unpack(self.readout(states, embedded, contexts)), packing.unpack(weights))
-
-    def _step_through(self, annotations: Annotations, tokens: Tensor, lengths: Tensor | None) -> Trace:
-        """The same one step after the other."""
-        batch, rows, time = tokens.shape
-        joined = self.joined()
-        memory = self.attention.remember(annotations)
-        s = self.first_state(annotations).expand(-1, rows, -1)
-        embedded = self.embedding_dropout(self.E(tokens))
-        words = self.word_inputs(embedded, joined).unbind(dim=2)
-        states: list[Tensor] = []
-        looks: list[Attended] = []
-        for t, (inputs, columns) in enumerate(active_blocks(lengths, batch=batch, rows=rows, time=time)):
-            if not inputs:
-                break
-            if t:
-                context = linear(looks[-1].context[:inputs, :columns], joined.context)
-                s = self.advance(words[t - 1][:inputs, :columns] + context, s[:inputs, :columns], joined)
-            states.append(s)
-            looks.append(self.attention(s, memory.first(inputs)))
-        shape = {"batch": batch, "rows": rows, "time": time}
-        contexts = stack_steps([look.context for look in looks], **shape)
-        readouts = self.readout(stack_steps(states, **shape), embedded, contexts)
-        return Trace(readouts, stack_steps([look.weights for look in looks], **shape))
+        attended: Attended = self.attention(s, memory)
+        readout = self.readout(s, embedded, attended.context)
+        inputs = self.word_inputs(embedded, memory.stacked) + attended.weights @ memory.inputs
+        following = State(memory, {"s": self.advance(inputs, s, memory.stacked)}, state.length + 1)
+        return Step(readout, following, attended.weights, self.logits)
 
     def first_state(self, annotations: Annotations) -> Tensor:
         """s_0, [batch, 1, n]."""

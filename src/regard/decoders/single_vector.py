@@ -23,12 +23,8 @@ from torch import Tensor, nn
 from regard.annotations import Annotations
 from regard.attention import Memory
 from regard.config import Settings
-from regard.decoders.base import Decoder, State, Step, Trace, uniform_weights
+from regard.decoders.base import Decoder, State, Step, uniform_weights
 from regard.decoders.cells import CellName, Hidden, build_cell, hidden_names
-from regard.fast.training.scan_operands import is_known_cell, read_cell
-from regard.ops import steps_plainly
-from regard.ops.dropout import Dropout
-from regard.ops.packing import Packing, pack_targets
 
 
 class _SingleVectorSettings(Settings):
@@ -69,7 +65,7 @@ class _SingleVectorDecoder(Decoder):
         self.bottleneck = nn.Identity() if size is None else nn.Linear(dim, size)
         self.vector_dim = dim if size is None else size
         self.cell = build_cell(settings.cell, (inputs or self.vector_dim,), settings.hidden)
-        self.dropout = Dropout(settings.dropout)
+        self.dropout = nn.Dropout(settings.dropout)
 
     def vector(self, annotations: Annotations) -> Tensor:
         """x, [batch, 1, vector_dim]."""
@@ -80,22 +76,6 @@ class _SingleVectorDecoder(Decoder):
     def _zeros(self, vector: Tensor) -> Hidden:
         zeros = vector.new_zeros(vector.shape[0], 1, self.cell.hidden)
         return dict.fromkeys(self.hidden_names, zeros)
-
-    def _read(self, gates: Tensor, first: Hidden, packing: Packing) -> Tensor:
-        """h_t of every real token, [batch, rows, time, hidden], in one operation.
-
-        Args:
-            gates: [tokens, gates], what enters the cell, packed.
-            first: the states before the first word, [batch, 1, hidden].
-            packing: the real tokens.
-        """
-        if not steps_plainly(gates.device) and is_known_cell(self.cell):
-            return packing.unpack(read_cell(self.cell, gates, {n: h.squeeze(1) for n, h in first.items()}, packing))
-        hidden, states = first, []
-        for gate in packing.unpack(gates).unbind(dim=2):
-            hidden = self.cell.update(gate, hidden)
-            states.append(hidden["h"])
-        return torch.stack(states, dim=2)
 
 
 class RepeatDecoder(_SingleVectorDecoder):
@@ -115,19 +95,8 @@ class RepeatDecoder(_SingleVectorDecoder):
     def step(self, state: State, tokens: Tensor) -> Step:
         hidden = self.cell.update(state.rows["x"], {name: state.rows[name] for name in self.hidden_names})
         following = State(state.memory, {**hidden, "x": state.rows["x"]}, state.length + 1)
-        return Step(self.logits(hidden["h"]), following, uniform_weights(state.memory, tokens.shape[1]))
-
-    def trace(self, annotations: Annotations, tokens: Tensor, lengths: Tensor | None = None) -> Trace:
-        batch, rows, time = tokens.shape
-        state = self.start(annotations)
-        # the words never enter, so one pass serves all captions of an input; dropout still differs between rows
-        longest = None if lengths is None else lengths.amax(dim=1, keepdim=True)
-        packing = pack_targets(longest, batch=batch, rows=1, time=time, device=tokens.device)
-        gates = state.rows["x"].squeeze(1).index_select(0, packing.inputs)
-        states = self._read(gates, {name: state.rows[name] for name in self.hidden_names}, packing)
-        readouts = self.dropout(states.expand(-1, rows, -1, -1))
-        weights = uniform_weights(state.memory, rows).unsqueeze(2).expand(-1, -1, time, -1)
-        return Trace(readouts, weights)
+        weights = uniform_weights(state.memory, tokens.shape[1])
+        return Step(self.dropout(hidden["h"]), following, weights, self.logits)
 
     def logits(self, readouts: Tensor) -> Tensor:
         logits: Tensor = self.W(readouts)
@@ -154,7 +123,7 @@ class FeedbackDecoder(_SingleVectorDecoder):
         self.W_o = nn.Linear(settings.embedding, vocabulary_size)
         if settings.tied:
             self.W_o.weight = self.E.weight
-        self.embedding_dropout = Dropout(settings.embedding_dropout)
+        self.embedding_dropout = nn.Dropout(settings.embedding_dropout)
 
     def start(self, annotations: Annotations, *, rows: int = 1) -> State:
         vector = self.vector(annotations)
@@ -163,19 +132,11 @@ class FeedbackDecoder(_SingleVectorDecoder):
         return State(memory, {name: value.expand(-1, rows, -1) for name, value in hidden.items()})
 
     def step(self, state: State, tokens: Tensor) -> Step:
-        hidden = self.cell.update(self.cell.project(0, self.E(tokens)), state.rows)
+        embedded = self.embedding_dropout(self.E(tokens))
+        hidden = self.cell.update(self.cell.project(0, embedded), state.rows)
         following = State(state.memory, hidden, state.length + 1)
-        logits = self.logits(self._readout(hidden["h"]))
-        return Step(logits, following, uniform_weights(state.memory, tokens.shape[1]))
-
-    def trace(self, annotations: Annotations, tokens: Tensor, lengths: Tensor | None = None) -> Trace:
-        batch, rows, time = tokens.shape
-        state = self.start(annotations)
-        packing = pack_targets(lengths, batch=batch, rows=rows, time=time, device=tokens.device)
-        gates = self.cell.project(0, self.embedding_dropout(self.E(packing.pack(tokens))))
-        states = self._read(gates, state.rows, packing)
-        weights = uniform_weights(state.memory, rows).unsqueeze(2).expand(-1, -1, time, -1)
-        return Trace(self._readout(states), weights)
+        readout = self.dropout(self.L_h(self.dropout(hidden["h"])))
+        return Step(readout, following, uniform_weights(state.memory, tokens.shape[1]), self.logits)
 
     def logits(self, readouts: Tensor) -> Tensor:
         logits: Tensor = self.W_o(readouts)
@@ -183,7 +144,3 @@ class FeedbackDecoder(_SingleVectorDecoder):
 
     def vocabulary_layer(self) -> tuple[Tensor, Tensor | None]:
         return self.W_o.weight, self.W_o.bias
-
-    def _readout(self, h: Tensor) -> Tensor:
-        readout: Tensor = self.dropout(self.L_h(self.dropout(h)))
-        return readout

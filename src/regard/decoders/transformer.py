@@ -6,8 +6,8 @@
     x   = x + W_2 relu(W_1 LayerNorm(x))
     p   = softmax(W_o LayerNorm(x_layers))
 
-Its weights are those of one layer's look at the annotations (the last unless ``look`` names another), the mean over
-heads. Step by step, keys and values of the words so far are kept in the state and grow by one position a word.
+Its weights are those of one layer's attention to the annotations (the last unless ``look`` names another), the mean
+over heads. Keys and values of the words so far are cached in the state and grow by one position a word.
 Positions are added to words alone: annotations are taken as the encoder gives them.
 """
 
@@ -21,8 +21,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from regard.annotations import Annotations
-from regard.attention import Memory, MultiHead
-from regard.decoders.base import Decoder, State, Step, Trace
+from regard.attention import Attended, Memory, MultiHead
+from regard.decoders.base import Decoder, State, Step
 from regard.encoders.transformer import FeedForward, Positions, TransformerSizes
 from regard.errors import ConfigError
 
@@ -63,37 +63,25 @@ class DecoderLayer(nn.Module):
         self.feed_forward = FeedForward(settings)
         self.dropout = nn.Dropout(settings.dropout)
 
-    def read_all(self, x: Tensor) -> Tensor:
-        """Add what each word takes from itself and the words before it: [sequence, time, dim] to the same."""
-        normal = self.self_attention_norm(x)
-        memory = self.self_attention.remember(Annotations(normal))
-        outputs: Tensor = x + self.dropout(self.self_attention.context(normal, memory, causal=True))
-        return outputs
-
-    def read_one(self, x: Tensor, past: Memory) -> tuple[Tensor, Memory]:
-        """The same for one more word, [sequence, 1, dim], behind those that ``past`` holds; and ``past`` with it."""
-        normal = self.self_attention_norm(x)
-        new = self.self_attention.remember(Annotations(normal))
-        memory = Memory(torch.cat([past.values, new.values], dim=2), torch.cat([past.keys, new.keys], dim=2))
-        return x + self.dropout(self.self_attention.context(normal, memory)), memory
-
-    def look(self, x: Tensor, memory: Memory, *, weights: bool) -> tuple[Tensor, Tensor | None]:
-        """Add what each row takes from the annotations, and the feed-forward network.
+    def forward(self, x: Tensor, past: Memory, memory: Memory) -> tuple[Tensor, Memory, Tensor]:
+        """One token of each row.
 
         Args:
             x: [batch, rows, dim].
-            memory: this layer's.
-            weights: whether to return the weights, [batch, rows, position], as well.
+            past: keys and values of the tokens before, [batch × rows, heads, time, head_dim].
+            memory: the annotations, projected for this layer.
+
+        Returns:
+            x of the next layer, ``past`` with this token in it, and the attention weights [batch, rows, position].
         """
-        normal, found = self.attention_norm(x), None
-        if weights:
-            look = self.attention(normal, memory)
-            context, found = look.context, look.weights
-        else:
-            context = self.attention.context(normal, memory)
-        x = x + self.dropout(context)
-        outputs: Tensor = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
-        return outputs, found
+        normal = self.self_attention_norm(x).flatten(0, 1).unsqueeze(1)
+        new = self.self_attention.remember(Annotations(normal))
+        past = Memory(torch.cat([past.values, new.values], dim=2), torch.cat([past.keys, new.keys], dim=2))
+        x = x + self.dropout(self.self_attention(normal, past).context.view_as(x))
+        attended: Attended = self.attention(self.attention_norm(x), memory)
+        x = x + self.dropout(attended.context)
+        x = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+        return x, past, attended.weights
 
 
 class TransformerDecoder(Decoder):
@@ -131,34 +119,20 @@ class TransformerDecoder(Decoder):
         values = annotations.values
         nothing = values.new_zeros(values.shape[0], rows, settings.heads, 0, settings.dim // settings.heads)
         names = [f"{part}{i}" for i in range(settings.layers) for part in ("keys", "values")]
-        return State(self._remember(annotations), dict.fromkeys(names, nothing))
+        return State(self.remember(annotations), dict.fromkeys(names, nothing))
 
     def step(self, state: State, tokens: Tensor) -> Step:
-        batch, rows = tokens.shape
-        x = self.positions(self.E(tokens.unsqueeze(-1)), first=state.length).view(batch * rows, 1, -1)
+        x = self.positions(self.E(tokens.unsqueeze(-1)), first=state.length).squeeze(2)
         cache: dict[str, Tensor] = {}
-        weights = None
-        for i, (layer, memory) in enumerate(self._with_memories(state.memory)):
+        all_weights: list[Tensor] = []
+        for i, (layer, memory) in enumerate(self.with_memories(state.memory)):
             past = Memory(state.rows[f"values{i}"].flatten(0, 1), state.rows[f"keys{i}"].flatten(0, 1))
-            x, past = layer.read_one(x, past)
-            cache[f"keys{i}"] = past.keys.view(batch, rows, *past.keys.shape[1:])
-            cache[f"values{i}"] = past.values.view(batch, rows, *past.values.shape[1:])
-            x, found = layer.look(x.view(batch, rows, -1), memory, weights=self._returns(i))
-            x, weights = x.view(batch * rows, 1, -1), weights if found is None else found
-        assert weights is not None, "one layer returns its weights"
-        logits = self.logits(self.norm(x).view(batch, rows, -1))
-        return Step(logits, State(state.memory, cache, state.length + 1), weights)
-
-    def trace(self, annotations: Annotations, tokens: Tensor, lengths: Tensor | None = None) -> Trace:
-        batch, rows, time = tokens.shape
-        x = self.positions(self.E(tokens)).flatten(0, 1)
-        weights = None
-        for i, (layer, memory) in enumerate(self._with_memories(self._remember(annotations))):
-            x = layer.read_all(x)
-            x, found = layer.look(x.view(batch, rows * time, -1), memory, weights=self._returns(i))
-            x, weights = x.view(batch * rows, time, -1), weights if found is None else found
-        assert weights is not None, "one layer returns its weights"
-        return Trace(self.norm(x).view(batch, rows, time, -1), weights.view(batch, rows, time, -1))
+            x, past, weights = layer(x, past, memory)
+            cache[f"keys{i}"] = past.keys.view(*tokens.shape, *past.keys.shape[1:])
+            cache[f"values{i}"] = past.values.view(*tokens.shape, *past.values.shape[1:])
+            all_weights.append(weights)
+        following = State(state.memory, cache, state.length + 1)
+        return Step(self.norm(x), following, all_weights[self.settings.look], self.logits)
 
     def logits(self, readouts: Tensor) -> Tensor:
         logits: Tensor = self.W_o(readouts)
@@ -167,17 +141,17 @@ class TransformerDecoder(Decoder):
     def vocabulary_layer(self) -> tuple[Tensor, Tensor | None]:
         return self.W_o.weight, self.W_o.bias
 
-    def _remember(self, annotations: Annotations) -> TransformerMemory:
+    def remember(self, annotations: Annotations) -> TransformerMemory:
+        """Keys and values of the annotations, projected for every layer."""
         values = annotations.values
-        layers = tuple(layer.attention.remember(annotations) for layer in self._layers())
+        layers = tuple(layer.attention.remember(annotations) for layer in self.decoder_layers())
         return TransformerMemory(values, values, annotations.mask, layers=layers)
 
-    def _with_memories(self, memory: Memory) -> list[tuple[DecoderLayer, Memory]]:
+    def with_memories(self, memory: Memory) -> list[tuple[DecoderLayer, Memory]]:
+        """Each layer with its own memory."""
         assert isinstance(memory, TransformerMemory), "a state of this decoder's own start"
-        return list(zip(self._layers(), memory.layers, strict=True))
+        return list(zip(self.decoder_layers(), memory.layers, strict=True))
 
-    def _layers(self) -> list[DecoderLayer]:
+    def decoder_layers(self) -> list[DecoderLayer]:
+        """The layers, from the embeddings up."""
         return [layer for layer in self.layers if isinstance(layer, DecoderLayer)]
-
-    def _returns(self, layer: int) -> bool:
-        return layer == self.settings.look % self.settings.layers

@@ -29,7 +29,6 @@ from regard.encoders.concepts import ConceptFinder, class_probabilities, forgott
 from regard.encoders.network import SMALLEST_INPUT, ConvNet
 from regard.encoders.pretrained import PRETRAINED, load_network
 from regard.errors import ConfigError, unknown_name
-from regard.fast.encoders.image import ready_network
 from regard.progress import SILENT, Progress
 
 LARGEST_PICTURE = 4096
@@ -195,15 +194,12 @@ class ImageEncoder(nn.Module):
         assert self._finder is not None, "classes are kept for the concepts that they name"
         self._teacher = (self.network.fused(),)
 
-    def ready(self, *, rounded: bool = False) -> ImageEncoder:
-        """A copy for inference on the processor, see :func:`regard.fast.encoders.image.ready_network`."""
-        return self._with_network(ready_network(self.network, rounded=rounded))
-
     def fused(self) -> ImageEncoder:
         """A copy for inference with batch norms folded into the convolutions; equal within rounding, and faster."""
-        return self._with_network(self.network.fused())
+        return self.with_network(self.network.fused())
 
-    def _with_network(self, network: ConvNet) -> ImageEncoder:
+    def with_network(self, network: ConvNet) -> ImageEncoder:
+        """A copy for inference with another network of the same function."""
         twin = copy.copy(self)
         twin._modules = {**self._modules, "network": network}
         twin._teacher = ()

@@ -20,11 +20,6 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from regard.annotations import Annotations
 from regard.config import Settings
 from regard.encoders.text import TextEncoder
-from regard.ops import steps_plainly
-from regard.ops.dropout import Dropout
-from regard.ops.linear import linear
-from regard.ops.packing import Packing, pack_targets
-from regard.ops.recurrent_scan import ReadOperands, read
 
 
 class RecurrentSettings(Settings):
@@ -67,8 +62,8 @@ class RecurrentEncoder(TextEncoder):
             bidirectional=settings.bidirectional,
         )
         self._initialise()
-        self.dropout = Dropout(settings.dropout)
-        self.embedding_dropout = Dropout(settings.embedding_dropout)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.embedding_dropout = nn.Dropout(settings.embedding_dropout)
 
     @torch.no_grad()
     def _initialise(self) -> None:
@@ -81,8 +76,6 @@ class RecurrentEncoder(TextEncoder):
                 parameter.mul_(math.sqrt(self.settings.embedding))
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Annotations:
-        if torch.is_grad_enabled() and not steps_plainly(tokens.device):
-            return self._read_packed(tokens, mask)
         embedded = self.embedding_dropout(self.E(tokens))
         if mask is None:
             values, last = self.network(embedded)
@@ -93,32 +86,3 @@ class RecurrentEncoder(TextEncoder):
         h = last[0] if isinstance(last, tuple) else last
         summary = torch.cat([h[-2], h[-1]], dim=-1) if self.settings.bidirectional else h[-1]
         return Annotations(self.dropout(values), mask, self.dropout(summary))
-
-    def _read_packed(self, tokens: Tensor, mask: Tensor | None) -> Annotations:
-        """The same for training, which PyTorch's network takes twice as long for on a processor."""
-        batch, time = tokens.shape
-        lengths = None if mask is None else mask.sum(dim=1, keepdim=True)
-        packing = pack_targets(lengths, batch=batch, rows=1, time=time, device=tokens.device)
-        reversal = packing.reversal()
-        x = self.embedding_dropout(self.E(packing.pack(tokens.unsqueeze(1))))
-        for layer in range(self.settings.layers):
-            x = self.dropout(x) if layer else x
-            states = [self._read_layer(f"l{layer}", x, packing)]
-            ends = [states[0][reversal[:batch]]]  # the first tokens of all sentences are packed first
-            if self.settings.bidirectional:
-                backwards = self._read_layer(f"l{layer}_reverse", x.index_select(0, reversal), packing)
-                states.append(backwards.index_select(0, reversal))
-                ends.append(states[1][:batch])
-            x = torch.cat(states, dim=-1)
-        values = packing.unpack(x).squeeze(1)
-        return Annotations(self.dropout(values), mask, self.dropout(torch.cat(ends, dim=-1)))
-
-    def _read_layer(self, name: str, x: Tensor, packing: Packing) -> Tensor:
-        """h of one direction of one layer after each token, [tokens, hidden], of its input [tokens, ·]."""
-        of_input, of_state, bias, state_bias = (
-            getattr(self.network, f"{kind}_{name}") for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        )
-        zeros = x.new_zeros(packing.shape[0], self.settings.hidden)
-        c = zeros if self.settings.cell == "lstm" else None
-        words = linear(x, of_input, bias)
-        return read(packing, self.settings.cell, ReadOperands(words, zeros, c, of_state, state_bias))

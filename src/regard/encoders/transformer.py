@@ -116,7 +116,7 @@ class EncoderLayer(nn.Module):
         """[batch, position, dim] to the same."""
         normal = self.attention_norm(x)
         memory = self.attention.remember(Annotations(normal, mask))
-        x = x + self.dropout(self.attention.context(normal, memory))
+        x = x + self.dropout(self.attention(normal, memory).context)
         outputs: Tensor = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
         return outputs
 

@@ -19,7 +19,6 @@ from torch import Tensor
 from regard.annotations import Annotations
 from regard.decoders.base import Stepper
 from regard.faithfulness import Floats
-from regard.fast.search.incremental import FamilyStepper
 from regard.text.vocabulary import BOS
 
 BATCH = 256
@@ -121,19 +120,17 @@ def force_decode(stepper: Stepper, annotations: Annotations, ids: Sequence[int],
         [input, piece]; 0 where it was not asked for.
     """
     device, found = annotations.values.device, np.zeros((len(annotations), len(ids)))
-    reads = stepper.reading() if isinstance(stepper, FamilyStepper) else stepper
     previous, rows = BOS, len(annotations)
     with torch.inference_mode():
-        state = reads.start(annotations)
+        state = stepper.start(annotations)
         for place, token in enumerate(ids[: max((each.stop for each in asked), default=0)]):
             left = sum(each.stop > place for each in asked)
             if left < rows:
                 state, rows = state.select(torch.arange(left, device=device)), left
-            step = reads.step(state, torch.full((rows, 1), previous, device=device))
+            step = stepper.step(state, torch.full((rows, 1), previous, device=device))
             state, previous = step.state, token
             asking = [row for row in range(rows) if place in asked[row]]
             if asking:
-                readouts = step.logits[:, 0][torch.tensor(asking, device=device)]
-                logits = stepper.logits(readouts) if isinstance(stepper, FamilyStepper) else readouts
+                logits = step.output(step.readout[torch.tensor(asking, device=device)])[:, 0]
                 found[asking, place] = logits.float().log_softmax(dim=-1)[:, token].cpu().numpy()
     return found

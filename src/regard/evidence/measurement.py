@@ -14,6 +14,7 @@ from regard.annotations import Annotations
 from regard.decoders.base import Decoder, Stepper
 from regard.evidence.erasure import Written, erased_log_probabilities, real_positions
 from regard.faithfulness import FRACTIONS, GRADIENT, OCCLUSION, RANDOM, UNIFORM, WEIGHTS, Curve, Faithfulness, Floats
+from regard.fast import for_training
 from regard.text.vocabulary import BOS
 
 Order = npt.NDArray[np.intp]
@@ -138,7 +139,7 @@ def gradient_importance(decoder: Decoder, annotations: Annotations, written: Wri
         values = annotations.values.detach().clone().expand(words, -1, -1).contiguous().requires_grad_(True)
         mask = None if annotations.mask is None else annotations.mask.clone().expand(words, -1)
         summary = None if annotations.summary is None else annotations.summary.clone().expand(words, -1)
-        trace = decoder.trace(Annotations(values, mask, summary), tokens.clone().expand(words, -1, -1))
+        trace = for_training(decoder).trace(Annotations(values, mask, summary), tokens.clone().expand(words, -1, -1))
         log_probabilities = decoder.logits(trace.readouts[:, 0]).float().log_softmax(dim=-1)
         own = [
             log_probabilities[word, place, written.ids[place]]

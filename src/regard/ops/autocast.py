@@ -1,4 +1,4 @@
-"""In which types of number a fused pass calculates."""
+"""The dtypes of a fused pass under autocast."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 
-class Precision(NamedTuple):
-    """``products`` are taken in one type of number; states, sums and what is added over time are kept in another."""
+class ScanDtypes(NamedTuple):
+    """``products``: the dtype of matrix products; ``sums``: that of states, sums and what accumulates over time."""
 
     products: torch.dtype
     sums: torch.dtype
 
 
-def current_precision(parameter: Tensor) -> Precision:
-    """That of autocast where it is on, else that of the parameters; sums are float32 unless parameters are float64."""
+def scan_dtypes(parameter: Tensor) -> ScanDtypes:
+    """Products as under autocast where it is on, else as the parameters; sums in float32, or float64 as parameters."""
     device, own = parameter.device.type, parameter.dtype
     products = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else own
-    return Precision(products, own if own == torch.float64 else torch.float32)
+    return ScanDtypes(products, own if own == torch.float64 else torch.float32)

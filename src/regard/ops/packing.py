@@ -1,8 +1,8 @@
-"""Real tokens side by side: what a recurrent pass over ragged targets reads, and nothing else.
+"""The packed layout: real tokens one after another, which is all that a pass over ragged targets computes.
 
-Captions of one batch differ in length. A pass walks over time; at each step the rows that still have a token to read
-stand together, input by input, so that every product is taken for real tokens alone. Attention, which all rows of an
-input share, sees the same rows as a block [inputs, columns]: the smallest leading block that holds them.
+Captions of one batch differ in length. A pass goes through time; at each step the rows that still have a token stand
+together, input by input, so that every product is taken for real tokens alone. Attention, which all rows of an input
+share, sees the same rows as a padded block [inputs, columns].
 
 Captions of one image often begin alike ("a dog …"), and a network that starts from the image alone is then in one
 state. :func:`share_prefixes` makes one row of such rows until they part.
@@ -17,76 +17,77 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Rows [rows, ...] of some inputs, ordered by input.
+class GroupedRows:
+    """The layout of rows [rows, ...] that belong to some inputs and are ordered by input.
 
     Attributes:
-        inputs, columns: the smallest leading block that holds them.
-        places: int64 [rows], where each row stands in that block, flattened; None when they fill it in order.
-        bounds: int64 [inputs + 1], on the processor: those of input i are ``bounds[i]`` to ``bounds[i + 1]``.
+        num_inputs, num_columns: shape of the smallest leading block that holds them.
+        block_index: int64 [rows], index of each row in that block, flattened; None when they fill it in order.
+        offsets: int64 [num_inputs + 1], on the CPU: the rows of input i are ``offsets[i]`` to ``offsets[i + 1]``.
     """
 
-    inputs: int
-    columns: int
-    places: Tensor | None
-    bounds: Tensor
+    num_inputs: int
+    num_columns: int
+    block_index: Tensor | None
+    offsets: Tensor
 
     @classmethod
-    def full(cls, inputs: int, columns: int) -> Rows:
-        """As many rows of every input."""
-        return cls(inputs, columns, None, torch.arange(inputs + 1) * columns)
+    def full(cls, num_inputs: int, num_columns: int) -> GroupedRows:
+        """The same number of rows for every input."""
+        return cls(num_inputs, num_columns, None, torch.arange(num_inputs + 1) * num_columns)
 
     @classmethod
-    def of(cls, owners: Tensor, inputs: int) -> Rows:
-        """Rows of these owners (int64 [rows], ascending, on the processor) among so many inputs."""
-        counts = torch.bincount(owners, minlength=inputs)
-        bounds = torch.zeros(inputs + 1, dtype=torch.long)
-        torch.cumsum(counts, dim=0, out=bounds[1:])
+    def of(cls, batch_index: Tensor, num_inputs: int) -> GroupedRows:
+        """Rows of these inputs (int64 [rows], ascending, on the CPU)."""
+        counts = torch.bincount(batch_index, minlength=num_inputs)
+        offsets = torch.zeros(num_inputs + 1, dtype=torch.long)
+        torch.cumsum(counts, dim=0, out=offsets[1:])
         columns = int(counts.amax())
-        if len(owners) == inputs * columns:
-            return cls(inputs, columns, None, bounds)
-        first = torch.arange(inputs) * columns - bounds[:-1]
-        return cls(inputs, columns, torch.arange(len(owners)) + first.index_select(0, owners), bounds)
+        if len(batch_index) == num_inputs * columns:
+            return cls(num_inputs, columns, None, offsets)
+        first = torch.arange(num_inputs) * columns - offsets[:-1]
+        block_index = torch.arange(len(batch_index)) + first.index_select(0, batch_index)
+        return cls(num_inputs, columns, block_index, offsets)
 
-    def owners(self) -> Tensor:
+    def batch_index(self) -> Tensor:
         """int64 [rows], the input of each."""
-        return torch.arange(self.inputs).repeat_interleave(self.bounds.diff())
+        return torch.arange(self.num_inputs).repeat_interleave(self.offsets.diff())
 
     def to_block(self, packed: Tensor) -> Tensor:
-        """[rows, dim] to [inputs, columns, dim], zeros where no row stands."""
-        if self.places is not None:
-            zeros = packed.new_zeros(self.inputs * self.columns, packed.shape[-1])
-            packed = zeros.index_copy_(0, self.places, packed)
-        return packed.view(self.inputs, self.columns, -1)
+        """[rows, dim] to [num_inputs, num_columns, dim], zeros where there is no row."""
+        if self.block_index is not None:
+            zeros = packed.new_zeros(self.num_inputs * self.num_columns, packed.shape[-1])
+            packed = zeros.index_copy_(0, self.block_index, packed)
+        return packed.view(self.num_inputs, self.num_columns, -1)
 
     def from_block(self, block: Tensor) -> Tensor:
-        """[inputs, columns, dim] to [rows, dim]."""
+        """[num_inputs, num_columns, dim] to [rows, dim]."""
         flat = block.flatten(0, 1)
-        return flat if self.places is None else flat.index_select(0, self.places)
+        return flat if self.block_index is None else flat.index_select(0, self.block_index)
 
 
 @dataclass(frozen=True)
-class WalkStep(Rows):
-    """One step of time, and the rows that are read in it.
+class TimeStep(GroupedRows):
+    """One step of time, and the rows that have a token in it.
 
     Attributes:
-        tokens: which of the packed tokens are read in this step.
-        kept: int64 [rows], where the rows of this step stood among those of the step before, a row that parts more than
-            once; None when they are the same.
+        tokens: which of the packed tokens these are.
+        parents: int64 [rows], the row of the step before that each continues, a row that parts more than once; None
+            when they are the same.
     """
 
     tokens: slice
-    kept: Tensor | None
+    parents: Tensor | None
 
-    def keep(self, before: Tensor) -> Tensor:
+    def carry(self, before: Tensor) -> Tensor:
         """The rows [rows, dim] that go on, of those [rows before, dim] of the step before."""
-        return before if self.kept is None else before.index_select(0, self.kept)
+        return before if self.parents is None else before.index_select(0, self.parents)
 
-    def give_back(self, after: Tensor, rows_before: int) -> Tensor:
-        """The opposite of :meth:`keep`, for gradients: zeros for the rows that have ended, sums for those that part."""
-        if self.kept is None:
-            return after
-        return after.new_zeros(rows_before, after.shape[-1]).index_add_(0, self.kept, after)
+    def carry_back(self, gradient: Tensor, rows_before: int) -> Tensor:
+        """The gradient of :meth:`carry`: zeros for the rows that have ended, sums for those that part."""
+        if self.parents is None:
+            return gradient
+        return gradient.new_zeros(rows_before, gradient.shape[-1]).index_add_(0, self.parents, gradient)
 
 
 @dataclass(frozen=True)
@@ -95,12 +96,11 @@ class Packing:
 
     Attributes:
         shape: batch, rows, time of the targets.
-        index: int64 [tokens], where each packed token stands in the flattened targets.
+        index: int64 [tokens], index of each packed token in the flattened targets.
         inputs: int64 [tokens], the input that each token belongs to.
-        slots: int64 [tokens], the place of each token when those of an input stand side by side, each input taking
-            ``most`` places.
+        slots: int64 [tokens], index of each token when those of an input stand side by side, ``most`` slots per input.
         most: the largest number of tokens of one input.
-        steps: the steps in which anything is read.
+        steps: the steps of time that have a token.
     """
 
     shape: tuple[int, int, int]
@@ -108,14 +108,14 @@ class Packing:
     inputs: Tensor
     slots: Tensor
     most: int
-    steps: tuple[WalkStep, ...]
+    steps: tuple[TimeStep, ...]
 
     def __len__(self) -> int:
         return len(self.index)
 
     @property
     def first_inputs(self) -> Tensor:
-        """int64 [rows], the input of each row that is read at all, in the order of the first step."""
+        """int64 [rows], the input of each row that has a token, in the order of the first step."""
         return self.inputs[self.steps[0].tokens]
 
     def pack(self, padded: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ class Packing:
         return padded.flatten(0, 2).index_select(0, self.index)
 
     def unpack(self, packed: Tensor) -> Tensor:
-        """[tokens, dim] to [batch, rows, time, dim], zeros where nothing was read."""
+        """[tokens, dim] to [batch, rows, time, dim], zeros where there is no token."""
         batch, rows, time = self.shape
         return _spread(packed, self.index, batch * rows * time).view(batch, rows, time, -1)
 
@@ -146,19 +146,19 @@ class Packing:
         time = self.shape[2]
         rows, t = self.index // time, self.index % time
         lengths = torch.bincount(rows, minlength=self.shape[0] * self.shape[1])
-        places = torch.empty(self.shape[0] * self.shape[1] * time, dtype=torch.int64, device=self.index.device)
-        places[self.index] = torch.arange(len(self), device=self.index.device)
-        return places[rows * time + lengths[rows] - 1 - t]
+        packed = torch.empty(self.shape[0] * self.shape[1] * time, dtype=torch.int64, device=self.index.device)
+        packed[self.index] = torch.arange(len(self), device=self.index.device)
+        return packed[rows * time + lengths[rows] - 1 - t]
 
     def before(self) -> Tensor:
-        """int64 [tokens]: where the state before each token stands among the first states, then those of all tokens."""
-        found, first = [], 0
+        """int64 [tokens]: index of the state before each token among the first states, then those of all tokens."""
+        indices, first = [], 0
         for step in self.steps:
             count = step.tokens.stop - step.tokens.start
-            kept = torch.arange(count, device=self.index.device) if step.kept is None else step.kept
-            found.append(kept + first)
+            parents = torch.arange(count, device=self.index.device) if step.parents is None else step.parents
+            indices.append(parents + first)
             first = self.steps[0].tokens.stop + step.tokens.start
-        return torch.cat(found)
+        return torch.cat(indices)
 
 
 def pack_targets(lengths: Tensor | None, *, batch: int, rows: int, time: int, device: torch.device) -> Packing:
@@ -167,16 +167,16 @@ def pack_targets(lengths: Tensor | None, *, batch: int, rows: int, time: int, de
     Args:
         lengths: int64 [batch, rows], how many tokens of each row are real; None when every row is full.
         batch, rows, time: sizes of the targets.
-        device: where the indices are wanted.
+        device: of the indices.
     """
     ends = torch.full((batch * rows,), time) if lengths is None else lengths.flatten().cpu()
-    steps: list[WalkStep] = []
+    steps: list[TimeStep] = []
     index: list[Tensor] = []
     before, first = torch.arange(batch * rows), 0
     for t in range(int(ends.max())):
         active = torch.nonzero(ends > t).squeeze(1)
-        kept = torch.searchsorted(before, active).to(device) if t and len(active) < len(before) else None
-        steps.append(_step(active // rows, active % rows, kept, first=first))
+        parents = torch.searchsorted(before, active).to(device) if t and len(active) < len(before) else None
+        steps.append(_step(active // rows, active % rows, parents, first=first))
         index.append(active * time + t)
         before, first = active, first + len(active)
     tokens = torch.cat(index)
@@ -184,56 +184,62 @@ def pack_targets(lengths: Tensor | None, *, batch: int, rows: int, time: int, de
 
 
 def share_prefixes(packing: Packing, tokens: Tensor) -> tuple[Packing, Tensor]:
-    """Read once what the rows of an input have in common.
+    """Merge rows of an input for as long as they have the same prefix.
 
     Args:
         packing: of all rows.
-        tokens: int64 [tokens], what is read, packed.
+        tokens: int64 [tokens], the token ids, packed.
 
     Returns:
-        A packing whose rows are the different beginnings, and int64 [tokens]: for each token of the first packing the
-        one that stands for it in the second.
+        A packing whose rows are the different prefixes, and int64 [tokens]: for each token of the first packing its
+        index in the second.
     """
     device = tokens.device
-    words, index, of_row = tokens.cpu(), packing.index.cpu(), packing.first_inputs.cpu()
-    size, first = int(words.max()) + 1, 0
+    ids, index = tokens.cpu(), packing.index.cpu()
+    size, first = int(ids.max()) + 1, 0
     inputs = torch.arange(packing.shape[0])
-    steps, found, chosen, owners = [], [], [], []
+    prefix_of_row = packing.first_inputs.cpu()
+    steps, prefix_index, representatives, input_index = [], [], [], []
     for number, step in enumerate(packing.steps):
-        of_row = of_row if step.kept is None else of_row[step.kept.cpu()]
-        beginnings, of_row = torch.unique(of_row * size + words[step.tokens], return_inverse=True)
-        parents = beginnings // size
+        # 1. a prefix is the prefix before and one token
+        prefix_of_row = prefix_of_row if step.parents is None else prefix_of_row[step.parents.cpu()]
+        prefixes, prefix_of_row = torch.unique(prefix_of_row * size + ids[step.tokens], return_inverse=True)
+        # 2. the rows of this step are the different prefixes; each continues one of the step before
+        parents = prefixes // size
         same = number == 0 or torch.equal(parents, torch.arange(len(inputs)))
         inputs = inputs[parents]
         columns = torch.arange(len(inputs)) - torch.searchsorted(inputs, inputs)
         steps.append(_step(inputs, columns, None if same else parents.to(device), first=first))
-        found.append(of_row + first)
-        chosen.append(torch.empty_like(inputs).scatter_(0, of_row, index[step.tokens]))
-        owners.append(inputs)
+        # 3. which token stands for each prefix, and which prefix for each token
+        representatives.append(torch.empty_like(inputs).scatter_(0, prefix_of_row, index[step.tokens]))
+        prefix_index.append(prefix_of_row + first)
+        input_index.append(inputs)
         first += len(inputs)
-    shared = _pack(torch.cat(chosen), torch.cat(owners), steps, shape=packing.shape, device=device)
-    return shared, torch.cat(found).to(device)
+    shared = _pack(torch.cat(representatives), torch.cat(input_index), steps, shape=packing.shape, device=device)
+    return shared, torch.cat(prefix_index).to(device)
 
 
 def _pack(
-    index: Tensor, inputs: Tensor, steps: list[WalkStep], *, shape: tuple[int, int, int], device: torch.device
+    index: Tensor, inputs: Tensor, steps: list[TimeStep], *, shape: tuple[int, int, int], device: torch.device
 ) -> Packing:
     most, slots = _slots(inputs, shape[0])
-    placed = tuple(step if step.places is None else replace(step, places=step.places.to(device)) for step in steps)
-    return Packing(shape, index.to(device), inputs.to(device), slots.to(device), most, placed)
+    moved = tuple(
+        step if step.block_index is None else replace(step, block_index=step.block_index.to(device)) for step in steps
+    )
+    return Packing(shape, index.to(device), inputs.to(device), slots.to(device), most, moved)
 
 
-def _step(inputs: Tensor, columns: Tensor, kept: Tensor | None, *, first: int) -> WalkStep:
-    """The step that reads the rows ``columns`` of ``inputs``, both int64 [rows], ordered by input."""
+def _step(inputs: Tensor, columns: Tensor, parents: Tensor | None, *, first: int) -> TimeStep:
+    """The step of the rows ``columns`` of ``inputs``, both int64 [rows], ordered by input."""
     num_inputs, num_columns = int(inputs[-1]) + 1, int(columns.max()) + 1
     full = len(inputs) == num_inputs * num_columns
-    return WalkStep(
-        inputs=num_inputs,
-        columns=num_columns,
-        places=None if full else inputs * num_columns + columns,
-        bounds=torch.searchsorted(inputs, torch.arange(num_inputs + 1)),
+    return TimeStep(
+        num_inputs=num_inputs,
+        num_columns=num_columns,
+        block_index=None if full else inputs * num_columns + columns,
+        offsets=torch.searchsorted(inputs, torch.arange(num_inputs + 1)),
         tokens=slice(first, first + len(inputs)),
-        kept=kept,
+        parents=parents,
     )
 
 
@@ -248,5 +254,5 @@ def _slots(inputs: Tensor, batch: int) -> tuple[int, Tensor]:
     return most, slots
 
 
-def _spread(packed: Tensor, places: Tensor, size: int) -> Tensor:
-    return packed.new_zeros(size, *packed.shape[1:]).index_copy_(0, places, packed)
+def _spread(packed: Tensor, index: Tensor, size: int) -> Tensor:
+    return packed.new_zeros(size, *packed.shape[1:]).index_copy_(0, index, packed)

@@ -1,4 +1,4 @@
-"""Scores of many queries against the same keys, forwards and backwards, for passes that walk over time."""
+"""Scores of many queries against the same keys, forwards and backwards, for scans over time."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from regard.ops.packing import Rows
+from regard.ops.packing import GroupedRows
 
 
 class Scorer(Protocol):
-    """Compares queries with keys that stay the same; gradients of what stays are summed over the calls."""
+    """Compares queries with constant keys; gradients of the keys are summed over the calls."""
 
-    def scores(self, query: Tensor, rows: Rows) -> Tensor:
+    def scores(self, query: Tensor, rows: GroupedRows) -> Tensor:
         """[rows, position], of queries [rows, dim] to the keys of their own inputs."""
 
-    def backward(self, query: Tensor, gradient: Tensor, rows: Rows) -> Tensor:
+    def backward(self, query: Tensor, gradient: Tensor, rows: GroupedRows) -> Tensor:
         """The gradient of queries from that of their scores."""
 
     def gradients(self) -> tuple[Tensor, Tensor | None]:
@@ -30,18 +30,18 @@ class DotScorer:
         self._keys, self._scale = keys, scale
         self._sums: Tensor | None = None
 
-    def scores(self, query: Tensor, rows: Rows) -> Tensor:
+    def scores(self, query: Tensor, rows: GroupedRows) -> Tensor:
         """See :class:`Scorer`."""
-        scores = torch.bmm(rows.to_block(query), self._keys[: rows.inputs].transpose(1, 2))
+        scores = torch.bmm(rows.to_block(query), self._keys[: rows.num_inputs].transpose(1, 2))
         return rows.from_block(scores).mul_(self._scale)
 
-    def backward(self, query: Tensor, gradient: Tensor, rows: Rows) -> Tensor:
+    def backward(self, query: Tensor, gradient: Tensor, rows: GroupedRows) -> Tensor:
         """See :class:`Scorer`."""
         if self._sums is None:
             self._sums = torch.zeros_like(self._keys)
         scaled = rows.to_block(gradient * self._scale)
-        self._sums[: rows.inputs].baddbmm_(scaled.transpose(1, 2), rows.to_block(query))
-        return rows.from_block(torch.bmm(scaled, self._keys[: rows.inputs]))
+        self._sums[: rows.num_inputs].baddbmm_(scaled.transpose(1, 2), rows.to_block(query))
+        return rows.from_block(torch.bmm(scaled, self._keys[: rows.num_inputs]))
 
     def gradients(self) -> tuple[Tensor, Tensor | None]:
         """See :class:`Scorer`."""

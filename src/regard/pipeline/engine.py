@@ -12,12 +12,10 @@ import torch
 from torch import Tensor
 
 from regard.annotations import Annotations, Concepts
+from regard.decoders.base import Stepper
 from regard.encoders.image import ImageEncoder
-from regard.fast.encoders.text import ReadyGru
-from regard.fast.search import Stepper, build_stepper
-from regard.fast.search.lexical_shortlist import SharedWords
-from regard.model import EncoderDecoder
-from regard.ops import use_reference
+from regard.fast import encoder_for_search, for_search
+from regard.fast.search.lexical_shortlist import SharedTokens
 from regard.ops.linear import InferencePrecision
 from regard.saved.bundle import Bundle
 from regard.text import TextCodec
@@ -58,25 +56,20 @@ class Engine:
         self.device = torch.device(device)
         self.codec: TextCodec = bundle.codec
         self._model = bundle.model.to(self.device).eval()
-        self.stepper: Stepper = build_stepper(self._model.decoder, precision=precision)
-        self.shared: SharedWords | None = None
+        self.stepper: Stepper = for_search(self._model.decoder, precision)
+        self.shared: SharedTokens | None = None
         if shortlists:
             assert bundle.lexicon is not None, "shortlists come from a lexicon"
-            self.shared = SharedWords(self.stepper, bundle.lexicon.shared.tolist(), device=self.device)
-        self._pictures, self._sentences = None, None
-        if not use_reference() or precision != "float32":
-            self._pictures = _ready_pictures(self._model, rounded=precision != "float32")
-            self._sentences = _ready_sentences(self._model, rounded=precision != "float32")
+            self.shared = SharedTokens(self.stepper, bundle.lexicon.shared.tolist(), device=self.device)
+        self._encoder = encoder_for_search(self._model.encoder, precision)
 
     def annotate(self, *inputs: Tensor) -> Annotations:
         """What the decoder looks at, from what the encoder reads (pixels, or tokens and their mask)."""
         with torch.inference_mode():
-            if self._pictures is not None:
-                (pixels,) = inputs
-                return self._model.bridged(_joined([self._pictures(part) for part in torch.split(pixels, PASS)]))
-            if self._sentences is not None:
-                return self._model.bridged(self._sentences(*inputs))
-            return self._model.annotate(*(each.to(self.device) for each in inputs))
+            moved = [each.to(self.device) for each in inputs]
+            if isinstance(self._encoder, ImageEncoder) and self._encoder is not self._model.encoder:
+                return self._model.bridged(_joined([self._encoder(part) for part in torch.split(moved[0], PASS)]))
+            return self._model.bridged(self._encoder(*moved))
 
 
 def _joined(parts: Sequence[Annotations]) -> Annotations:
@@ -85,18 +78,3 @@ def _joined(parts: Sequence[Annotations]) -> Annotations:
     return Annotations(
         torch.cat([part.values for part in parts]), concepts=Concepts.joined(concepts) if concepts else None
     )
-
-
-def _ready_pictures(model: EncoderDecoder, *, rounded: bool) -> ImageEncoder | None:
-    """The encoder of pictures for the processor; None where the model reads inputs itself."""
-    encoder = model.encoder
-    # an encoder of another kind, such as one that runs a graph, is left as it is
-    if type(encoder) is not ImageEncoder or next(encoder.parameters()).device.type != "cpu":
-        return None
-    return encoder.ready(rounded=rounded)
-
-
-def _ready_sentences(model: EncoderDecoder, *, rounded: bool) -> ReadyGru | None:
-    """The encoder of sentences likewise."""
-    encoder = model.encoder
-    return ReadyGru(encoder, rounded=rounded) if ReadyGru.takes(encoder) else None

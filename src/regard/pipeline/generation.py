@@ -15,7 +15,8 @@ from torch.nn.utils.rnn import pad_sequence
 from regard.annotations import Annotations
 from regard.decoders import Decoder
 from regard.errors import ConfigError, TextError
-from regard.fast.search.lexical_shortlist import RestrictedStepper
+from regard.fast import for_training
+from regard.fast.search.lexical_shortlist import ShortlistStepper
 from regard.pipeline.engine import Engine
 from regard.pipeline.segments import Source
 from regard.results import Alternative
@@ -121,24 +122,24 @@ def speak(
     else:
         assert engine.shared is not None, "an engine that was asked for shortlists"
         lists = [(*words, *prefix) for words, prefix in zip(own, prefixes, strict=True)]
-        stepper = RestrictedStepper(engine.shared, lists)
-        begun = [stepper.numbers(each, prefix) for each, prefix in enumerate(prefixes)]
+        stepper = ShortlistStepper(engine.shared, lists)
+        begun = [stepper.to_shortlist(each, prefix) for each, prefix in enumerate(prefixes)]
         numbered = _numbered(specials, stepper)
         found = search(stepper, annotations, options, tokens=numbered, prefixes=begun, numbers=numbers)
         found = [[_named(hypothesis, stepper, each) for hypothesis in rows] for each, rows in enumerate(found)]
     return [_speech(engine.codec, hypotheses) for hypotheses in found]
 
 
-def _numbered(specials: SpecialTokens, stepper: RestrictedStepper) -> SpecialTokens:
+def _numbered(specials: SpecialTokens, stepper: ShortlistStepper) -> SpecialTokens:
     """The special tokens by their numbers, which are the same for all inputs."""
     if specials.never_last:
         raise ConfigError("no_end_after has no effect with a shortlist", remedy="translate without the shortlist")
-    bos, eos, *forbidden = stepper.numbers(0, [specials.bos, specials.eos, *specials.forbidden])
+    bos, eos, *forbidden = stepper.to_shortlist(0, [specials.bos, specials.eos, *specials.forbidden])
     return SpecialTokens(bos=bos, eos=eos, forbidden=tuple(forbidden))
 
 
-def _named(hypothesis: Hypothesis, stepper: RestrictedStepper, each: int) -> Hypothesis:
-    return replace(hypothesis, tokens=stepper.named(each, hypothesis.tokens))
+def _named(hypothesis: Hypothesis, stepper: ShortlistStepper, each: int) -> Hypothesis:
+    return replace(hypothesis, tokens=stepper.to_vocabulary(each, hypothesis.tokens))
 
 
 def force(bundle: Bundle, annotations: Annotations, targets: Sequence[Source]) -> list[Speech]:
@@ -157,7 +158,7 @@ def force(bundle: Bundle, annotations: Annotations, targets: Sequence[Source]) -
     read = torch.cat([torch.full_like(written[..., :1], BOS), written[..., :-1]], dim=-1)
     with torch.inference_mode():
         order = lengths[:, 0].argsort(descending=True, stable=True)
-        trace = decoder.trace(annotations.select(order), read[order], lengths[order])
+        trace = for_training(decoder).trace(annotations.select(order), read[order], lengths[order])
         real = (torch.arange(written.shape[-1], device=device) < lengths[order]).unsqueeze(1)
         found = torch.zeros(real.shape, device=device)
         found[real] = _log_probabilities(decoder, trace.readouts[real], written[order][real])

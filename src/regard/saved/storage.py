@@ -30,12 +30,12 @@ from torch import Tensor
 
 from regard.errors import ModelError
 from regard.files import MAX_BYTES, check_regular
+from regard.ops.quantization import quantize_rows
 from regard.saved.tensors import check_names
 
 Precision = Literal["float32", "float16", "int8"]
 
 SCALE = ".scale"
-LARGEST = 127
 
 
 def pack(tensors: Mapping[str, Tensor], precision: Precision) -> dict[str, Tensor]:
@@ -126,10 +126,8 @@ def unpack(packed: Mapping[str, Tensor], *, origin: str) -> dict[str, Tensor]:
 
 def _quantise(tensor: Tensor) -> tuple[Tensor, Tensor]:
     """Whole numbers int8 of the tensor's shape, and scales float32 [rows]."""
-    scales = tensor.flatten(1).abs().amax(dim=1) / LARGEST
-    # a row of zeros has no scale of its own, and any will do
-    scales = torch.where(scales > 0, scales, 1.0)
-    return (tensor / _spread(scales, tensor)).round().to(torch.int8), scales
+    quantized, scales = quantize_rows(tensor.flatten(1))
+    return quantized.view_as(tensor), scales.squeeze(1)
 
 
 def _dequantise(tensor: Tensor, scales: Tensor | None, *, origin: str) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from regard.annotations import Annotations
 from regard.decoders.base import EMPTY, Decoder, State, Stepper
-from regard.fast.search import build_stepper
+from regard.fast import for_search
 from regard.search.active import Live, worth_leaving
 from regard.search.backpointers import Hypothesis, Said, Trail
 from regard.search.constraints import Filter, build_filters, check_prefixes
@@ -32,7 +32,7 @@ def search(
 
     Args:
         decoder: in evaluation mode; nothing is put on it. Who searches often makes its stepper once, with
-            :func:`regard.fast.search.build_stepper`, and gives that.
+            :func:`regard.fast.for_search`, and gives that.
         annotations: a batch of inputs.
         options: what to search for.
         tokens: begin, end and the tokens that are never said.
@@ -60,7 +60,7 @@ def search(
     device = annotations.values.device
     filters = build_filters(options, tokens, prefixes=prefixes, device=device)
     with torch.inference_mode():
-        stepper = build_stepper(decoder) if isinstance(decoder, Decoder) else decoder
+        stepper = for_search(decoder) if isinstance(decoder, Decoder) else decoder
         chooser = build_chooser(options, tokens, numbers=numbers, device=device)
         entries, said = _run(stepper, annotations, options, tokens=tokens, filters=filters, chooser=chooser)
     return _hypotheses(entries, said, annotations)

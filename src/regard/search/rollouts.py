@@ -7,6 +7,7 @@ from torch import Tensor
 
 from regard.annotations import Annotations
 from regard.decoders.base import Decoder
+from regard.fast import for_sampling
 from regard.search.active import worth_leaving
 from regard.search.options import SpecialTokens
 from regard.search.sampling import draw
@@ -47,9 +48,10 @@ def sample_captions(
     last = torch.full((batch, rows), tokens.bos, device=device)
     with torch.inference_mode():
         impossible = torch.tensor(tokens.forbidden, dtype=torch.long, device=device)
-        state = decoder.start(annotations, rows=rows)
+        stepper = for_sampling(decoder)
+        state = stepper.start(annotations, rows=rows)
         for t in range(max_length):
-            step = decoder.step(state, last)
+            step = stepper.step(state, last)
             scores = (step.logits / temperature).index_fill_(-1, impossible, float("-inf"))
             # numbers for the whole batch, so that those of an input do not depend on who has left
             last = draw(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from regard.decoders.base import Step
-from regard.fast.search.unique_parents import LivingStep
+from regard.fast.search.beam_state import ActiveStep
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class Scores:
     def of(cls, step: Step, batch: int, rows: int) -> Scores:
         """In a new tensor, in float32 whatever the decoder computes in."""
         values = torch.log_softmax(step.logits, dim=-1, dtype=torch.float32)
-        if not isinstance(step, LivingStep):
+        if not isinstance(step, ActiveStep):
             return cls.of_all(values)
         places = values.new_full((batch * rows,), -1, dtype=torch.long)
-        places.index_copy_(0, step.living, torch.arange(len(values), device=values.device))
+        places.index_copy_(0, step.active, torch.arange(len(values), device=values.device))
         places = places.view(batch, rows)
         others = places.amax(dim=1, keepdim=True).clamp_min_(0)
-        return cls(values, torch.where(places < 0, others, places), step.living)
+        return cls(values, torch.where(places < 0, others, places), step.active)
 
     @classmethod
     def of_all(cls, values: Tensor) -> Scores:

@@ -22,8 +22,7 @@ from regard.config import parse
 from regard.encoders.image import ImageEncoder
 from regard.errors import ConfigError, ModelError
 from regard.model import EncoderDecoder
-from regard.ops import use_reference
-from regard.ops.cpu.compiled import NotCompiled, compile_loops, compiled_loops
+from regard.ops.cpu.compiled import NotCompiled, compile_ops, compiled_ops
 from regard.progress import Progress
 from regard.saved.tensors import load_tensors, named_tensors
 from regard.training.checkpoint import (
@@ -100,7 +99,7 @@ class Trainer:
         restored = self._restore()
         self.task.prepare(self.model, self._progress)
         try:
-            with self._loops():
+            with self._compiled():
                 while self._position.phase < len(self.recipe.phases):
                     self._run_phase(self.recipe.phases[self._position.phase], restored)
                     restored = {}
@@ -110,16 +109,16 @@ class Trainer:
         assert position.best is not None, "every phase ends with a validation"
         return Outcome(self.folder, self.recipe.judged_by, position.best, position.best_epoch, position.seconds)
 
-    def _loops(self) -> AbstractContextManager[None]:
-        """Compiled loops where they are asked for and can be had."""
-        if not self.recipe.compile or use_reference():
+    def _compiled(self) -> AbstractContextManager[None]:
+        """Compiled CPU operations where they are asked for and a compiler is found."""
+        if not self.recipe.compile:
             return nullcontext()
         try:
-            compile_loops()
+            compile_ops()
         except NotCompiled as error:
-            self._progress.say(f"training goes on without compiled loops: {error}")
+            self._progress.say(f"training goes on without compiled operations: {error}")
             return nullcontext()
-        return compiled_loops()
+        return compiled_ops()
 
     def _run_phase(self, phase: Phase, restored: dict[str, Tensor]) -> None:
         for parameter in self._encoder_parameters:

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from regard import fast
 from regard.decoders.base import Decoder, Trace
-from regard.ops import steps_plainly
 from regard.ops.cross_entropy import linear_cross_entropy
 
 
@@ -38,8 +38,8 @@ def cross_entropy(
         The loss, and log p of each real token [tokens] without smoothing, detached.
     """
     readouts, chosen = trace.readouts[real], targets[real]
-    shares = readouts.new_full((len(chosen),), 1 / max(1, len(chosen)), dtype=torch.float32)
-    return _vocabulary_loss(decoder, readouts, chosen, shares, label_smoothing=label_smoothing)
+    token_weights = readouts.new_full((len(chosen),), 1 / max(1, len(chosen)), dtype=torch.float32)
+    return _vocabulary_loss(decoder, readouts, chosen, token_weights, label_smoothing=label_smoothing)
 
 
 def r_drop_loss(
@@ -145,17 +145,17 @@ def policy_gradient(
 
 
 def _vocabulary_loss(
-    decoder: Decoder, readouts: Tensor, chosen: Tensor, shares: Tensor, *, label_smoothing: float
+    decoder: Decoder, readouts: Tensor, chosen: Tensor, token_weights: Tensor, *, label_smoothing: float
 ) -> tuple[Tensor, Tensor]:
-    """Σ_t share_t times the cross-entropy of each token, and log p of each, without gradient."""
-    layer = decoder.vocabulary_layer()
-    if layer is not None and not steps_plainly(readouts.device):
+    """Σ_t w_t times the cross-entropy of each token, and log p of each, without gradient."""
+    layer = fast.vocabulary_layer(decoder)
+    if layer is not None:
         weight, bias = layer
         return linear_cross_entropy(
-            readouts, chosen, weight=weight, bias=bias, shares=shares, label_smoothing=label_smoothing
+            readouts, chosen, weight=weight, bias=bias, token_weights=token_weights, label_smoothing=label_smoothing
         )
     logits = decoder.logits(readouts).float()
     losses = F.cross_entropy(logits, chosen, label_smoothing=label_smoothing, reduction="none")
     with torch.no_grad():
         log_probabilities = logits.gather(-1, chosen.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(dim=-1)
-    return losses @ shares, log_probabilities
+    return losses @ token_weights, log_probabilities

@@ -14,6 +14,7 @@ from regard.annotations import Annotations
 from regard.data.batching import CaptionBatch
 from regard.decoders.base import Decoder, Trace
 from regard.encoders.image import ImageEncoder
+from regard.fast import for_training
 from regard.model import EncoderDecoder
 from regard.search import SpecialTokens, sample_captions
 from regard.text.vocabulary import BOS
@@ -85,7 +86,7 @@ class Objective(ABC):
         tokens, targets = to_device(batch.tokens, self.device), to_device(batch.targets, self.device)
         real = to_device(real_tokens(batch.lengths, batch.tokens.shape[2]), self.device)
         with self._mixed():
-            trace = self.decoder.trace(annotations, tokens, batch.lengths)
+            trace = for_training(self.decoder).trace(annotations, tokens, batch.lengths)
             loss, log_probabilities = cross_entropy(
                 self.decoder, trace, targets, real, label_smoothing=self.phase.label_smoothing
             )
@@ -138,7 +139,7 @@ class RDrop(Objective):
         targets = to_device(batch.targets.flatten()[places], self.device)
         places = to_device(places, self.device)
         with self._mixed():
-            readouts = self.decoder.trace(annotations, to_device(tokens, self.device), lengths).readouts
+            readouts = for_training(self.decoder).trace(annotations, to_device(tokens, self.device), lengths).readouts
             loss, entropy = r_drop_loss(
                 self.decoder,
                 (readouts[0::2].flatten(0, 2)[places], readouts[1::2].flatten(0, 2)[places]),
@@ -172,7 +173,7 @@ class SelfCriticalObjective(Objective):
         tokens = torch.cat([torch.full_like(said[..., :1], BOS), said[..., :-1]], dim=-1)
         real = real_tokens(lengths, said.shape[2])
         with self._mixed():
-            trace = self.decoder.trace(annotations, tokens, lengths)
+            trace = for_training(self.decoder).trace(annotations, tokens, lengths)
             loss = policy_gradient(self.decoder, trace, said, real, advantages, forbidden=SpecialTokens().forbidden)
         numbers = {"reward": reward, "tokens": float(lengths.sum())}
         weight = self.phase.self_critical.cross_entropy

@@ -14,6 +14,7 @@ from regard.data.batching import bucketed_batches, pad_sources
 from regard.data.encoding import EncodedPairs, encode_pairs
 from regard.data.parallel import SentencePairs, read_parallel
 from regard.errors import DataError
+from regard.fast import encoder_for_search, encoder_for_training
 from regard.metrics import score_translations
 from regard.model import EncoderDecoder
 from regard.progress import Progress
@@ -75,19 +76,21 @@ class TranslationTask(Task):
 
     def annotate(self, model: EncoderDecoder, inputs: Sequence[int], *, phase: int, epoch: int) -> Annotations:
         padded = pad_sources([self._pairs.sources[each] for each in inputs])
-        return model.annotate(*(to_device(each, model.device) for each in padded))
+        encode = encoder_for_training(model.encoder)
+        return model.bridged(encode(*(to_device(each, model.device) for each in padded)))
 
     def validate(self, model: EncoderDecoder, options: SearchOptions, progress: Progress) -> dict[str, Any]:
         sources = [self._source(text) for text in self.validation.sources]
         order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
         said, specials = [""] * len(sources), SpecialTokens.of(self.codec, options)
+        encode = encoder_for_search(model.encoder)
         progress.start("validation", len(sources))
         size = SEARCH_BATCH.get(model.device.type, SEARCH_BATCH["cpu"])
         for first in range(0, len(order), size):
             chosen = order[first : first + size]
             with torch.inference_mode():
                 padded = pad_sources([sources[i] for i in chosen])
-                annotations = model.annotate(*(each.to(model.device) for each in padded))
+                annotations = model.bridged(encode(*(each.to(model.device) for each in padded)))
             found = search(model.decoder, annotations, options, tokens=specials)
             for i, hypotheses in zip(chosen, found, strict=True):
                 said[i] = self.codec.decode(hypotheses[0].tokens)

@@ -10,6 +10,7 @@ from plain import PlainAttend, Rows
 from regard.annotations import Annotations
 from regard.data.batching import assemble_captions
 from regard.decoders.attend import AttendDecoder, AttendSettings
+from regard.fast import for_training
 from regard.search import SearchOptions, SpecialTokens, search
 from regard.training.losses import real_tokens
 from textbook import EOS, TextbookDecoder, search_one
@@ -52,7 +53,7 @@ def test_plain_pytorch_gives_our_logits_and_gradients() -> None:
     values = torch.randn(3, REGIONS, DIM)
     looked, plainly = (values.clone().requires_grad_() for _ in range(2))
 
-    trace = decoder.trace(Annotations(looked), batch.tokens, batch.lengths)
+    trace = for_training(decoder).trace(Annotations(looked), batch.tokens, batch.lengths)
     expected = decoder.logits(trace.readouts[real])
     found = plain(plainly, batch.tokens, real)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)

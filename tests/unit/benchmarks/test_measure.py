@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from measure import count_operations, fused_paths, interleaved, kept_bytes, matrix_product, peak_bytes
-from regard.ops.linear import ready_product
+from regard.ops.linear import inference_linear
 
 
 def test_works_take_turns_and_the_first_round_does_not_count() -> None:
@@ -82,7 +82,7 @@ def test_paths_are_switched_for_a_while(monkeypatch: pytest.MonkeyPatch, before:
 def test_operations_of_what_was_made_ready_are_counted_too() -> None:
     rows, weight = torch.randn(20, 24), torch.randn(32, 24)
     for precision in ("float32", "bfloat16", "int8"):
-        product = ready_product(weight, None, precision=precision)
+        product = inference_linear(weight, None, precision=precision)
         assert count_operations(lambda product=product: product(rows)) == 2 * 20 * 24 * 32  # type: ignore[misc]
 
 

@@ -12,6 +12,7 @@ from regard.encoders.concepts import ConceptEmbedding, ConceptFinder, class_word
 from regard.encoders.image import ImageEncoder, ImageEncoderSettings
 from regard.encoders.labels import imagenet_labels
 from regard.errors import ConfigError, ModelError
+from regard.fast import encoder_for_search
 
 
 def encoder(name: str = "efficientnet_lite0", **values: Any) -> ImageEncoder:
@@ -118,7 +119,7 @@ def test_concepts_need_a_classifier_that_reads_the_annotations(values: dict[str,
 def test_concepts_are_the_same_by_every_way_through_the_network(start: str | None) -> None:
     made = encoder(train_from=start)
     whole = made(pixels())
-    for other in (made.tail(made.trunk(pixels())), made.fused()(pixels()), made.ready()(pixels())):
+    for other in (made.tail(made.trunk(pixels())), made.fused()(pixels()), encoder_for_search(made)(pixels())):
         assert whole.concepts is not None
         assert other.concepts is not None
         assert torch.equal(other.concepts.words, whole.concepts.words)

@@ -28,7 +28,7 @@ from regard.faithfulness import (
     Faithfulness,
     rank_correlation,
 )
-from regard.fast.search import build_stepper
+from regard.fast import for_search
 
 DIM, VOCABULARY, POSITIONS = 6, 11, 20
 IDS, WORDS = (5, 4, 8, 6), ((0,), (1, 2), (3,))
@@ -77,7 +77,7 @@ def plain(decoder: Decoder, values: Tensor, summary: Tensor | None, word: Sequen
 def test_measurements_equal_a_written_out_loop(case: str, padded: int, summary: bool) -> None:
     decoder, given = built(case), inputs(padded=padded, summary=summary)
     text = written(POSITIONS + padded)
-    found = measure_words(build_stepper(decoder), given, text, decoder=decoder)
+    found = measure_words(for_search(decoder), given, text, decoder=decoder)
     real = given.values[:, :POSITIONS]
     mean = real.mean(dim=1)
 
@@ -183,7 +183,7 @@ def test_a_decoder_that_ignores_its_input_has_no_evidence() -> None:
 
 def test_results_are_plain_data_and_depend_on_the_seed_alone() -> None:
     decoder, given = built("attend"), inputs()
-    stepper = build_stepper(decoder)
+    stepper = for_search(decoder)
     first, again = (measure_words(stepper, given, written(), seed=1) for _ in range(2))
     assert [each.to_dict() for each in first] == [each.to_dict() for each in again]
     other = measure_words(stepper, given, written(), seed=2)

@@ -14,6 +14,7 @@ from regard.decoders.attend import AttendDecoder, AttendSettings
 from regard.decoders.cells import Cell, Hidden, LSTMCell
 from regard.decoders.luong import LuongDecoder, LuongSettings
 from regard.decoders.rnnsearch import RnnSearchDecoder, RnnSearchSettings
+from regard.fast import for_training
 from regard.search import SearchOptions, SpecialTokens, search
 
 DIM, VOCABULARY, BATCH, ROWS, TIME = 9, 11, 3, 2, 5
@@ -115,7 +116,7 @@ def test_training_equals_stepping(decoder, annotations, monkeypatch):
     monkeypatch.setenv("REGARD_REFERENCE", "0")
     tokens = torch.randint(0, VOCABULARY, (BATCH, ROWS, TIME), generator=torch.Generator().manual_seed(2))
     logits, weights = stepped(decoder, annotations, tokens)
-    trace = decoder.trace(annotations, tokens)
+    trace = for_training(decoder).trace(annotations, tokens)
     torch.testing.assert_close(decoder.logits(trace.readouts), logits, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(trace.weights, weights, atol=1e-5, rtol=1e-5)
 

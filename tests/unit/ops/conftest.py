@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from regard.ops.cpu.compiled import NotCompiled, compiled_loops
+from regard.ops.cpu.compiled import NotCompiled, compiled_ops
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def arithmetic(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
         return
     try:
-        context = compiled_loops(torch.float32, torch.float64)
+        context = compiled_ops(torch.float32, torch.float64)
         context.__enter__()
     except NotCompiled as error:
         pytest.skip(f"nothing can be compiled here: {error}")

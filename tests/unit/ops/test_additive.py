@@ -7,11 +7,16 @@ import torch
 from torch import Tensor
 
 from regard.ops import additive
-from regard.ops.additive import AdditiveScorer, additive_scores, additive_scores_reference
-from regard.ops.packing import Rows
+from regard.ops.additive import AdditiveScorer, additive_scores
+from regard.ops.packing import GroupedRows
 from regard.ops.scores import DotScorer
 
 pytestmark = pytest.mark.usefixtures("arithmetic")
+
+
+def additive_scores_reference(query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
+    return torch.tanh(query.unsqueeze(2) + keys.unsqueeze(1)) @ v
+
 
 SIZES = [(3, 2, 5, 7), (1, 1, 1, 1), (4, 3, 1, 9), (1, 6, 11, 2), (5, 1, 3, 4)]
 
@@ -27,7 +32,7 @@ def operands(sizes: tuple[int, int, int, int], *, scale: float = 1.0) -> tuple[T
 @pytest.mark.parametrize("block", [1, 10, 10**6])
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_gradients_agree_with_finite_differences(sizes, block, monkeypatch):
-    monkeypatch.setattr(additive, "BLOCK_NUMBERS", block)
+    monkeypatch.setattr(additive, "BLOCK_ELEMENTS", block)
     assert torch.autograd.gradcheck(additive_scores, operands(sizes))
 
 
@@ -35,7 +40,7 @@ def test_gradients_agree_with_finite_differences(sizes, block, monkeypatch):
 @pytest.mark.parametrize("block", [1, 7, 30, 60, 71, 10**6])
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_every_block_size_equals_the_formula(sizes, block, dtype, monkeypatch):
-    monkeypatch.setattr(additive, "BLOCK_NUMBERS", block)
+    monkeypatch.setattr(additive, "BLOCK_ELEMENTS", block)
     tensors = [tensor.detach().to(dtype).requires_grad_() for tensor in operands(sizes)]
     push = torch.randn(sizes[0], sizes[1], sizes[2], dtype=dtype)
     results = []
@@ -54,7 +59,7 @@ def test_many_calls_sum_the_gradients_of_what_stays(scale):
     total = torch.zeros((), dtype=torch.float64)
     for inputs in (3, 2, 1):
         scores = additive_scores_reference(query[:inputs], keys[:inputs], v)
-        rows, packed = Rows.full(inputs, 2), query[:inputs].detach().flatten(0, 1)
+        rows, packed = GroupedRows.full(inputs, 2), query[:inputs].detach().flatten(0, 1)
         torch.testing.assert_close(scorer.scores(packed, rows).view_as(scores), scores.detach(), atol=1e-10, rtol=0)
         push = torch.randn(scores.shape, dtype=torch.float64)
         total = total + (scores * push).sum()
@@ -72,12 +77,12 @@ def test_opposite_extremes_do_not_cancel_by_overflow():
     for query in (-300.0, 0.0, 300.0):
         scorer = AdditiveScorer(keys, torch.ones(1))
         expected = torch.tanh(keys.flatten() + query)
-        torch.testing.assert_close(scorer.scores(torch.full((1, 1), query), Rows.full(1, 1)).flatten(), expected)
+        torch.testing.assert_close(scorer.scores(torch.full((1, 1), query), GroupedRows.full(1, 1)).flatten(), expected)
 
 
 def test_what_is_not_a_number_is_not_hidden():
     keys = torch.tensor([[[float("nan")], [1.0]]])
-    scores = AdditiveScorer(keys, torch.ones(1)).scores(torch.zeros(1, 1), Rows.full(1, 1))
+    scores = AdditiveScorer(keys, torch.ones(1)).scores(torch.zeros(1, 1), GroupedRows.full(1, 1))
     assert scores.isnan().tolist() == [[True, False]]
 
 
@@ -95,7 +100,7 @@ def test_dot_products_sum_the_gradients_of_the_keys():
     total = torch.zeros((), dtype=torch.float64)
     for inputs in (3, 1):
         scores = query[:inputs] @ keys[:inputs].transpose(1, 2) * 0.3
-        rows, packed = Rows.full(inputs, 2), query[:inputs].detach().flatten(0, 1)
+        rows, packed = GroupedRows.full(inputs, 2), query[:inputs].detach().flatten(0, 1)
         torch.testing.assert_close(scorer.scores(packed, rows).view_as(scores), scores.detach())
         total = total + scores.square().sum() / 2
         (expected,) = torch.autograd.grad(scores.square().sum() / 2, query, retain_graph=True)

@@ -1,4 +1,4 @@
-"""The walk against the plain path: stepping through autograd, one operation after the other."""
+"""The recurrent scan with attention against the plain path: the loop over steps through autograd."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from regard.attention import ScoreName
 from regard.decoders import Decoder
 from regard.decoders.attend import AttendDecoder, AttendSettings
 from regard.decoders.rnnsearch import RnnSearchDecoder, RnnSearchSettings
-from regard.fast.training import scan_operands as walking
+from regard.fast import for_training
+from regard.fast.training import attend, scans
 from regard.ops import additive
 
 pytestmark = pytest.mark.usefixtures("arithmetic")
@@ -64,7 +65,7 @@ def everything(
     decoder.zero_grad()
     seen.values.grad = None
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        trace = decoder.trace(seen, tokens, lengths)
+        trace = for_training(decoder).trace(seen, tokens, lengths)
     real = torch.arange(TIME) < (torch.full((BATCH, ROWS), TIME) if lengths is None else lengths).unsqueeze(-1)
     readouts, weights = trace.readouts[real], trace.weights[real]
     push = torch.randn(weights.shape, generator=torch.Generator().manual_seed(3), dtype=weights.dtype)
@@ -104,7 +105,7 @@ def assert_equal_paths(
 def test_every_option_equals_the_plain_path(score, cell, monkeypatch):
     for gate, deep, masked in itertools.product((True, False), repeat=3):
         lengths = torch.tensor(RAGGED) if gate == deep else None
-        monkeypatch.setattr(walking, "MIXING", 0 if gate else 1000)  # values multiplied before or after they are mixed
+        monkeypatch.setattr(scans, "SUM_COST", 0 if gate else 1000)  # values multiplied before or after they are mixed
         for dtype, positions in ((torch.float64, 3 if deep == masked else 31), (torch.float32, 5)):
             decoder = build(dtype, score=score, cell=cell, gate=gate, deep_output=deep, tied=deep)
             assert_equal_paths(decoder, annotations(dtype, positions=positions, masked=masked), lengths, monkeypatch)
@@ -114,7 +115,7 @@ def test_every_option_equals_the_plain_path(score, cell, monkeypatch):
 def test_rnnsearch_equals_its_plain_path(score, monkeypatch):
     for biases, masked in itertools.product((True, False), repeat=2):
         lengths = torch.tensor(RAGGED) if biases == masked else None
-        monkeypatch.setattr(walking, "MIXING", 0 if biases else 1000)
+        monkeypatch.setattr(scans, "SUM_COST", 0 if biases else 1000)
         for dtype, positions in ((torch.float64, 3 if masked else 31), (torch.float32, 5)):
             decoder = build_rnnsearch(dtype, score=score, biases=biases)
             assert_equal_paths(decoder, annotations(dtype, positions=positions, masked=masked), lengths, monkeypatch)
@@ -138,7 +139,7 @@ def test_captions_that_begin_alike_are_read_once(cell, words, monkeypatch):
 
 @pytest.mark.parametrize("block", [1, 40, 100, 10**6])
 def test_every_block_size_gives_the_same(block, monkeypatch):
-    monkeypatch.setattr(additive, "BLOCK_NUMBERS", block)
+    monkeypatch.setattr(additive, "BLOCK_ELEMENTS", block)
     decoder = build(torch.float64)
     assert_equal_paths(decoder, annotations(torch.float64, positions=5, masked=True), torch.tensor(RAGGED), monkeypatch)
 
@@ -155,6 +156,7 @@ def test_dropout_stays_outside(monkeypatch):
     """With dropout on the embedding each token has a product of its own; the rest goes the same way."""
     decoder = build(torch.float64, embedding_dropout=0.4).train()
     monkeypatch.setattr(decoder.embedding_dropout, "forward", lambda embedded: embedded * embedded.cos())
+    monkeypatch.setattr(attend, "drop", lambda layer, x: x * x.cos() if layer is decoder.embedding_dropout else x)
     assert_equal_paths(decoder, annotations(torch.float64, positions=5, masked=True), torch.tensor(RAGGED), monkeypatch)
 
 
@@ -172,13 +174,13 @@ def test_autocast_takes_products_in_its_precision_and_keeps_float32():
 
 @pytest.mark.parametrize("mixing", [0, 1000])
 def test_values_that_do_not_learn_leave_the_other_gradients_as_they_are(mixing, monkeypatch):
-    monkeypatch.setattr(walking, "MIXING", mixing)
+    monkeypatch.setattr(scans, "SUM_COST", mixing)
     decoder, tokens = build(torch.float64), torch.zeros(BATCH, ROWS, TIME, dtype=torch.long)
     found = []
     for learn in (True, False):
         seen = annotations(torch.float64, positions=5, masked=True)
         decoder.zero_grad()
-        decoder.trace(
+        for_training(decoder).trace(
             Annotations(seen.values.detach().requires_grad_(learn), seen.mask), tokens
         ).readouts.sum().backward()
         found.append([parameter.grad for parameter in decoder.parameters() if parameter.grad is not None])
@@ -188,7 +190,7 @@ def test_values_that_do_not_learn_leave_the_other_gradients_as_they_are(mixing, 
 def test_the_backward_pass_can_be_taken_again():
     decoder, seen = build(torch.float64), annotations(torch.float64, positions=5, masked=False)
     tokens = torch.zeros(BATCH, ROWS, TIME, dtype=torch.long)
-    readouts = decoder.trace(seen, tokens).readouts.sum()
+    readouts = for_training(decoder).trace(seen, tokens).readouts.sum()
     first, second = (torch.autograd.grad(readouts, seen.values, retain_graph=True)[0] for _ in range(2))
     assert torch.equal(first, second)
 
@@ -196,7 +198,7 @@ def test_the_backward_pass_can_be_taken_again():
 def test_without_gradients_nothing_is_kept():
     decoder, seen = build(torch.float32), annotations(torch.float32, positions=5, masked=False)
     with torch.inference_mode():
-        trace = decoder.trace(seen, torch.zeros(BATCH, ROWS, TIME, dtype=torch.long))
+        trace = for_training(decoder).trace(seen, torch.zeros(BATCH, ROWS, TIME, dtype=torch.long))
     assert trace.readouts.grad_fn is None
 
 
@@ -215,7 +217,7 @@ def test_less_than_a_quarter_of_the_plain_path_is_kept(monkeypatch):
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-            readouts = decoder.trace(seen, torch.zeros(BATCH, ROWS, TIME, dtype=torch.long)).readouts
+            readouts = for_training(decoder).trace(seen, torch.zeros(BATCH, ROWS, TIME, dtype=torch.long)).readouts
         assert readouts.requires_grad
         return sum(sizes.values())
 

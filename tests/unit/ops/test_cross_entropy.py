@@ -24,11 +24,17 @@ def operands(vocabulary: int, dtype: torch.dtype) -> dict[str, Tensor]:
 
 
 def plain(
-    readouts: Tensor, targets: Tensor, *, weight: Tensor, bias: Tensor | None, shares: Tensor, label_smoothing: float
+    readouts: Tensor,
+    targets: Tensor,
+    *,
+    weight: Tensor,
+    bias: Tensor | None,
+    token_weights: Tensor,
+    label_smoothing: float,
 ) -> tuple[Tensor, Tensor]:
     logits = F.linear(readouts, weight, bias)
     losses = F.cross_entropy(logits, targets, label_smoothing=label_smoothing, reduction="none")
-    return (losses * shares).sum(), logits.log_softmax(-1).gather(1, targets.unsqueeze(1)).squeeze(1)
+    return (losses * token_weights).sum(), logits.log_softmax(-1).gather(1, targets.unsqueeze(1)).squeeze(1)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -39,7 +45,7 @@ def test_loss_and_gradients_equal_the_plain_path(vocabulary, at_once, smoothing,
     monkeypatch.setattr(cross_entropy, "TOKENS_AT_ONCE", at_once)
     tensors = operands(vocabulary, dtype)
     targets = torch.randint(0, vocabulary, (TOKENS,), generator=torch.Generator().manual_seed(0))
-    shares = torch.linspace(-1, 2, TOKENS, dtype=dtype)
+    token_weights = torch.linspace(-1, 2, TOKENS, dtype=dtype)
     used = [tensor for name, tensor in tensors.items() if bias or name != "bias"]
     results = []
     for function in (linear_cross_entropy, plain):
@@ -48,7 +54,7 @@ def test_loss_and_gradients_equal_the_plain_path(vocabulary, at_once, smoothing,
             targets,
             weight=tensors["weight"],
             bias=tensors["bias"] if bias else None,
-            shares=shares,
+            token_weights=token_weights,
             label_smoothing=smoothing,
         )
         results.append((loss.detach(), log_probabilities.detach(), *torch.autograd.grad(3 * loss, used)))
@@ -68,7 +74,7 @@ def test_no_tokens_have_no_loss_and_teach_nothing(smoothing: float) -> None:
             torch.empty(0, dtype=torch.long),
             weight=weight,
             bias=bias,
-            shares=torch.empty(0),
+            token_weights=torch.empty(0),
             label_smoothing=smoothing,
         )
         assert float(loss.detach()) == 0
@@ -80,7 +86,7 @@ def test_improbable_words_have_finite_log_probabilities():
     weight = torch.tensor([[400.0], [0.0], [-400.0]], requires_grad=True)
     readouts, targets = torch.ones(3, 1), torch.tensor([0, 1, 2])
     loss, log_probabilities = linear_cross_entropy(
-        readouts, targets, weight=weight, bias=None, shares=torch.full((3,), 1 / 3)
+        readouts, targets, weight=weight, bias=None, token_weights=torch.full((3,), 1 / 3)
     )
     assert log_probabilities.tolist() == [0.0, -400.0, -800.0]
     assert float(loss.detach()) == pytest.approx(400)
@@ -90,11 +96,11 @@ def test_improbable_words_have_finite_log_probabilities():
 
 def test_under_autocast_the_loss_is_float32_and_close():
     tensors = operands(50, torch.float32)
-    targets, shares = torch.arange(TOKENS), torch.full((TOKENS,), 1 / TOKENS)
-    exact, _ = linear_cross_entropy(**tensors, targets=targets, shares=shares)
+    targets, token_weights = torch.arange(TOKENS), torch.full((TOKENS,), 1 / TOKENS)
+    exact, _ = linear_cross_entropy(**tensors, targets=targets, token_weights=token_weights)
     expected = torch.autograd.grad(exact, list(tensors.values()))
     with torch.autocast("cpu", torch.bfloat16):
-        rounded, _ = linear_cross_entropy(**tensors, targets=targets, shares=shares)
+        rounded, _ = linear_cross_entropy(**tensors, targets=targets, token_weights=token_weights)
     found = torch.autograd.grad(rounded, list(tensors.values()))
     assert rounded.dtype == torch.float32
     torch.testing.assert_close(rounded, exact, atol=0, rtol=0.01)
@@ -107,6 +113,6 @@ def test_without_gradients_none_are_computed():
     tensors = operands(7, torch.float32)
     with torch.no_grad():
         loss, _ = linear_cross_entropy(
-            **tensors, targets=torch.zeros(TOKENS, dtype=torch.long), shares=torch.ones(TOKENS)
+            **tensors, targets=torch.zeros(TOKENS, dtype=torch.long), token_weights=torch.ones(TOKENS)
         )
     assert not loss.requires_grad

@@ -53,16 +53,16 @@ def test_each_step_holds_the_rows_that_go_on(case):
     assert torch.equal(packing.first_inputs, (before.squeeze(1) - 1) // rows)
     states, expected = [before], []
     for t, step in enumerate(packing.steps):
-        here = step.keep(before)
+        here = step.carry(before)
         assert torch.equal(here, names[found.flatten() > t])
         block = step.to_block(here)
-        assert block.shape[:2] == (step.inputs, step.columns)
+        assert block.shape[:2] == (step.num_inputs, step.num_columns)
         assert torch.equal(
-            block, (names.view(batch, rows, 1) * (found > t).unsqueeze(-1))[: step.inputs, : step.columns]
+            block, (names.view(batch, rows, 1) * (found > t).unsqueeze(-1))[: step.num_inputs, : step.num_columns]
         )
         assert torch.equal(step.from_block(block), here)
-        assert torch.equal(step.bounds.diff(), (found > t).sum(dim=1)[: step.inputs])
-        given_back = step.give_back(here, len(before))
+        assert torch.equal(step.offsets.diff(), (found > t).sum(dim=1)[: step.num_inputs])
+        given_back = step.carry_back(here, len(before))
         assert torch.equal(given_back, before * torch.isin(before, here))
         expected.append(here)
         states.append(here)
@@ -73,8 +73,8 @@ def test_each_step_holds_the_rows_that_go_on(case):
 
 def test_full_targets_need_no_indices():
     packing = pack_targets(None, batch=2, rows=3, time=4, device=CPU)
-    assert all(step.kept is None for step in packing.steps)
-    assert all(step.places is None for step in packing.steps)
+    assert all(step.parents is None for step in packing.steps)
+    assert all(step.block_index is None for step in packing.steps)
     assert len(packing) == 24
 
 
@@ -107,8 +107,8 @@ def test_rows_of_an_input_share_what_they_begin_with(case, data):
     for step in shared.steps:
         pushed, number = torch.rand(step.tokens.stop - step.tokens.start, 2), len(state)
         state = state.requires_grad_()
-        kept = step.keep(state)
+        kept = step.carry(state)
         assert torch.equal(step.from_block(step.to_block(kept)), kept)
         (expected,) = torch.autograd.grad((kept * pushed).sum(), state)
-        torch.testing.assert_close(step.give_back(pushed, number), expected)
+        torch.testing.assert_close(step.carry_back(pushed, number), expected)
         state = kept.detach()

@@ -16,6 +16,7 @@ from regard.decoders.luong import LuongSettings
 from regard.decoders.rnnencdec import RnnEncDecSettings
 from regard.decoders.single_vector import FeedbackSettings, RepeatSettings
 from regard.encoders.recurrent import RecurrentEncoder, RecurrentSettings
+from regard.fast import encoder_for_training, for_training
 
 BATCH, ROWS, TIME, POSITIONS, DIM, VOCABULARY = 4, 3, 6, 5, 9, 11
 LENGTHS = {
@@ -59,7 +60,7 @@ def trace(built: Decoder, dtype: torch.dtype, lengths: Tensor | None) -> dict[st
     tokens = torch.randint(0, VOCABULARY, (BATCH, ROWS, TIME), generator=generator)
     mask = torch.arange(POSITIONS) < torch.tensor([[5], [1], [4], [2]])
     built.zero_grad()
-    readouts = built.trace(Annotations(values, mask), tokens, lengths).readouts
+    readouts = for_training(built).trace(Annotations(values, mask), tokens, lengths).readouts
     if lengths is not None:
         readouts = readouts[torch.arange(TIME) < lengths.unsqueeze(-1)]
     readouts.square().sum().backward()
@@ -119,7 +120,7 @@ def test_the_recurrent_encoder_equals_that_of_pytorch(cell, bidirectional, layer
 
         def work(encoder: nn.Module = encoder) -> dict[str, Tensor]:
             encoder.zero_grad()
-            seen = encoder(tokens, mask)
+            seen = encoder_for_training(encoder)(tokens, mask)
             (seen.values.square().sum() + (seen.summary.cos() * 3).sum()).backward()
             gradients = {name: each.grad for name, each in encoder.named_parameters()}
             return {"values": seen.values.detach(), "summary": seen.summary.detach(), **gradients}
@@ -141,6 +142,6 @@ def test_the_backward_pass_can_be_taken_again():
     built = decoder("rnnencdec", torch.float64)
     tokens = torch.zeros(BATCH, ROWS, TIME, dtype=torch.long)
     values = torch.randn(BATCH, POSITIONS, DIM, dtype=torch.float64, requires_grad=True)
-    readouts = built.trace(Annotations(values), tokens).readouts.sum()
+    readouts = for_training(built).trace(Annotations(values), tokens).readouts.sum()
     first, second = (torch.autograd.grad(readouts, values, retain_graph=True)[0] for _ in range(2))
     assert torch.equal(first, second)

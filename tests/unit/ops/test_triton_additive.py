@@ -10,8 +10,7 @@ from torch import Tensor
 
 from regard.annotations import Annotations
 from regard.attention import Attention, LocalAttention, masked_softmax
-from regard.ops import additive
-from regard.ops.additive import additive_scores_reference, triton_takes
+from regard.fast.attention import TritonAttention, fused
 
 pytest.importorskip("triton", reason="Triton is not installed (pip install 'regard[triton]')")
 if os.environ.get("TRITON_INTERPRET") != "1":
@@ -38,7 +37,7 @@ def operands(sizes: tuple[int, ...], dtype: torch.dtype, *, scale: float = 1.0) 
 
 
 def plain(query: Tensor, keys: Tensor, v: Tensor, values: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    weights = masked_softmax(additive_scores_reference(query, keys, v), mask)
+    weights = masked_softmax(torch.tanh(query.unsqueeze(2) + keys.unsqueeze(1)) @ v, mask)
     return weights @ values, weights
 
 
@@ -99,24 +98,19 @@ def test_half_precision_is_summed_in_float32():
     torch.testing.assert_close(context.float(), expected, atol=2e-2, rtol=1e-2)
 
 
-def test_an_attention_that_chooses_it_gives_the_same(monkeypatch):
+@pytest.mark.parametrize("score", ["additive", "concat"])
+def test_an_attention_by_triton_gives_the_same(score):
     torch.manual_seed(0)
-    seen = Annotations(torch.randn(3, 5, 6), torch.arange(5) < torch.tensor([[5], [2], [3]]))
-    for attention in (
-        Attention(4, 6, attention_dim=7),
-        Attention(4, 6, score="concat", attention_dim=7),
-        LocalAttention(4, 6, window=1, predictive=True, attention_dim=7),
-    ):
-        memory, query = attention.remember(seen), torch.randn(3, 2, 4)
-        looks = []
-        for chosen in (False, True):
-            monkeypatch.setattr("regard.attention.triton_takes", lambda query, keys, answer=chosen: answer)
-            looks.append(attention(query, memory))
-        torch.testing.assert_close(looks[1].weights, looks[0].weights, atol=1e-5, rtol=0)
-        torch.testing.assert_close(looks[1].context, looks[0].context, atol=1e-5, rtol=0)
+    annotations = Annotations(torch.randn(3, 5, 6), torch.arange(5) < torch.tensor([[5], [2], [3]]))
+    attention = Attention(4, 6, score=score, attention_dim=7)
+    query = torch.randn(3, 2, 4)
+    expected = attention(query, attention.remember(annotations))
+    by_triton = TritonAttention(attention.score)
+    found = by_triton(query, by_triton.remember(annotations))
+    torch.testing.assert_close(found.weights, expected.weights, atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.context, expected.context, atol=1e-5, rtol=0)
 
 
-def test_a_processor_never_chooses_it():
-    query, keys = torch.zeros(1, 1, 2), torch.zeros(1, 3, 2)
-    assert additive._has_triton()
-    assert not triton_takes(query, keys)
+def test_a_cpu_never_uses_it():
+    for attention in (Attention(4, 6, attention_dim=7), LocalAttention(4, 6, window=1, predictive=True)):
+        assert not isinstance(fused(attention), TritonAttention)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from regard.annotations import Annotations
 from regard.config import parse
 from regard.errors import TextError
+from regard.fast import for_training
 from regard.model import EncoderDecoder, ModelSettings
 from regard.pipeline import Translator
 from regard.results import Translation
@@ -70,9 +72,9 @@ def test_pairs_are_read_in_batches_of_like_length_and_few_tokens(
         return trace(annotations, tokens, lengths)
 
     decoder = translator.bundle.model.decoder
-    logits, trace = decoder.logits, decoder.trace
+    logits, trace = decoder.logits, for_training(decoder).trace
     monkeypatch.setattr(decoder, "logits", counting)
-    monkeypatch.setattr(decoder, "trace", measuring)
+    monkeypatch.setattr("regard.pipeline.generation.for_training", lambda _: SimpleNamespace(trace=measuring))
     monkeypatch.setattr("regard.pipeline.forced_alignment.TOKENS", 100)
     monkeypatch.setattr("regard.pipeline.generation.BLOCK", 7)
     for each, ours, theirs in zip(given, translator.align_many(given), alone, strict=True):

@@ -7,7 +7,7 @@ import torch
 
 from regard.attention import Memory
 from regard.decoders.base import State
-from regard.fast.search.unique_parents import LivingStep
+from regard.fast.search.beam_state import ActiveStep
 from regard.search import topk as partial
 from regard.search.step_scores import Scores
 from regard.search.topk import best_continuations
@@ -56,7 +56,7 @@ def test_empty_rows_need_no_scores(size):
     totals = torch.randn(3, 4, generator=generator)
     totals[0, [0, 2]] = totals[1] = totals[2, 3] = float("-inf")
     living = (totals > float("-inf")).flatten().nonzero().squeeze(1)
-    step = LivingStep(scores.flatten(0, 1)[living], State(Memory(scores, scores), {}), scores, living)
+    step = ActiveStep(scores.flatten(0, 1)[living], State(Memory(scores, scores), {}), scores, active=living)
     few = Scores.of(step, 3, 4)
     best, row, word = best_continuations(few, totals, 5)
     expected, places = (scores.log_softmax(dim=-1) + totals.unsqueeze(-1)).flatten(1).sort(dim=1, descending=True)

@@ -14,6 +14,7 @@ from regard.annotations import Annotations
 from regard.attention import Attended, HardAttention, Memory
 from regard.decoders import Trace
 from regard.decoders.attend import AttendDecoder, AttendSettings
+from regard.fast import for_training
 from regard.training.losses import (
     MovingBaseline,
     cross_entropy,
@@ -206,7 +207,7 @@ def test_reinforce_estimates_the_exact_gradient() -> None:
     tokens, said = (each.expand(1, rows, -1) for each in (TOKENS, SAID))
     estimates = []
     for _ in range(chunks):
-        seen = made.trace(TINY, tokens)
+        seen = for_training(made).trace(TINY, tokens)
         loss, log_probabilities = cross_entropy(made, seen, said, real, label_smoothing=0.0)
         # any baseline that does not depend on the choices leaves the estimate without bias
         loss = loss + hard_attention_loss(seen, log_probabilities, real, MovingBaseline(-5.0), entropy=0.0)
@@ -226,7 +227,7 @@ def test_without_the_reinforce_term_the_gradient_is_another() -> None:
     exact = exact_gradient(made)
     torch.manual_seed(12)
     tokens, said = (each.expand(1, 20_000, -1) for each in (TOKENS, SAID))
-    seen = made.trace(TINY, tokens)
+    seen = for_training(made).trace(TINY, tokens)
     loss, _ = cross_entropy(made, seen, said, torch.ones_like(said, dtype=torch.bool), label_smoothing=0.0)
     biased = flat_gradient(made, -loss * len(TOKENS))
     assert float((biased - exact).norm()) > 0.1 * float(exact.norm())

@@ -16,7 +16,7 @@ from regard.config import parse
 from regard.encoders.concepts import concept_words
 from regard.errors import ConfigError, DataError, Interrupted, ModelError
 from regard.evaluation.evaluate import evaluate
-from regard.ops.cpu.compiled import NotCompiled, compile_loops
+from regard.ops.cpu.compiled import NotCompiled, compile_ops
 from regard.pipeline import Translator
 from regard.saved.bundle import find_bundle, load_bundle
 from regard.training import loop
@@ -110,12 +110,12 @@ def test_a_run_without_a_compiler_goes_on_and_says_so(
     def fail() -> None:
         raise NotCompiled("no C++ compiler is found")
 
-    monkeypatch.setattr(loop, "compile_loops", fail)
+    monkeypatch.setattr(loop, "compile_ops", fail)
     monkeypatch.setenv("REGARD_REFERENCE", "0")
     watch, cache = Watch(), tmp_path / "cache"
     plain = train(tiny_recipe, tmp_path / "plain", cache=cache)
     compiled = train(tiny_recipe, tmp_path / "compiled", ["compile=true"], cache=cache, progress=watch)
-    assert "training goes on without compiled loops: no C++ compiler is found" in watch.lines
+    assert "training goes on without compiled operations: no C++ compiler is found" in watch.lines
     assert compiled.best == plain.best
     ours, theirs = (load_file(outcome.folder / loop.CHECKPOINT) for outcome in (compiled, plain))
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
@@ -125,7 +125,7 @@ def test_a_run_left_off_and_continued_with_compiled_loops_is_the_same(
     tiny_translation_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     try:
-        compile_loops()
+        compile_ops()
     except NotCompiled as error:
         pytest.skip(f"nothing can be compiled here: {error}")
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)

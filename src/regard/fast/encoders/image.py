@@ -1,7 +1,8 @@
-"""Networks made ready for inference: batch norms folded, and in EfficientNet-Lite every convolution one operation with
-the rectifier or the addition that follows it. The numbers are the same up to rounding.
+"""Networks of pictures prepared for inference, with the same numbers up to rounding.
 
-Where bfloat16 is asked for, EfficientNet-Lite calculates in it from its second stage on. What lies before is little
+Batch norms are folded, and in EfficientNet-Lite every convolution is fused with the ReLU6 or the addition after it.
+
+For every lower precision EfficientNet-Lite computes in bfloat16 from its second stage on. What lies before is little
 work, but its rounding errors grow on the way: with it in bfloat16 too, captions lose three times as much.
 """
 
@@ -12,44 +13,54 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from regard.encoders.efficientnet_lite import EfficientNetLite, InvertedResidual, StridedConv2d
+from regard.encoders.image import ImageEncoder
 from regard.encoders.network import ConvNet
+from regard.fast.support import on_cpu
 from regard.ops.convolutions import FusedConvolution, can_fuse
+from regard.ops.linear import InferencePrecision
 
-FIRST_ROUNDED = "stage2"
-"""The first stage of EfficientNet-Lite that calculates in bfloat16 where that is asked for."""
+FIRST_BFLOAT16 = "stage2"
+"""The first stage of EfficientNet-Lite that computes in bfloat16 where that is asked for."""
 
 
-def ready_network(network: ConvNet, *, rounded: bool = False) -> ConvNet:
-    """A copy of a network for pictures that are squares; later changes to its parameters are not seen.
+def twin(encoder: ImageEncoder, precision: InferencePrecision) -> ImageEncoder | None:
+    """A copy of the encoder with a prepared network on a CPU, else None."""
+    if not on_cpu(encoder):
+        return None
+    return encoder.with_network(prepare_network(encoder.network, bfloat16=precision != "float32"))
+
+
+def prepare_network(network: ConvNet, *, bfloat16: bool = False) -> ConvNet:
+    """A copy of a network for square pictures; later changes to its parameters are not seen.
 
     Args:
         network: any.
-        rounded: whether an EfficientNet-Lite calculates in bfloat16 from :data:`FIRST_ROUNDED` on.
+        bfloat16: whether an EfficientNet-Lite computes in bfloat16 from :data:`FIRST_BFLOAT16` on.
     """
-    twin = network.fused()
-    if not isinstance(twin, EfficientNetLite) or not can_fuse(next(twin.parameters())):
-        return twin
-    low = twin.layers[twin.index(FIRST_ROUNDED) :] if rounded and FIRST_ROUNDED in twin.layers else ()
-    paths = {module: path for path, module in twin.named_modules()}
-    for layer in twin.layers:
+    copy = network.fused()
+    if not isinstance(copy, EfficientNetLite) or not can_fuse(next(copy.parameters())):
+        return copy
+    low = copy.layers[copy.index(FIRST_BFLOAT16) :] if bfloat16 and FIRST_BFLOAT16 in copy.layers else ()
+    paths = {module: path for path, module in copy.named_modules()}
+    for layer in copy.layers:
         dtype = torch.bfloat16 if layer in low else torch.float32
-        for module in twin.layer_modules(layer):
+        for module in copy.layer_modules(layer):
             module.to(dtype)
             if isinstance(module, InvertedResidual):
-                twin.set_submodule(paths[module], _ReadyResidual(module, dtype))
-    return twin
+                copy.set_submodule(paths[module], _FusedResidual(module, dtype))
+    return copy
 
 
-class _ReadyResidual(nn.Module):
+class _FusedResidual(nn.Module):
     """An :class:`InvertedResidual` in three operations."""
 
     def __init__(self, block: InvertedResidual, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype = dtype
         self.adds_input = block.adds_input
-        self.expand = _ready(block._expand_conv, rectified=True) if block.expands else None
-        self.filter = _ready(block._depthwise_conv, rectified=True)
-        self.project = _ready(block._project_conv, rectified=False)
+        self.expand = _fuse(block._expand_conv, relu6=True) if block.expands else None
+        self.filter = _fuse(block._depthwise_conv, relu6=True)
+        self.project = _fuse(block._project_conv, relu6=False)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.to(self.dtype)
@@ -62,7 +73,7 @@ class _EvenOrOdd(nn.Module):
     """A convolution of stride 2 under the rule of :class:`StridedConv2d`, without a padded copy of its input.
 
     Inputs of even size are padded by one pixel more at the far end. The same results come from equal padding on both
-    sides and a kernel that is grown at its near end by a row and a column of zeros.
+    sides and a kernel that is padded at its near end by a row and a column of zeros.
     """
 
     def __init__(self, convolution: StridedConv2d) -> None:
@@ -70,10 +81,10 @@ class _EvenOrOdd(nn.Module):
         weight, bias, size = convolution.weight, convolution.bias, convolution.kernel_size[0]
         assert size % 2 == 1, "kernels have a middle"
         assert convolution.stride == (2, 2), "inputs are halved"
-        grown, padding = F.pad(weight, (1, 0, 1, 0)), size // 2
+        padded, padding = F.pad(weight, (1, 0, 1, 0)), size // 2
         options = {"stride": 2, "padding": padding, "groups": convolution.groups}
-        self.even = FusedConvolution(grown, bias, **options, rectified=True)
-        self.odd = FusedConvolution(weight, bias, **options, rectified=True)
+        self.even = FusedConvolution(padded, bias, **options, relu6=True)
+        self.odd = FusedConvolution(weight, bias, **options, relu6=True)
 
     def forward(self, x: Tensor) -> Tensor:
         assert x.shape[-1] == x.shape[-2], "pictures are squares"
@@ -81,10 +92,10 @@ class _EvenOrOdd(nn.Module):
         return result
 
 
-def _ready(convolution: nn.Conv2d, *, rectified: bool) -> nn.Module:
+def _fuse(convolution: nn.Conv2d, *, relu6: bool) -> nn.Module:
     if isinstance(convolution, StridedConv2d):
-        assert rectified, "what halves its input is rectified"
+        assert relu6, "a convolution of stride 2 is followed by ReLU6"
         return _EvenOrOdd(convolution)
     padding, groups = convolution.kernel_size[0] // 2, convolution.groups
     weight, bias = convolution.weight, convolution.bias
-    return FusedConvolution(weight, bias, stride=1, padding=padding, groups=groups, rectified=rectified)
+    return FusedConvolution(weight, bias, stride=1, padding=padding, groups=groups, relu6=relu6)

@@ -1,109 +1,106 @@
-"""A recurrent encoder made ready for inference: the numbers of :mod:`regard.encoders.recurrent` up to rounding.
+"""A GRU encoder prepared for inference: the numbers of :mod:`regard.encoders.recurrent` up to rounding.
 
-    words    W_i E x + b_i, once for each different token of a batch and for both directions in one product
+    tokens   W_i E x + b_i, once for each different token of a batch and for both directions in one product
     steps    sentences stand in order of length, so those that go on are a leading block; both directions take a step
              together, the backward half from each sentence's own last token
 
-Padding is never read. Since tanh x = 2 σ(2x) − 1, and σ takes a sixth of the time, what stands under tanh comes
-doubled.
+Padding is never read. What stands under tanh comes doubled (:mod:`regard.fast.search.prepared_cell`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeGuard
 
 import torch
 from torch import Tensor
 
 from regard.annotations import Annotations
 from regard.encoders.recurrent import RecurrentEncoder
-from regard.ops.linear import InferencePrecision, ready_product
+from regard.fast.search.prepared_cell import double_candidate, gru_update
+from regard.fast.support import on_cpu
+from regard.ops.linear import InferencePrecision, inference_linear
 
 
-class ReadyGru:
+def twin(encoder: RecurrentEncoder, precision: InferencePrecision) -> PreparedGru | None:
+    """The prepared encoder on a CPU; None for an LSTM or several layers."""
+    known = encoder.settings.cell == "gru" and encoder.settings.layers == 1
+    return PreparedGru(encoder, precision=precision) if known and on_cpu(encoder) else None
+
+
+class PreparedGru:
     """Reads like the encoder that it is made from; later changes to its parameters are not seen.
 
     Args:
-        encoder: a GRU of one layer, in evaluation mode, on the processor.
-        rounded: whether products are taken in bfloat16.
+        encoder: a GRU of one layer, in evaluation mode, on the CPU.
+        precision: of the products; bfloat16 for every lower one.
     """
 
-    def __init__(self, encoder: RecurrentEncoder, *, rounded: bool) -> None:
+    def __init__(self, encoder: RecurrentEncoder, *, precision: InferencePrecision) -> None:
         network = encoder.network
         self._hidden, self._E = encoder.settings.hidden, encoder.E.weight.detach()
-        names = ["l0", "l0_reverse"] if encoder.settings.bidirectional else ["l0"]
+        directions = ["l0", "l0_reverse"] if encoder.settings.bidirectional else ["l0"]
 
-        def stacked(kind: str) -> list[Tensor]:
-            return [self._doubled(getattr(network, f"{kind}_{name}").detach()) for name in names]
+        def parameters(kind: str) -> list[Tensor]:
+            return [double_candidate(network.get_parameter(f"{kind}_{each}"), self._hidden) for each in directions]
 
-        precision: InferencePrecision = "bfloat16" if rounded else "float32"
-        of_words, of_states = stacked("weight_ih"), zip(stacked("weight_hh"), stacked("bias_hh"), strict=True)
-        self._of_words = ready_product(torch.cat(of_words), torch.cat(stacked("bias_ih")), precision=precision)
-        self._of_states = [ready_product(weight, bias, precision=precision) for weight, bias in of_states]
-
-    @staticmethod
-    def takes(encoder: object) -> TypeGuard[RecurrentEncoder]:
-        """Whether an encoder can be made ready so."""
-        if type(encoder) is not RecurrentEncoder or encoder.E.weight.device.type != "cpu":
-            return False
-        return encoder.settings.cell == "gru" and encoder.settings.layers == 1
+        precision = "float32" if precision == "float32" else "bfloat16"
+        W_ih, b_ih = torch.cat(parameters("weight_ih")), torch.cat(parameters("bias_ih"))  # noqa: N806
+        states = zip(parameters("weight_hh"), parameters("bias_hh"), strict=True)
+        self._from_tokens = inference_linear(W_ih, b_ih, precision=precision)
+        self._from_states = [inference_linear(weight, bias, precision=precision) for weight, bias in states]
 
     def __call__(self, tokens: Tensor, mask: Tensor | None = None) -> Annotations:
         """See :meth:`regard.encoders.text.TextEncoder.forward`."""
         batch, time = tokens.shape
         assert batch, "there is a sentence to read"
+        # 1. sentences by length, longest first
         lengths = tokens.new_full((batch,), time) if mask is None else mask.sum(dim=1)
         order = lengths.argsort(descending=True, stable=True)
         lengths = lengths[order]
         assert int(lengths[-1]) > 0, "every sentence has a token, be it its end"
-        places = torch.arange(time, device=tokens.device)
-        real = places < lengths.unsqueeze(1)
-        # the n-th token from behind, and so its own inverse
-        turned = (lengths.unsqueeze(1) - 1 - places).clamp_min_(0)
-        words, numbers = torch.unique(tokens[order], return_inverse=True)
-        read = [numbers, numbers.gather(1, turned)][: len(self._of_states)]
-        rows = torch.stack([each + way * len(words) for way, each in enumerate(read)])
-        inputs = self._of_words(self._E[words]).view(len(words), len(read), -1).transpose(0, 1).flatten(0, 1)
-        states = self._walk(inputs, rows, real[:, : lengths[0]].sum(dim=0).tolist())
+        positions = torch.arange(time, device=tokens.device)
+        real = positions < lengths.unsqueeze(1)
+        # 2. the index that reads each sentence backwards, which is its own inverse
+        reversal = (lengths.unsqueeze(1) - 1 - positions).clamp_min_(0)
+        # 3. each different token once, for both directions
+        unique, inverse = torch.unique(tokens[order], return_inverse=True)
+        read = [inverse, inverse.gather(1, reversal)][: len(self._from_states)]
+        rows = torch.stack([each + direction * len(unique) for direction, each in enumerate(read)])
+        inputs = self._from_tokens(self._E[unique]).view(len(unique), len(read), -1).transpose(0, 1).flatten(0, 1)
+        states = self._scan(inputs, rows, real[:, : lengths[0]].sum(dim=0).tolist())
+        # 4. last states, and the backward half in reading order
         summary = states[:, torch.arange(batch, device=tokens.device), lengths - 1]
         if len(read) == 2:
-            states[1] = states[1].gather(1, turned.unsqueeze(-1).expand(-1, -1, self._hidden))
+            states[1] = states[1].gather(1, reversal.unsqueeze(-1).expand(-1, -1, self._hidden))
             states[1].masked_fill_(~real.unsqueeze(-1), 0)
         back = order.argsort()
-        return Annotations(_joined(states)[back], mask, _joined(summary)[back])
+        return Annotations(_join(states)[back], mask, _join(summary)[back])
 
-    def _walk(self, inputs: Tensor, rows: Tensor, counts: Sequence[int]) -> Tensor:
-        """The states after each step [ways, batch, time, hidden], zeros behind the end of a sentence.
+    def _scan(self, inputs: Tensor, rows: Tensor, counts: Sequence[int]) -> Tensor:
+        """The states after each step [directions, batch, time, hidden], zeros behind the end of a sentence.
 
         Args:
-            inputs: [ways × words, gates], what each word adds.
-            rows: int64 [ways, batch, time], which of them is read.
-            counts: how many sentences take each step; some of them.
+            inputs: [directions × tokens, gates], what each token adds.
+            rows: int64 [directions, batch, time], which of them is read.
+            counts: how many sentences take each step; at least one.
         """
-        ways, batch, time = rows.shape
-        states = inputs.new_zeros(ways, batch, time, self._hidden)
-        h = inputs.new_zeros(ways, batch, self._hidden)
+        directions, batch, time = rows.shape
+        states = inputs.new_zeros(directions, batch, time, self._hidden)
+        h = inputs.new_zeros(directions, batch, self._hidden)
         for step, count in enumerate(counts):
-            read = inputs.index_select(0, rows[:, :count, step].flatten()).view(ways, count, -1)
+            read = inputs.index_select(0, rows[:, :count, step].flatten()).view(directions, count, -1)
             h = self._advance(read, h[:, :count])
             states[:, :count, step] = h
         return states
 
     def _advance(self, inputs: Tensor, h: Tensor) -> Tensor:
-        """States [ways, rows, hidden] after one token, which adds ``inputs`` [ways, rows, gates]."""
+        """States [directions, rows, hidden] after one token, which adds ``inputs`` [directions, rows, gates]."""
         gates = 2 * self._hidden
-        recurrent = torch.stack([product(each) for product, each in zip(self._of_states, h, strict=True)])
-        r, z = recurrent[..., :gates].add_(inputs[..., :gates]).sigmoid_().chunk(2, dim=-1)
-        n = inputs[..., gates:].addcmul_(r, recurrent[..., gates:]).sigmoid_().mul_(2).sub_(1)
-        return torch.lerp(n, h, z)
-
-    def _doubled(self, rows: Tensor) -> Tensor:
-        """A matrix or a bias of r, z and n as it is used here."""
-        gates, candidate = torch.split(rows, [2 * self._hidden, self._hidden])
-        return torch.cat([gates, candidate * 2])
+        recurrent = torch.stack([product(each) for product, each in zip(self._from_states, h, strict=True)])
+        gates_rz = recurrent[..., :gates].add_(inputs[..., :gates])
+        return gru_update(gates_rz, inputs[..., gates:], recurrent[..., gates:], h)
 
 
-def _joined(states: Tensor) -> Tensor:
-    """[ways, ..., hidden] to [..., ways × hidden]."""
+def _join(states: Tensor) -> Tensor:
+    """[directions, ..., hidden] to [..., directions × hidden]."""
     return torch.cat(states.unbind(), dim=-1)

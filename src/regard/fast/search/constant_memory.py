@@ -10,12 +10,12 @@ from torch import Tensor
 from regard.annotations import Annotations
 from regard.attention import Memory
 from regard.decoders.base import uniform_weights
-from regard.ops.packing import Rows
+from regard.ops.packing import GroupedRows
 
 
 @dataclass(frozen=True, kw_only=True)
-class FixedMemory(Memory):
-    """Here ``values`` [batch, 1, width] are what each step adds for an input, and there are no keys, [batch, 1, 0].
+class ConstantMemory(Memory):
+    """``values`` [batch, 1, width] are what each step adds for an input; there are no keys, [batch, 1, 0].
 
     Attributes:
         weights: [batch, position], the same on every real position.
@@ -24,13 +24,13 @@ class FixedMemory(Memory):
     weights: Tensor
 
     @classmethod
-    def of(cls, annotations: Annotations, seen: Tensor) -> Self:
-        """Of what is seen of each input, [batch, width]."""
+    def of(cls, annotations: Annotations, constant: Tensor) -> Self:
+        """Of what each step adds for an input, [batch, width]."""
         weights = uniform_weights(Memory(annotations.values, annotations.values, annotations.mask), 1)
-        values = seen.unsqueeze(1)
+        values = constant.unsqueeze(1)
         return cls(values, values[..., :0], weights=weights.squeeze(1))
 
-    def at(self, rows: Rows) -> tuple[Tensor, Tensor]:
-        """What rows see [rows, width], in a new tensor, and their weights [rows, position]."""
-        owners = rows.owners()
-        return self.values.squeeze(1).index_select(0, owners), self.weights.index_select(0, owners)
+    def at(self, rows: GroupedRows) -> tuple[Tensor, Tensor]:
+        """The values of rows [rows, width], in a new tensor, and their weights [rows, position]."""
+        batch_index = rows.batch_index()
+        return self.values.squeeze(1).index_select(0, batch_index), self.weights.index_select(0, batch_index)

@@ -1,16 +1,16 @@
-"""Loops in C++ for what PyTorch does as a row of operations, compiled for this processor where that is asked for.
+"""CPU operations in C++ that replace rows of PyTorch operations, compiled for this processor where asked for.
 
-    with compiled_loops():
-        ...                     training takes the loops of ``loops.cpp`` and ``cells.cpp``
+    with compiled_ops():
+        ...                     training uses the operations of ``attention.cpp`` and ``cells.cpp``
 
-A row of operations writes a block of numbers to the cache and reads it back between any two of them; a loop keeps them
-in registers. Loops stand in for additive scores (:mod:`regard.ops.additive`), for weighted sums of values
-(:mod:`regard.ops.weighted_sum`), for the softmax of a cross-entropy (:mod:`regard.ops.cross_entropy`) and for what a
-recurrent step does number by number (:mod:`regard.ops.cells`).
+A row of PyTorch operations writes a block of numbers to the cache and reads it back between any two of them; one
+compiled operation keeps them in registers. There are some for additive scores (:mod:`regard.ops.additive`), for
+weighted sums of values (:mod:`regard.ops.weighted_sum`), for the softmax of a cross-entropy
+(:mod:`regard.ops.cross_entropy`) and for the elementwise part of a recurrent step (:mod:`regard.ops.cells`).
 
-Compiling takes a second or two, once per process and type of number, and needs a C++ compiler with OpenMP (``$CXX``,
-``c++``, ``g++`` or ``clang++``). Nothing is kept on the disk, since what is compiled for one processor need not run on
-another. Without a compiler the same numbers are computed by PyTorch, to the precision that all fused paths keep.
+Compiling takes a second or two, once per process and dtype, and needs a C++ compiler with OpenMP (``$CXX``, ``c++``,
+``g++`` or ``clang++``). Nothing is written to the disk for good, since what is compiled for one processor need not run
+on another. Without a compiler PyTorch computes the same, to the precision that all fused paths keep.
 """
 
 from __future__ import annotations
@@ -32,102 +32,100 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from regard.ops import use_reference
-
-SOURCES = [str(Path(__file__).with_name(name)) for name in ("loops.cpp", "cells.cpp")]
+SOURCES = [str(Path(__file__).with_name(name)) for name in ("attention.cpp", "cells.cpp")]
 COMPILERS = ("c++", "g++", "clang++")
 OPTIONS = ("-std=c++14", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
 ARITHMETIC = ("-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math", "-fno-math-errno")
-"""Sums may be taken in parts side by side; infinities and what is no number stay what they are."""
-NUMBERS = {torch.float32: "-DNUMBER=float", torch.float64: "-DNUMBER=double"}
+"""Sums may be vectorised; infinities and NaN stay what they are."""
+DTYPES = {torch.float32: "-DSCALAR=float", torch.float64: "-DSCALAR=double"}
 NAMES = (
     "additive_scores",
     "additive_gradients",
-    "mix_numbers",
-    "mix_rounded",
-    "compare_numbers",
-    "compare_rounded",
-    "softmax_slopes_numbers",
-    "softmax_slopes_rounded",
+    "weighted_sum",
+    "weighted_sum_bfloat16",
+    "dot_products",
+    "dot_products_bfloat16",
+    "softmax_gradients",
+    "softmax_gradients_bfloat16",
     "lstm_forward",
     "lstm_backward",
     "gru_forward",
     "gru_backward",
-    "gated_open",
+    "gated_gates",
     "gated_forward",
     "gated_backward",
-    "gated_close",
+    "gated_reset_backward",
 )
 COMPILING_SECONDS = 60
-MOST_SHOWN = 200
-"""Characters of what a compiler complains of."""
+MESSAGE_CHARACTERS = 200
+"""The most characters of a compiler's message that are shown."""
 
 
 class NotCompiled(Exception):
-    """The loops cannot be compiled here; the message says why, in one line."""
+    """The operations cannot be compiled here; the message says why, in one line."""
 
 
-class Part(NamedTuple):
-    """Rows [rows, numbers] that are parts of longer rows: a loop is told how far one is from the next."""
+class Strided(NamedTuple):
+    """Rows [rows, columns] that are parts of longer rows; their stride is passed along."""
 
     rows: Tensor
 
 
-class Loops:
-    """The loops of ``loops.cpp`` and ``cells.cpp``, compiled for one type of number."""
+class CompiledOps:
+    """The operations of ``attention.cpp`` and ``cells.cpp``, compiled for one dtype."""
 
     def __init__(self, library: ctypes.CDLL, dtype: torch.dtype) -> None:
         """Raises:
-        AttributeError: a loop is missing.
+        AttributeError: an operation is missing.
         """
         self._functions = {name: getattr(library, name) for name in NAMES}
         self._dtypes = (dtype, torch.bfloat16, torch.int64)
 
-    def run(self, name: str, *arguments: Tensor | Part | int | None) -> None:
-        """Run a loop on its arguments as its source names them; the number of threads is added."""
+    def run(self, name: str, *arguments: Tensor | Strided | int | None) -> None:
+        """Run an operation on its arguments, in the order of its source; the number of threads is added."""
         passed: list[ctypes.c_void_p | ctypes.c_int64] = []
         for argument in arguments:
             if isinstance(argument, int):
                 passed.append(ctypes.c_int64(argument))
-            elif isinstance(argument, Part):
-                assert argument.rows.stride(1) == 1, "loops step from one number to the next"
-                passed += [self._place(argument.rows), ctypes.c_int64(argument.rows.stride(0))]
+            elif isinstance(argument, Strided):
+                assert argument.rows.stride(1) == 1, "compiled operations take contiguous rows"
+                passed += [self._pointer(argument.rows), ctypes.c_int64(argument.rows.stride(0))]
             else:
-                assert argument is None or argument.is_contiguous(), "loops step from one number to the next"
-                passed.append(ctypes.c_void_p() if argument is None else self._place(argument))
+                assert argument is None or argument.is_contiguous(), "compiled operations take contiguous rows"
+                passed.append(ctypes.c_void_p() if argument is None else self._pointer(argument))
         self._functions[name](*passed, ctypes.c_int(torch.get_num_threads()))
 
-    def _place(self, tensor: Tensor) -> ctypes.c_void_p:
-        assert tensor.dtype in self._dtypes, "loops are compiled for one type of number"
+    def _pointer(self, tensor: Tensor) -> ctypes.c_void_p:
+        assert tensor.dtype in self._dtypes, "compiled for one dtype"
         return ctypes.c_void_p(tensor.data_ptr())
 
 
-_LOOPS: ContextVar[dict[torch.dtype, Loops] | None] = ContextVar("_LOOPS", default=None)
+_COMPILED: ContextVar[dict[torch.dtype, CompiledOps] | None] = ContextVar("_COMPILED", default=None)
 
 
-def current_loops(device: torch.device, dtype: torch.dtype) -> Loops | None:
-    """The loops for this type of number on this device, inside :func:`compiled_loops`; else None."""
-    loops = _LOOPS.get()
-    return None if loops is None or device.type != "cpu" or use_reference() else loops.get(dtype)
+def current_ops(device: torch.device, dtype: torch.dtype) -> CompiledOps | None:
+    """The compiled operations for this dtype and device, inside :func:`compiled_ops`; else None."""
+    compiled = _COMPILED.get()
+    return None if compiled is None or device.type != "cpu" else compiled.get(dtype)
 
 
 @contextmanager
-def compiled_loops(*dtypes: torch.dtype) -> Iterator[None]:
-    """Inside, in this thread, passes take compiled loops for these types of numbers, float32 unless others are given.
+def compiled_ops(*dtypes: torch.dtype) -> Iterator[None]:
+    """Inside, in this thread, fused passes use compiled operations for these dtypes, float32 unless others are given.
 
     Raises:
         NotCompiled: on entering.
     """
-    token = _LOOPS.set({dtype: compile_loops(dtype) for dtype in dtypes or (torch.float32,)})
+    token = _COMPILED.set({dtype: compile_ops(dtype) for dtype in dtypes or (torch.float32,)})
     try:
         yield
     finally:
-        _LOOPS.reset(token)
+        _COMPILED.reset(token)
 
 
 @cache
-def compile_loops(dtype: torch.dtype = torch.float32) -> Loops:
-    """Compile and load ``loops.cpp`` and ``cells.cpp``.
+def compile_ops(dtype: torch.dtype = torch.float32) -> CompiledOps:
+    """Compile and load ``attention.cpp`` and ``cells.cpp``.
 
     Raises:
         NotCompiled: there is no compiler, or it has failed.
@@ -138,9 +136,9 @@ def compile_loops(dtype: torch.dtype = torch.float32) -> Loops:
         raise NotCompiled("no C++ compiler is found")
     try:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            library = Path(folder) / "loops.so"
-            _run([*command, *OPTIONS, *ARITHMETIC, NUMBERS[dtype], *SOURCES, "-o", str(library)], folder)
-            return Loops(ctypes.CDLL(str(library)), dtype)
+            library = Path(folder) / "ops.so"
+            _run([*command, *OPTIONS, *ARITHMETIC, DTYPES[dtype], *SOURCES, "-o", str(library)], folder)
+            return CompiledOps(ctypes.CDLL(str(library)), dtype)
     except (OSError, AttributeError, subprocess.SubprocessError) as error:
         raise NotCompiled(_reason(" ".join(command), error)) from None
 
@@ -156,12 +154,12 @@ def _run(command: list[str], folder: str) -> None:
         start_new_session=True,
     ) as process:
         try:
-            _, said = process.communicate(timeout=COMPILING_SECONDS)
+            _, message = process.communicate(timeout=COMPILING_SECONDS)
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             raise
     if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command, stderr=said)
+        raise subprocess.CalledProcessError(process.returncode, command, stderr=message)
 
 
 def _reason(compiler: str, error: Exception) -> str:
@@ -169,6 +167,6 @@ def _reason(compiler: str, error: Exception) -> str:
         return f"{compiler} took longer than {COMPILING_SECONDS} s"
     if not isinstance(error, subprocess.CalledProcessError):
         return f"{compiler}: {error}"
-    said = [line for line in error.stderr.decode(errors="replace").splitlines() if "error" in line]
-    shown = "".join(each if each.isprintable() else " " for each in said[0][:MOST_SHOWN]) if said else ""
+    errors = [line for line in error.stderr.decode(errors="replace").splitlines() if "error" in line]
+    shown = "".join(each if each.isprintable() else " " for each in errors[0][:MESSAGE_CHARACTERS]) if errors else ""
     return " ".join(f"{compiler} has failed: {shown or f'it left with {error.returncode}'}".split())

@@ -26,7 +26,6 @@ from regard.encoders.image import ImageEncoder
 from regard.encoders.recurrent import RecurrentEncoder
 from regard.errors import ModelError
 from regard.model import EncoderDecoder
-from regard.ops import plain_paths
 from regard.saved.onnx.naming import CONCEPT, CONCEPTS, MASK, NEXT, STATE, MemoryNames, prefixed
 from regard.saved.onnx.packages import package
 from regard.saved.onnx.recurrence import OnnxRecurrence
@@ -93,7 +92,7 @@ def export_graphs(model: EncoderDecoder) -> tuple[Any, Any]:
     assert not model.training, "a model is exported for use"
     for name in ("onnx", "onnxscript"):
         package(name, purpose=PURPOSE)
-    with torch.no_grad(), plain_paths(), _quietly(), torch.random.fork_rng(devices=[]):
+    with torch.no_grad(), _quietly(), torch.random.fork_rng(devices=[]):
         inputs = [example_inputs(model, BATCH[i], SOURCE[i]) for i in range(2)]
         annotations = [model.annotate(*each.tensors.values()) for each in inputs]
         states = [_advanced(model.decoder, annotations[i], ROWS[i], PAST[i]) for i in range(2)]

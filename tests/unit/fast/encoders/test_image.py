@@ -6,7 +6,8 @@ from torch import Tensor
 
 from regard.encoders import build_network
 from regard.encoders.image import ImageEncoder, ImageEncoderSettings
-from regard.fast.encoders.image import ready_network
+from regard.fast import encoder_for_search
+from regard.fast.encoders.image import prepare_network
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +24,7 @@ def pixels(side: int) -> Tensor:
 def test_a_ready_network_gives_the_same_numbers(name: str, side: int) -> None:
     torch.manual_seed(0)
     network = build_network(name).eval().requires_grad_(False)
-    ready = ready_network(network)
+    ready = prepare_network(network)
     for layer in network.layers[::2]:
         expected = network.run(network.normalise(pixels(side)), until=layer)
         found = ready.run(ready.normalise(pixels(side)), until=layer)
@@ -36,7 +37,7 @@ def test_a_ready_encoder_in_bfloat16_is_near_and_gives_float32() -> None:
         ImageEncoderSettings(name="efficientnet_lite0", size=64, weights=None, layer="stage6")
     ).eval()
     expected = encoder(pixels(64)).values
-    found = encoder.ready(rounded=True)(pixels(64)).values
+    found = encoder_for_search(encoder, "bfloat16")(pixels(64)).values
     assert found.dtype == torch.float32
     assert 0 < (found - expected).norm() < 0.1 * expected.norm()
     assert torch.equal(encoder(pixels(64)).values, expected), "the encoder itself is left as it was"

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from regard.encoders.recurrent import RecurrentEncoder, RecurrentSettings
-from regard.fast.encoders.text import ReadyGru
+from regard.fast.encoders.text import PreparedGru, twin
 
 VOCABULARY = 30
 LENGTHS = (3, 9, 1, 9, 5)
@@ -37,7 +37,7 @@ def test_it_equals_the_encoder(bidirectional: bool, padding: int, dtype: torch.d
     tokens, mask = sentences(padding)
     with torch.inference_mode():
         for given in ((tokens, mask), (tokens, None), (tokens[2:3], mask[2:3]), (tokens[:, :1], None)):
-            expected, found = encoder(*given), ReadyGru(encoder, rounded=False)(*given)
+            expected, found = encoder(*given), PreparedGru(encoder, precision="float32")(*given)
             torch.testing.assert_close(found.values, expected.values, atol=tolerance, rtol=tolerance)
             torch.testing.assert_close(found.summary, expected.summary, atol=tolerance, rtol=tolerance)
             assert found.mask is given[1]
@@ -48,14 +48,14 @@ def test_it_equals_the_encoder(bidirectional: bool, padding: int, dtype: torch.d
 def test_rounded_it_is_near() -> None:
     encoder = built()
     with torch.inference_mode():
-        expected, found = encoder(*sentences()), ReadyGru(encoder, rounded=True)(*sentences())
+        expected, found = encoder(*sentences()), PreparedGru(encoder, precision="bfloat16")(*sentences())
     assert found.values.dtype == torch.float32
     assert 0 < (found.values - expected.values).abs().max() < 0.05
     assert 0 < (found.summary - expected.summary).abs().max() < 0.05
 
 
 def test_it_takes_what_it_can_read() -> None:
-    assert ReadyGru.takes(built())
-    assert not ReadyGru.takes(built(cell="lstm"))
-    assert not ReadyGru.takes(built(layers=2))
-    assert not ReadyGru.takes(built().to("meta"))
+    assert twin(built(), "float32") is not None
+    assert twin(built(cell="lstm"), "float32") is None
+    assert twin(built(layers=2), "float32") is None
+    assert twin(built().to("meta"), "float32") is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,8 +14,8 @@ from regard.decoders.attend import AttendSettings
 from regard.decoders.base import State, Step
 from regard.decoders.luong import LuongSettings
 from regard.decoders.rnnsearch import RnnSearchSettings
-from regard.fast.search import build_stepper
-from regard.fast.search.lexical_shortlist import RestrictedStepper, SharedWords
+from regard.fast import for_search
+from regard.fast.search.lexical_shortlist import SharedTokens, ShortlistStepper
 from regard.ops.linear import InferencePrecision
 from regard.search import SearchOptions, SpecialTokens, search
 
@@ -65,14 +64,14 @@ class Masked:
 
     def step(self, state: State, tokens: Tensor) -> Step:
         step = self.decoder.step(state, tokens)
-        return replace(step, logits=step.logits.masked_fill(~self.allowed, float("-inf")))
+        return Step(step.logits.masked_fill(~self.allowed, float("-inf")), step.state, step.weights)
 
 
-def restricted(decoder: Decoder, allowed: Tensor, precision: InferencePrecision = "float32") -> RestrictedStepper:
+def restricted(decoder: Decoder, allowed: Tensor, precision: InferencePrecision = "float32") -> ShortlistStepper:
     """With what all inputs may say as the shared words."""
     shared = allowed.all(dim=0).nonzero().squeeze(1).tolist()
     own = [row.nonzero().squeeze(1).tolist() for row in allowed]
-    return RestrictedStepper(SharedWords(build_stepper(decoder, precision=precision), shared), own)
+    return ShortlistStepper(SharedTokens(for_search(decoder, precision=precision), shared), own)
 
 
 def test_steps_are_those_of_the_decoder(decoder: Decoder, inputs: Annotations, allowed: Tensor) -> None:
@@ -81,12 +80,12 @@ def test_steps_are_those_of_the_decoder(decoder: Decoder, inputs: Annotations, a
     state, expected = stepper.start(inputs, rows=2), decoder.start(inputs, rows=2)
     for t in range(4):
         tokens = torch.stack([row.nonzero().squeeze(1)[torch.randperm(8, generator=generator)[:2]] for row in allowed])
-        numbers = torch.tensor([stepper.numbers(each, tokens[each].tolist()) for each in kept.tolist()])
+        numbers = torch.tensor([stepper.to_shortlist(each, tokens[each].tolist()) for each in kept.tolist()])
         step, whole = stepper.step(state, numbers), decoder.step(expected, tokens[kept])
         assert step.logits.shape[-1] == stepper.vocabulary_size < VOCABULARY
         for row, each in enumerate(kept.tolist()):
             words = allowed[each].nonzero().squeeze(1)
-            places = list(stepper.numbers(each, words.tolist()))
+            places = list(stepper.to_shortlist(each, words.tolist()))
             torch.testing.assert_close(step.logits[row][:, places], whole.logits[row][:, words], atol=1e-5, rtol=1e-5)
             others = [place for place in range(stepper.vocabulary_size) if place not in places]
             assert (step.logits[row][:, others] == float("-inf")).all()
@@ -113,15 +112,15 @@ def test_every_search_says_what_it_says_alone_with_all_else_forbidden(
     chosen = SearchOptions(max_length=6, **options)
     allowed[:, list(prefix)] = True
     together = restricted(decoder, allowed)
-    bos, eos, *never = together.numbers(0, [1, 2, 0, 1, 3])
+    bos, eos, *never = together.to_shortlist(0, [1, 2, 0, 1, 3])
     own = SpecialTokens(bos=bos, eos=eos, forbidden=tuple(never))
-    begun = [together.numbers(each, prefix) for each in range(BATCH)]
+    begun = [together.to_shortlist(each, prefix) for each in range(BATCH)]
     drawn = search(together, inputs, chosen, tokens=own, prefixes=begun)
     for number, ours in enumerate(drawn):
         alone = Masked(decoder, allowed[number])
         one = inputs.select(torch.tensor([number]))
         (theirs,) = search(alone, one, chosen, tokens=SpecialTokens(), prefixes=[prefix], numbers=[number])
-        assert [together.named(number, each.tokens) for each in ours] == [each.tokens for each in theirs]
+        assert [together.to_vocabulary(number, each.tokens) for each in ours] == [each.tokens for each in theirs]
         for mine, other in zip(ours, theirs, strict=True):
             assert mine.log_probability == pytest.approx(other.log_probability, abs=1e-4)
             torch.testing.assert_close(mine.weights, other.weights, atol=1e-4, rtol=1e-4)
@@ -153,13 +152,13 @@ def test_samples_do_not_depend_on_the_batch(decoder: Decoder, inputs: Annotation
     found = search(together, inputs, options, tokens=SpecialTokens())
     for number in range(BATCH):
         shared = allowed.all(dim=0).nonzero().squeeze(1).tolist()
-        alone = RestrictedStepper(
-            SharedWords(build_stepper(decoder), shared), [allowed[number].nonzero().squeeze(1).tolist()]
+        alone = ShortlistStepper(
+            SharedTokens(for_search(decoder), shared), [allowed[number].nonzero().squeeze(1).tolist()]
         )
         one = inputs.select(torch.tensor([number]))
         (expected,) = search(alone, one, options, tokens=SpecialTokens(), numbers=[number])
-        assert [together.named(number, each.tokens) for each in found[number]] == [
-            alone.named(0, each.tokens) for each in expected
+        assert [together.to_vocabulary(number, each.tokens) for each in found[number]] == [
+            alone.to_vocabulary(0, each.tokens) for each in expected
         ]
 
 
@@ -179,8 +178,8 @@ def test_lower_precisions_are_near(precision: InferencePrecision, inputs: Annota
 def test_inputs_without_words_of_their_own_and_the_whole_stepper_serve_on(inputs: Annotations) -> None:
     torch.manual_seed(0)
     decoder = build_decoder(CASES["rnnsearch"], dim=DIM, vocabulary_size=VOCABULARY).eval().requires_grad_(False)
-    stepper, tokens = build_stepper(decoder), torch.ones(BATCH, 1, dtype=torch.long)
+    stepper, tokens = for_search(decoder), torch.ones(BATCH, 1, dtype=torch.long)
     before = stepper.step(stepper.start(inputs), tokens).logits
-    few = RestrictedStepper(SharedWords(stepper, range(7)), [[3, 5]] * BATCH)
+    few = ShortlistStepper(SharedTokens(stepper, range(7)), [[3, 5]] * BATCH)
     torch.testing.assert_close(few.step(few.start(inputs), tokens).logits, before[..., :7], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(stepper.step(stepper.start(inputs), tokens).logits, before)

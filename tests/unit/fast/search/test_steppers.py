@@ -19,9 +19,9 @@ from regard.decoders.rnnencdec import RnnEncDecSettings
 from regard.decoders.rnnsearch import RnnSearchSettings
 from regard.decoders.single_vector import FeedbackSettings, RepeatSettings
 from regard.errors import ConfigError
-from regard.fast.search import build_stepper
-from regard.fast.search.unique_parents import LivingStep
-from regard.ops.cpu.compiled import NotCompiled, compiled_loops
+from regard.fast import for_search
+from regard.fast.search.beam_state import ActiveStep
+from regard.ops.cpu.compiled import NotCompiled, compiled_ops
 from regard.search import SearchOptions, SpecialTokens, search
 
 DIM, VOCABULARY, BATCH, ROWS, TIME = 9, 11, 4, 3, 5
@@ -108,7 +108,7 @@ def wander(stepper: Stepper, inputs: Annotations) -> tuple[list[Tensor], list[Te
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)], ids=str)
 def test_a_stepper_equals_its_decoder(decoder: Decoder, dtype: torch.dtype, tolerance: float) -> None:
     decoder = decoder.to(dtype)
-    stepper = build_stepper(decoder)
+    stepper = for_search(decoder)
     assert stepper is not decoder
     inputs = annotations(dtype)
     for ours, theirs in zip(wander(stepper, inputs), wander(decoder, inputs), strict=True):
@@ -121,8 +121,8 @@ def test_a_stepper_equals_its_decoder(decoder: Decoder, dtype: torch.dtype, tole
 def test_a_stepper_that_looks_by_compiled_loops_equals_its_decoder(case: str) -> None:
     decoder, inputs = built(CASES[case]), annotations()
     try:
-        with compiled_loops():
-            found = wander(build_stepper(decoder), inputs)
+        with compiled_ops():
+            found = wander(for_search(decoder), inputs)
     except NotCompiled as error:
         pytest.skip(f"nothing can be compiled here: {error}")
     for ours, theirs in zip(found, wander(decoder, inputs), strict=True):
@@ -134,7 +134,7 @@ def test_numbers_too_large_for_powers_are_scored_all_the_same(size: float) -> No
     decoder = built(CASES["attend-additive-lstm"], size=2.0).double()
     inputs = annotations(torch.float64, size=1.0 if size < 100 else size)
     decoder.get_submodule("attention.score.W").weight.mul_(size)
-    stepper = build_stepper(decoder)
+    stepper = for_search(decoder)
     for one, other in zip(wander(stepper, inputs)[1], wander(decoder, inputs)[1], strict=True):
         torch.testing.assert_close(one, other, atol=1e-8, rtol=1e-8)
 
@@ -143,14 +143,14 @@ def test_numbers_too_large_for_powers_are_scored_all_the_same(size: float) -> No
 def test_lower_precisions_are_near(decoder: Decoder, precision: str) -> None:
     inputs = annotations()
     for one, other in zip(
-        wander(build_stepper(decoder, precision=precision), inputs)[0], wander(decoder, inputs)[0], strict=True
+        wander(for_search(decoder, precision=precision), inputs)[0], wander(decoder, inputs)[0], strict=True
     ):
         assert one.dtype == torch.float32
         assert 0 < (one - other).abs().max() < 0.1 * other.abs().max()
 
 
 def test_two_interleaved_searches_equal_two_separate_ones(decoder: Decoder) -> None:
-    stepper, tokens = build_stepper(decoder), torch.arange(4, 4 + TIME).view(-1, 1, 1).expand(-1, BATCH, 1)
+    stepper, tokens = for_search(decoder), torch.arange(4, 4 + TIME).view(-1, 1, 1).expand(-1, BATCH, 1)
     first, others = annotations(), Annotations(annotations().values.flip(0).tanh())
 
     def alone(inputs: Annotations) -> list[Tensor]:
@@ -176,7 +176,7 @@ def test_two_interleaved_searches_equal_two_separate_ones(decoder: Decoder) -> N
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_a_search_does_not_depend_on_its_batch(precision: str) -> None:
     decoder = built(CASES["rnnsearch-additive"], size=0.9)
-    stepper = build_stepper(decoder, precision=precision)
+    stepper = for_search(decoder, precision=precision)
     inputs, options = annotations(), SearchOptions(beam=3, max_length=8)
     tokens = SpecialTokens(bos=1, eos=2, forbidden=(0, 1, 3))
     together = search(stepper, inputs, options, tokens=tokens)
@@ -188,7 +188,7 @@ def test_a_search_does_not_depend_on_its_batch(precision: str) -> None:
 
 
 def test_empty_rows_cost_nothing_and_change_nothing(decoder: Decoder) -> None:
-    stepper, inputs = build_stepper(decoder), annotations()
+    stepper, inputs = for_search(decoder), annotations()
     state, expected = stepper.start(inputs), decoder.start(inputs)
     generator, rows, parents = torch.Generator().manual_seed(4), 1, torch.zeros(BATCH, 1, dtype=torch.long)
     for t in range(TIME):
@@ -196,8 +196,8 @@ def test_empty_rows_cost_nothing_and_change_nothing(decoder: Decoder) -> None:
         step, whole = stepper.step(state, tokens), decoder.step(expected, tokens)
         living = torch.arange(BATCH * rows)
         if t:
-            assert isinstance(step, LivingStep)
-            living = step.living
+            assert isinstance(step, ActiveStep)
+            living = step.active
             assert living.tolist() == (parents >= 0).flatten().nonzero().squeeze(1).tolist()
         torch.testing.assert_close(step.logits.flatten(0, -2), whole.logits.flatten(0, 1)[living], atol=1e-5, rtol=1e-5)
         looked, others = step.weights.flatten(0, 1)[living], whole.weights.flatten(0, 1)[living]
@@ -244,9 +244,9 @@ def test_others_step_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     local = built(LuongSettings(hidden=6, embedding=7, kind="local-p"))
     deep = built(LuongSettings(hidden=6, embedding=7, layers=2))
     for decoder in (hard, local, deep):
-        assert build_stepper(decoder) is decoder
+        assert for_search(decoder) is decoder
         with pytest.raises(ConfigError, match="int8"):
-            build_stepper(decoder, precision="int8")
+            for_search(decoder, precision="int8")
     soft = built(CASES["attend-additive-lstm"])
     monkeypatch.setenv("REGARD_REFERENCE", "1")
-    assert build_stepper(soft) is soft
+    assert for_search(soft) is soft

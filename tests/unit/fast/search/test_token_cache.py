@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-from regard.fast.search.token_cache import WordTable
+from regard.fast.search.token_cache import TokenCache
 
 
 def test_each_word_is_computed_once_and_looked_up_from_then_on() -> None:
@@ -15,7 +15,7 @@ def test_each_word_is_computed_once_and_looked_up_from_then_on() -> None:
         asked.append(words.tolist())
         return torch.stack([words, words**2], dim=1).double()
 
-    table = WordTable(square, vocabulary_size=40, device=torch.device("cpu"))
+    table = TokenCache(square, vocabulary_size=40, device=torch.device("cpu"))
     for said in ([3, 1, 3], [1, 3], [39, 1, 0, 5, 6, 7, 8, 39], [39, 3]):
         rows = table(torch.tensor(said))
         assert rows.tolist() == [[word, word**2] for word in said]
@@ -25,13 +25,13 @@ def test_each_word_is_computed_once_and_looked_up_from_then_on() -> None:
 
 def test_a_table_that_learned_in_inference_mode_learns_outside_of_it() -> None:
     with torch.inference_mode():
-        table = WordTable(lambda words: words.unsqueeze(1) * 2.0, vocabulary_size=9, device=torch.device("cpu"))
+        table = TokenCache(lambda words: words.unsqueeze(1) * 2.0, vocabulary_size=9, device=torch.device("cpu"))
         assert table(torch.tensor([1, 2])).tolist() == [[2], [4]]
     assert table(torch.tensor([8, 2])).tolist() == [[16], [4]]
 
 
 def test_threads_may_share_a_table() -> None:
-    table = WordTable(lambda words: words.unsqueeze(1) * 2.0, vocabulary_size=5000, device=torch.device("cpu"))
+    table = TokenCache(lambda words: words.unsqueeze(1) * 2.0, vocabulary_size=5000, device=torch.device("cpu"))
 
     def look_up(seed: int) -> bool:
         tokens = torch.randint(0, 5000, (200, 40), generator=torch.Generator().manual_seed(seed))

@@ -1,4 +1,4 @@
-// What loops.cpp and cells.cpp calculate with. See loops.py, which compiles them for one type of NUMBER.
+// Scalars of attention.cpp and cells.cpp, which compiled.py compiles for one dtype, SCALAR.
 
 #pragma once
 
@@ -6,34 +6,34 @@
 #include <cstdint>
 #include <cstring>
 
-typedef NUMBER Number;
-typedef uint16_t Rounded;  // bfloat16: the upper half of a float
+typedef SCALAR Scalar;
+typedef uint16_t BFloat16;  // bfloat16: the upper half of a float
 
 #define PARALLEL _Pragma("omp parallel for num_threads(threads) if (threads > 1)")
 #define SIDE_BY_SIDE _Pragma("omp simd")
 
-inline Number widen(Number number) { return number; }
+inline Scalar to_scalar(Scalar number) { return number; }
 
-inline Number widen(Rounded number) {
+inline Scalar to_scalar(BFloat16 number) {
   const uint32_t bits = static_cast<uint32_t>(number) << 16;
   float wide;
   std::memcpy(&wide, &bits, sizeof wide);
   return wide;
 }
 
-inline void narrow(Number number, Number* to) { *to = number; }
+inline void store_as(Scalar number, Scalar* to) { *to = number; }
 
-// To the nearest, to the even one of two; what is not a number stays none
-inline void narrow(Number number, Rounded* to) {
+// Rounds to nearest, ties to even; NaN stays NaN
+inline void store_as(Scalar number, BFloat16* to) {
   const float wide = static_cast<float>(number);
   uint32_t bits;
   std::memcpy(&bits, &wide, sizeof bits);
-  *to = static_cast<Rounded>(wide != wide ? 0x7fc0 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+  *to = static_cast<BFloat16>(wide != wide ? 0x7fc0 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
 inline double exponential(double x) { return std::exp(x); }
 
-// e^x = 2^n e^r with whole n and |r| <= ln 2 / 2, whose series ends where a float does
+// e^x = 2^n e^r with integer n and |r| <= ln 2 / 2; the series is as precise as a float
 inline float exponential(float x) {
   x = x < -87 ? -87 : x > 88 ? 88 : x;
   const float n = std::nearbyint(x * 1.44269504f);
@@ -46,5 +46,5 @@ inline float exponential(float x) {
   return series * power;
 }
 
-inline Number sigmoid(Number x) { return 1 / (1 + exponential(-x)); }
-inline Number tanh_of(Number x) { return 2 * sigmoid(2 * x) - 1; }
+inline Scalar sigmoid(Scalar x) { return 1 / (1 + exponential(-x)); }
+inline Scalar tanh_of(Scalar x) { return 2 * sigmoid(2 * x) - 1; }

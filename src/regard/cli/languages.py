@@ -9,6 +9,8 @@ import typer
 from regard.errors import ModelError
 
 To = Annotated[str | None, typer.Option("--to", metavar="LANGUAGE", help="Translate into this language, such as de.")]
+USUAL = {"en": "de"}
+"""Into which language a language is translated where several can be written and none is named."""
 
 
 def translators() -> dict[tuple[str, str], str]:
@@ -28,12 +30,14 @@ def find_translator(source: str, target: str | None) -> str:
 
     Args:
         source: the language that is read.
-        target: the language that is written; None where only one is to be had.
+        target: the language that is written; None for the only one, or for that of :data:`USUAL`.
 
     Raises:
         ModelError: there is none, or more than one.
     """
     names = translators()
+    if target is None and (source, USUAL.get(source)) in names:
+        target = USUAL[source]
     fitting = [name for pair, name in sorted(names.items()) if pair[0] == source and target in (None, pair[1])]
     if len(fitting) == 1:
         return fitting[0]

@@ -23,7 +23,7 @@ import tempfile
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from itertools import chain, islice, starmap
@@ -64,7 +64,7 @@ class Workers:
         self._alive: set[_Worker] = set()
         self._idle: list[_Worker] = []
         # none outlives this object or this process, whatever becomes of either
-        weakref.finalize(self, _end, self._alive)
+        weakref.finalize(self, _end_all, self._alive)
 
     def start(self) -> None:
         """Start all of them now, and wait until they are ready.
@@ -82,7 +82,7 @@ class Workers:
     def close(self) -> None:
         """End them, whatever they are doing; the next work starts others."""
         self._idle.clear()
-        _end(self._alive)
+        _end_all(self._alive)
 
     def run(self, method: Callable[..., Answer], requests: Iterable[Arguments]) -> Iterator[Answer]:
         """What a method of the model gives for each request, in order.
@@ -103,7 +103,7 @@ class Workers:
         waiting: deque[Future[Answer]] = deque()
         crew: list[_Worker] = []
         with ExitStack() as leaving:
-            leaving.callback(_let_go, crew, jobs)
+            leaving.callback(_leave, crew)
             # those that are not done when nobody asks any more are not worth waiting for
             failing = leaving.enter_context(ExitStack())
             failing.callback(self._dismiss, crew)
@@ -121,7 +121,7 @@ class Workers:
 
     def _hire(self, jobs: Jobs) -> _Worker:
         worker = self._idle.pop() if self._idle else self._start()
-        threading.Thread(target=_attend, args=(worker, jobs), daemon=True).start()
+        worker.attend(jobs)
         return worker
 
     def _start(self) -> _Worker:
@@ -130,10 +130,9 @@ class Workers:
         worker.load(self._load)
         return worker
 
-    def _dismiss(self, crew: Iterable[_Worker]) -> None:
-        for worker in crew:
-            self._alive.discard(worker)
-            worker.end()
+    def _dismiss(self, crew: Sequence[_Worker]) -> None:
+        self._alive.difference_update(crew)
+        _end(crew)
 
 
 class WorkSharing:
@@ -190,6 +189,7 @@ class _Worker:
 
     def __init__(self) -> None:
         self._ready = False
+        self._attending: tuple[threading.Thread, Jobs] | None = None
         with ExitStack() as opened:
             self._complaints = opened.enter_context(tempfile.TemporaryFile())
             self._process = self._start()
@@ -242,10 +242,28 @@ class _Worker:
             self._receive()
             self._ready = True
 
-    def end(self) -> None:
+    def attend(self, jobs: Jobs) -> None:
+        """Begin to hand jobs to it, from a thread of its own, until :func:`_leave`."""
+        thread = threading.Thread(target=_attend, args=(self, jobs), daemon=True, name="regard-attends-worker")
+        self._attending = (thread, jobs)
+        thread.start()
+
+    def tell_to_leave(self) -> threading.Thread | None:
+        """Tell the crew of this one that one of them is to leave; returns the thread to wait for, if any."""
+        if self._attending is None:
+            return None
+        thread, jobs = self._attending
+        self._attending = None
+        jobs.put(None)
+        return thread
+
+    def kill(self) -> None:
         """End it at once: it holds nothing that would be lost."""
         self._process.kill()
         self._process.wait()
+
+    def close(self) -> None:
+        """Close its pipes, when it has ended and nobody attends it any more."""
         with suppress(OSError):  # what it did not live to read
             self._files.close()
 
@@ -270,14 +288,21 @@ class _Worker:
         self._complaints.seek(0)
         complaints = self._complaints.read().decode("utf-8", "replace").strip()
         if status < 0:
-            how = f"signal {-status} ({signal.strsignal(-status)}), as happens where memory runs out"
-            error = WorkerError(f"a worker process was ended by {how}", remedy=FEWER)
+            how = f"signal {-status} ({signal.strsignal(-status)})"
+            error = WorkerError(f"a worker process was ended from outside by {how}", remedy=_remedy(status))
         else:
             reason = complaints.splitlines()[-1] if complaints else f"exit status {status}"
             error = WorkerError(f"a worker process failed: {reason}", remedy="without workers the same may tell more")
         if complaints:
             error.add_note(complaints)
         return error
+
+
+def _remedy(status: int) -> str:
+    """What to do about a worker that a signal ended, of which ``status`` is the negative number."""
+    if status == -signal.SIGKILL:
+        return f"if nobody ended it, memory ran out (see the system's log): {FEWER}"
+    return "without workers the same may tell more"
 
 
 def _attend(worker: _Worker, jobs: Jobs) -> None:
@@ -289,16 +314,35 @@ def _attend(worker: _Worker, jobs: Jobs) -> None:
         except BaseException as error:  # whatever it is, it is raised where the answer is awaited
             answer.set_exception(error)
             return
+        del job, answer, request  # or what they hold is held until the next job
 
 
-def _let_go(crew: Iterable[_Worker], jobs: Jobs) -> None:
-    for _ in crew:
-        jobs.put(None)
+def _leave(crew: Iterable[_Worker]) -> None:
+    """Let the threads that hand jobs to these workers, all of their crews, come to their ends, and wait for that.
+
+    A thread that is still there when the interpreter ends is cut off wherever it is, and where it is about to let go of
+    a tensor, the whole process is aborted.
+    """
+    for thread in [worker.tell_to_leave() for worker in crew]:
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
 
 
-def _end(workers: set[_Worker]) -> None:
-    while workers:
-        workers.pop().end()
+def _end(workers: Iterable[_Worker]) -> None:
+    """End whole crews, whatever they are doing."""
+    ended = list(workers)
+    for worker in ended:
+        worker.kill()
+    _leave(ended)
+    for worker in ended:
+        worker.close()
+
+
+def _end_all(alive: set[_Worker]) -> None:
+    """End all workers and forget them."""
+    ended = set(alive)
+    alive -= ended
+    _end(ended)
 
 
 def serve() -> None:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from itertools import count, islice
@@ -178,7 +179,7 @@ def test_workers_end_with_what_they_work_for() -> None:
         (
             "plain",
             "kill",
-            "a worker process was ended by signal 9 (Killed), as happens where memory runs out; use fewer",
+            "a worker process was ended from outside by signal 9 (Killed); if nobody ended it, memory ran out",
         ),
         ("crash", 8, "a worker process failed: exit status 3"),
     ],
@@ -193,6 +194,25 @@ def test_a_worker_that_ends_is_told_in_one_line(loading: str, last: Any, message
     notes = getattr(caught.value, "__notes__", [])
     assert any("Traceback" in note for note in notes) == (last == "fail")
     assert not asked.workers._alive
+
+
+@pytest.mark.usefixtures("_light")
+def test_no_thread_that_attends_a_worker_outlives_its_work() -> None:
+    def attending() -> list[threading.Thread]:
+        return [each for each in threading.enumerate() if each.name == "regard-attends-worker"]
+
+    asked = Asked()
+    assert [number for _, number, _ in asked.ask(range(20))] == list(range(20))
+    assert not attending()
+    half = asked.ask(range(50))
+    next(half)
+    assert attending()
+    half.close()
+    assert not attending()
+    next(left := asked.ask(range(50)))
+    asked.close()
+    assert not attending()
+    del left
 
 
 @pytest.mark.usefixtures("_light")

@@ -86,7 +86,8 @@ def for_search(decoder: Decoder, precision: InferencePrecision = "float32") -> S
     if twin is None and precision != "float32":
         raise ConfigError(
             f"precision {precision!r} is not available for this decoder",
-            allowed="float32, or on the CPU a recurrent decoder of one layer with soft global attention or with none",
+            allowed="float32; on the CPU any for transformer and for recurrent decoders of one layer with soft global "
+            "attention or with none",
         )
     return decoder if twin is None else twin
 

@@ -1,27 +1,177 @@
 """``transformer`` in search (see :mod:`regard.decoders.transformer` for the formulas).
 
-Layers whose weights are not returned attend by an operation that does not keep them.
+Keys and values of all layers stand in one tensor with room for more tokens, so that hypotheses are reordered by one
+copy of whole rows, into which the next token is then written. The hypotheses of one input attend together to its
+annotations. Layers whose weights are not returned attend by an operation that does not keep them.
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import pad, scaled_dot_product_attention
 
 from regard.annotations import Annotations
-from regard.attention import Memory
+from regard.attention import Memory, masked_softmax
 from regard.decoders.base import State, Step, Stepper
-from regard.decoders.transformer import DecoderLayer, TransformerDecoder
+from regard.decoders.cells import Hidden
+from regard.decoders.transformer import DecoderLayer, TransformerDecoder, TransformerMemory
+from regard.encoders.transformer import sinusoids
 from regard.fast.attention import multi_head_context
-from regard.ops.linear import InferencePrecision
+from regard.fast.search.beam_state import ParentIndex
+from regard.fast.search.incremental import IncrementalDecoder
+from regard.fast.support import on_cpu
+from regard.ops.linear import InferencePrecision, inference_linear
+
+ROOM = 8
+"""By how many tokens the cache grows when it is full."""
 
 
 def twin(decoder: TransformerDecoder, precision: InferencePrecision) -> Stepper | None:
-    """The incremental decoder, in float32 only."""
-    return IncrementalTransformer(decoder) if precision == "float32" else None
+    """The incremental decoder on a CPU; on a GPU one in float32 that copies less cleverly, with fewer operations."""
+    if on_cpu(decoder):
+        return IncrementalTransformer(decoder, precision=precision)
+    return FusedTransformer(decoder) if precision == "float32" else None
 
 
-class IncrementalTransformer:
+class IncrementalTransformer(IncrementalDecoder):
+    """Args:
+    decoder: in evaluation mode.
+    precision: of the products.
+    """
+
+    def __init__(self, decoder: TransformerDecoder, *, precision: InferencePrecision) -> None:
+        super().__init__((decoder.W_o.weight, decoder.W_o.bias), precision)
+        self._decoder, self._returned = decoder, decoder.settings.look % decoder.settings.layers
+        self._layers = [_PreparedLayer(layer, precision) for layer in decoder.decoder_layers()]
+
+    def _project_tokens(self, tokens: Tensor) -> Tensor:
+        return math.sqrt(self._decoder.settings.dim) * self._decoder.E.weight.detach()[tokens]
+
+    def _remember(self, annotations: Annotations) -> Memory:
+        return self._decoder.remember(annotations)
+
+    def _first_state(self, annotations: Annotations) -> Hidden:
+        """``cache``, keys and values [row, room, layer, 2, dim], and ``read`` [row, token, 0], which counts tokens."""
+        rows, layers, dim = len(annotations), len(self._layers), self._decoder.settings.dim
+        cache = annotations.values.new_zeros(rows, ROOM, 2, dim)
+        return {f"cache{i}": cache for i in range(layers)} | {"read": cache.new_empty(rows, 0, 0)}
+
+    def _advance(
+        self, memory: Memory, before: Hidden, index: ParentIndex, projected: Tensor
+    ) -> tuple[Hidden, Tensor, Tensor]:
+        assert isinstance(memory, TransformerMemory), "a state of this decoder's own start"
+        place = before["read"].shape[1]
+        x = projected.add_(self._position(place, projected))
+        layout, weights, caches = _Layout(index), None, {}
+        for i, (layer, inputs) in enumerate(zip(self._layers, memory.layers, strict=True)):
+            cache = before[f"cache{i}"].index_select(0, index.parents)
+            if place == cache.shape[1]:
+                cache = pad(cache, (0, 0) * 2 + (0, ROOM))
+            caches[f"cache{i}"] = cache
+            x = layer.attend_to_tokens(x, cache[:, : place + 1])
+            query = layer.query(x)
+            if i == self._returned:
+                weights = layer.weights(query, inputs, layout)
+            x = layer.attend_to_annotations(x, query, inputs, layout)
+            x = layer.feed_forward(x)
+        assert weights is not None, "one layer returns its weights"
+        return caches | {"read": x.new_empty(len(x), place + 1, 0)}, self._decoder.norm(x), weights
+
+    def _position(self, place: int, like: Tensor) -> Tensor:
+        """What is added to the token at ``place``, [1, dim]."""
+        positions = self._decoder.positions
+        positions.sizes.check_length(place + 1)
+        number = torch.tensor([place])
+        offset = sinusoids(number, positions.dim) if positions.places is None else positions.places(number)
+        return offset.to(like.dtype)
+
+
+class _Layout:
+    """Hypotheses [active, ·] as a grid [input, width, ·], those of an input beside each other."""
+
+    def __init__(self, index: ParentIndex) -> None:
+        inputs, self.num_inputs = index.batch_index, index.rows.num_inputs
+        counts = torch.bincount(inputs, minlength=self.num_inputs)
+        firsts = counts.cumsum(dim=0) - counts
+        self.width = int(counts.max())
+        self.places = inputs * self.width + torch.arange(len(inputs)) - firsts.index_select(0, inputs)
+        self._full = len(inputs) == self.num_inputs * self.width
+
+    def grid(self, rows: Tensor) -> Tensor:
+        """[active, ·] to [input, width, ·], zeros where there is none."""
+        if not self._full:
+            empty = rows.new_zeros(self.num_inputs * self.width, rows.shape[1])
+            rows = empty.index_copy_(0, self.places, rows)
+        return rows.view(self.num_inputs, self.width, -1)
+
+    def rows(self, grid: Tensor) -> Tensor:
+        """The inverse of :meth:`grid`."""
+        flat = grid.reshape(self.num_inputs * self.width, -1)
+        return flat if self._full else flat.index_select(0, self.places)
+
+
+class _PreparedLayer:
+    """A layer of the decoder with its matrices packed."""
+
+    def __init__(self, layer: DecoderLayer, precision: InferencePrecision) -> None:
+        self._layer, self._heads = layer, layer.attention.heads
+        own, other = layer.self_attention, layer.attention
+        first, _, _, second = layer.feed_forward
+        assert isinstance(first, nn.Linear), "the first part of a feed-forward network"
+        assert isinstance(second, nn.Linear), "its last part"
+        no_bias = torch.zeros_like(own.W_q.bias)
+        matrices = [own.W_q.weight, own.W_k.weight, own.W_v.weight]
+        biases = [own.W_q.bias, no_bias, own.W_v.bias]
+        self._from_token = inference_linear(torch.cat(matrices), torch.cat(biases), precision=precision)
+        self._own_output, self._query, self._output, self._first, self._second = (
+            inference_linear(linear.weight, linear.bias, precision=precision)
+            for linear in (own.W_o, other.W_q, other.W_o, first, second)
+        )
+
+    def attend_to_tokens(self, x: Tensor, cache: Tensor) -> Tensor:
+        """x [active, dim] plus what each token takes from itself and those before it.
+
+        Args:
+            x: of the new tokens.
+            cache: [active, token, 2, dim], keys and values; those of the last token are written here.
+        """
+        query, key, value = self._from_token(self._layer.self_attention_norm(x)).chunk(3, dim=1)
+        cache[:, -1, 0], cache[:, -1, 1] = key, value
+        keys, values = (self._split(cache[:, :, part]) for part in range(2))
+        context = scaled_dot_product_attention(self._split(query.unsqueeze(1)), keys, values)
+        return x + self._own_output(context.transpose(1, 2).reshape(x.shape))
+
+    def query(self, x: Tensor) -> Tensor:
+        """The queries [active, dim] for the annotations."""
+        return self._query(self._layer.attention_norm(x))
+
+    def attend_to_annotations(self, x: Tensor, query: Tensor, memory: Memory, layout: _Layout) -> Tensor:
+        """x [active, dim] plus what each hypothesis takes from the annotations of its input."""
+        mask = None if memory.mask is None else memory.mask[:, None, None, :]
+        grid = self._split(layout.grid(query))
+        context = scaled_dot_product_attention(grid, memory.keys, memory.values, attn_mask=mask)
+        return x + self._output(layout.rows(context.transpose(1, 2)))
+
+    def weights(self, query: Tensor, memory: Memory, layout: _Layout) -> Tensor:
+        """The mean over heads of the attention weights, [active, position]."""
+        grid = self._split(layout.grid(query))
+        scores = grid @ memory.keys.transpose(2, 3) / math.sqrt(grid.shape[-1])
+        softmax = masked_softmax(scores.flatten(1, 2), memory.mask)
+        return layout.rows(softmax.view_as(scores).mean(dim=1))
+
+    def feed_forward(self, x: Tensor) -> Tensor:
+        """x [active, dim] plus the feed-forward network."""
+        return x + self._second(self._first(self._layer.feed_forward_norm(x)).relu_())
+
+    def _split(self, joined: Tensor) -> Tensor:
+        """[row, position, dim] to a view [row, heads, position, head_dim]."""
+        return joined.view(*joined.shape[:-1], self._heads, -1).transpose(1, 2)
+
+
+class FusedTransformer:
     """One token of every hypothesis, with the keys and values of the tokens before it cached."""
 
     def __init__(self, decoder: TransformerDecoder) -> None:

@@ -18,6 +18,7 @@ from regard.decoders.luong import LuongSettings
 from regard.decoders.rnnencdec import RnnEncDecSettings
 from regard.decoders.rnnsearch import RnnSearchSettings
 from regard.decoders.single_vector import FeedbackSettings, RepeatSettings
+from regard.decoders.transformer import TransformerDecoderSettings
 from regard.errors import ConfigError
 from regard.fast import for_search
 from regard.fast.search.beam_state import ActiveStep
@@ -57,6 +58,20 @@ CASES: dict[str, DecoderSettings] = {
     },
     "rnnencdec": RnnEncDecSettings(hidden=6, embedding=7, readout=4),
     "rnnencdec-biases-tied": RnnEncDecSettings(hidden=6, embedding=7, readout=7, biases=True, tied=True),
+    **{
+        f"transformer-look={look}-{positions}": TransformerDecoderSettings.model_validate(
+            {
+                "dim": 8,
+                "layers": 2,
+                "heads": 2,
+                "feed_forward": 6,
+                "look": look,
+                "positions": positions,
+                "tied": look == 0,
+            }
+        )
+        for look, positions in ((0, "sinusoidal"), (-1, "learned"))
+    },
     "rnnsearch-biases-tied": RnnSearchSettings(hidden=6, embedding=7, attention=8, readout=7, biases=True, tied=True),
 }
 
@@ -224,7 +239,14 @@ def test_empty_rows_cost_nothing_and_change_nothing(decoder: Decoder) -> None:
 def test_a_search_says_what_it_says_with_the_decoder_itself(
     options: dict[str, Any], prefixes: list[list[int]] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("attend-additive-lstm", "rnnsearch-general", "rnnencdec", "luong-additive-lstm", "feedback-gru"):
+    for name in (
+        "attend-additive-lstm",
+        "rnnsearch-general",
+        "rnnencdec",
+        "luong-additive-lstm",
+        "feedback-gru",
+        "transformer-look=0-sinusoidal",
+    ):
         decoder = built(CASES[name], size=0.9).double()
         found = []
         for reference in ("0", "1"):

@@ -8,6 +8,7 @@ RegardError
 ├── ModelError         a model name, bundle or run folder that cannot be used
 │   └── WeightsError   pretrained weights that are missing, damaged or of another shape
 ├── DependencyError    an optional package that is not installed
+├── DivergedError      a training whose loss or weights are no numbers any more
 ├── WorkerError        a worker process that failed, or was ended from outside
 └── Interrupted        long work that the user stopped; the same command continues it
 
@@ -97,6 +98,10 @@ class DependencyError(RegardError):
             f"{purpose} needs the package {package!r}, which is not installed",
             remedy=remedy or f'install it with: pip install "regard[{extra}]"',
         )
+
+
+class DivergedError(RegardError):
+    """A training whose loss or weights are no numbers any more."""
 
 
 class WorkerError(RegardError):

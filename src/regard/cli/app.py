@@ -17,6 +17,7 @@ from regard.cli.commands.doctor import doctor
 from regard.cli.commands.evaluate import evaluate
 from regard.cli.commands.explain import explain
 from regard.cli.commands.export import export
+from regard.cli.commands.init import init
 from regard.cli.commands.lengths import lengths
 from regard.cli.commands.models import models
 from regard.cli.commands.serve import serve
@@ -57,6 +58,7 @@ app.command(cls=GroupedCommand)(doctor)
 app.command(cls=GroupedCommand)(evaluate)
 app.command(cls=GroupedCommand)(explain)
 app.command(cls=GroupedCommand)(export)
+app.command(cls=GroupedCommand)(init)
 app.command(cls=GroupedCommand)(lengths)
 app.command(cls=GroupedCommand)(models)
 app.command(cls=GroupedCommand)(serve)

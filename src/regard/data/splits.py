@@ -13,6 +13,8 @@ TRAIN, VALIDATION, TEST = "train", "dev", "test"
 """What drawn splits are called."""
 SHARE, MOST = 0.1, 1000
 """How much of the data a drawn validation or test split takes, and how many inputs at most."""
+FEW, SHARE_OF_FEW = 200, 0.2
+"""Of fewer members than that, how much validation takes: a choice by half a dozen inputs would be chance."""
 
 _SAME = (
     ("train", "training"),
@@ -75,9 +77,11 @@ def _draw(members: Sequence[Member], groups: Mapping[Member, Hashable], *, seed:
     for member in members:
         by_group.setdefault(groups.get(member, member), []).append(member)
     drawn = sorted(by_group.values(), key=lambda group: _key(seed, str(group[0])))
-    size = min(MOST, max(1, round(SHARE * len(members))))
     taken: list[set[Member]] = []
-    for _ in range(parts):
+    for number in range(parts):
+        # validation comes first, and is what the best epoch is chosen by
+        share = SHARE_OF_FEW if number == 0 and len(members) < FEW else SHARE
+        size = min(MOST, max(1, round(share * len(members))))
         part: set[Member] = set()
         # something is left to learn from, whatever is taken
         while drawn and len(part) < size and len(drawn) > 1:

@@ -69,6 +69,10 @@ class Vocabulary:
         """The id of ``word``, or UNK."""
         return self._ids.get(word, UNK)
 
+    def find(self, entry: str) -> int | None:
+        """The id of a word or, by its name in :attr:`entries`, of a special; None where there is none."""
+        return SPECIALS.index(entry) if entry in SPECIALS else self._ids.get(entry)
+
     def word(self, token: int) -> str:
         """The entry with id ``token``."""
         return self.entries[token]

@@ -14,7 +14,7 @@ from regard.errors import ModelError, shown
 from regard.files import read_json_file, write_json_file
 from regard.text.captions import BRACKETS, caption_tokens
 from regard.text.tokenizer import TextCodec, WordPieces
-from regard.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary, count_words
+from regard.text.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, count_words
 from regard.text.words import normalise, split_words, written_without_spaces
 
 if TYPE_CHECKING:
@@ -143,6 +143,19 @@ class WordCodec(ListedCodec):
         counts = count_words([token for token, _ in _words(text, rule)] for text in texts)
         vocabulary = Vocabulary.build(counts, minimum_count=minimum_count, maximum_size=maximum_size)
         return cls(vocabulary, rule=rule)
+
+    def extended(self, texts: Iterable[str], *, minimum_count: int = 1, keep_words: bool = True) -> Self:
+        """A codec that also holds the words of ``texts`` that occur at least ``minimum_count`` times, behind its own.
+
+        Args:
+            texts: what is to be learned.
+            minimum_count: rarer words are not added.
+            keep_words: keep words that ``texts`` do not hold.
+        """
+        counts = count_words([token for token, _ in _words(text, self.rule)] for text in texts)
+        own = [word for word in self.vocabulary.entries[len(SPECIALS) :] if keep_words or word in counts]
+        added = Vocabulary.build(counts, minimum_count=minimum_count).entries[len(SPECIALS) :]
+        return type(self)(Vocabulary([*own, *(word for word in added if word not in self.vocabulary)]), rule=self.rule)
 
     def _tokens(self, text: str) -> list[tuple[str, Span]]:
         return _words(text, self.rule)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,12 @@ from regard.data.captioned import CaptionedImage, CaptionedImages
 from regard.data.problems import Problem
 from regard.data.readers import read_collection
 from regard.encoders.image import ImageEncoder
+from regard.errors import ImageError
 from regard.metrics import score_captions
 from regard.model import EncoderDecoder
 from regard.progress import Progress
 from regard.search import SearchOptions, SpecialTokens, search
-from regard.text import WordCodec
+from regard.text import WordCodec, caption_tokens
 from regard.text.word_tokenizer import fitting_minimum_count
 from regard.training.image_views import CachedViews, ImageViews, PhotosInMemory
 from regard.training.recipe import CaptionData, Phase
@@ -38,13 +41,24 @@ class CaptionTask(Task):
         seed: of order and augmentation.
         cache: the folder of feature caches.
         codec: an existing one, when a run goes on; otherwise it is built from the training captions.
+        known: the codec of a model that training begins from; then the words of the captions are added to it.
+        keep_words: whether words of ``known`` stay that the captions do not hold.
 
     Raises:
         DataError: the data cannot be used.
     """
 
-    def __init__(self, settings: CaptionData, *, seed: int, cache: Path, codec: WordCodec | None = None) -> None:
-        self.settings, self.seed = settings, seed
+    def __init__(
+        self,
+        settings: CaptionData,
+        *,
+        seed: int,
+        cache: Path,
+        codec: WordCodec | None = None,
+        known: WordCodec | None = None,
+        keep_words: bool = True,
+    ) -> None:
+        self.settings, self.seed, self._cache = settings, seed, cache
         self.train: list[CaptionedImage] = []
         self.validation: dict[str, CaptionedImages] = {}
         self._weights: list[float] = []
@@ -58,19 +72,70 @@ class CaptionTask(Task):
             self._left_out |= dict.fromkeys((*images.left_out, *self.validation[each.name].left_out))
         texts = [caption for image in self.train for caption in image.captions]
         self.minimum_count = settings.minimum_count or fitting_minimum_count(len(texts))
+        if codec is None and known is not None:
+            codec = known.extended(texts, minimum_count=self.minimum_count, keep_words=keep_words)
         self.codec = codec or WordCodec.train(texts, minimum_count=self.minimum_count)
         self.vocabulary_size = self.codec.size
         self.num_cut = 0
         self.captions = [[self._encode(caption) for caption in image.captions] for image in self.train]
-        self.views = self._build_views(cache)
+        self.views = self._build_views(self._cache)
 
     def prepare(self, model: EncoderDecoder, progress: Progress) -> None:
         """Compute or decode what every view of the photos needs once."""
+        unreadable = self._prepare_views(model, progress)
         for line in self._remarks():
             progress.say(line)
+        if unreadable:
+            progress.say(f"left out: {len(unreadable)} images that cannot be decoded, such as {unreadable[0]}")
         if self.num_cut:
             progress.say(f"{self.num_cut} captions of more than {self.settings.max_words} words are cut")
-        self.views.prepare(model, progress)
+
+    def _prepare_views(self, model: EncoderDecoder, progress: Progress) -> list[ImageError]:
+        """Prepare the views, and leave out images whose files look whole and cannot be decoded all the same."""
+        unreadable: list[ImageError] = []
+        while True:
+            try:
+                self.views.prepare(model, progress)
+            except ImageError as error:
+                if self.settings.strict:
+                    raise
+                unreadable.append(error)
+                self._leave_out(error)
+            else:
+                return unreadable
+
+    def _leave_out(self, error: ImageError) -> None:
+        """Go on without the image that an error is about.
+
+        Raises:
+            ImageError: nothing is left.
+        """
+        path = Path(error.path)
+        kept = [number for number, image in enumerate(self.train) if image.path != path]
+        self.train = [self.train[number] for number in kept]
+        self.captions = [self.captions[number] for number in kept]
+        self._weights = [self._weights[number] for number in kept]
+        self.validation = {
+            name: replace(images, items=tuple(each for each in images if each.path != path))
+            for name, images in self.validation.items()
+        }
+        if not self.train or not all(self.validation.values()):
+            raise error
+        self.views = self._build_views(self._cache)
+
+    def baseline(self, metric: str) -> tuple[str, float]:
+        """The caption that stands most often in the training data, and its score if it were said of every image.
+
+        Args:
+            metric: the score, as :meth:`validate` names it.
+        """
+        counts = Counter(" ".join(caption_tokens(text)) for image in self.train for text in image.captions)
+        commonest = max(counts, key=lambda text: (counts[text], text))
+        scores = {
+            name: score_captions([commonest] * len(images), images.captions).as_dict()
+            for name, images in self.validation.items()
+        }
+        return commonest, float(_joined(scores)[metric])
 
     def batches(self, phase: Phase, *, number: int, epoch: int) -> list[list[int]]:
         seed = self.seed + number

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from regard.config import parse
 from regard.encoders.image import ImageEncoder
-from regard.errors import ConfigError, ModelError
+from regard.errors import ConfigError, DivergedError, ModelError
 from regard.model import EncoderDecoder
 from regard.ops.cpu.compiled import NotCompiled, compile_ops, compiled_ops
 from regard.progress import Progress
@@ -36,11 +36,15 @@ from regard.training.device import gpu_settings
 from regard.training.log import RunLog
 from regard.training.objectives import Objective, build_objective
 from regard.training.parameters import RunningAverage, Swapped
-from regard.training.recipe import OptimSettings, Phase, Recipe
+from regard.training.recipe import OptimSettings, Phase, Recipe, goes_on
 from regard.training.task import Task
 
 CHECKPOINT = "checkpoint.safetensors"
 CHECKPOINT_SECONDS = 120.0
+WARMUP_SHARE = 0.2
+"""How much of the steps of a phase warm-up may take at most; a longer one would never reach the full rate."""
+FEW_STEPS = 100
+"""A model that begins from nothing learns little in fewer steps than this."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +99,14 @@ class Trainer:
 
         Raises:
             ModelError: the checkpoint belongs to another recipe, or cannot be written.
+            DivergedError: the loss or the weights are no numbers any more; the last checkpoint is from before.
         """
         restored = self._restore()
         self.task.prepare(self.model, self._progress)
         try:
             with self._compiled():
+                if self.recipe.begin_from is not None and self._position == Position():
+                    self._judge_beginning()
                 while self._position.phase < len(self.recipe.phases):
                     self._run_phase(self.recipe.phases[self._position.phase], restored)
                     restored = {}
@@ -108,6 +115,15 @@ class Trainer:
         position = self._position
         assert position.best is not None, "every phase ends with a validation"
         return Outcome(self.folder, self.recipe.judged_by, position.best, position.best_epoch, position.seconds)
+
+    def _judge_beginning(self) -> None:
+        """What a trained model reaches before it learns is what the run has to surpass."""
+        with gpu_settings(self.model.device, self.recipe.phases[0].precision):
+            self.model.eval()
+            scores = self.task.validate(self.model, self.recipe.search, self._progress)
+        self._position.best = float(scores[self.recipe.judged_by])
+        self._keep_best(self.model, scores)
+        self._progress.say(f"{self.recipe.begin_from} begins with {self.recipe.judged_by} {self._position.best:.2f}")
 
     def _compiled(self) -> AbstractContextManager[None]:
         """Compiled CPU operations where they are asked for and a compiler is found."""
@@ -147,12 +163,16 @@ class Trainer:
         position = self._position
         batches = self.task.batches(phase, number=position.phase, epoch=position.epoch)
         total_steps = phase.epochs * len(batches)
+        if not position.step:
+            self._remark_on_steps(phase, total_steps)
         self._progress.start(f"epoch {position.epochs + 1}", len(batches), done=position.batch)
         self.model.train()
         while position.batch < len(batches):
             began = time.monotonic()
             torch.manual_seed(_step_seed(self.recipe.seed, position))
             loss, numbers = objective.loss(batches[position.batch], epoch=position.epoch)
+            if not math.isfinite(sum(numbers.values())):
+                raise self._diverged("the loss is not a number")
             _set_rates(optimizer, phase.optim, step=position.step, total=total_steps)
             self._descend(loss, optimizer, phase.optim.clip)
             if average is not None:
@@ -163,6 +183,36 @@ class Trainer:
             self._progress.advance(1, _note(position.sums))
             if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
                 self._save(optimizer, average)
+
+    def _remark_on_steps(self, phase: Phase, total: int) -> None:
+        """Say what a phase of few steps does not do."""
+        warmup = _warmup(phase.optim, total)
+        if warmup < phase.optim.warmup:
+            self._progress.say(
+                f"warm-up takes {warmup} steps, not {phase.optim.warmup}: at most {WARMUP_SHARE:.0%} of the {total} of "
+                "the phase"
+            )
+        if total < FEW_STEPS and self.recipe.begin_from is None:
+            self._progress.say(
+                f"only {total} steps, which teach a new model little: raise phases.{self._position.phase}.epochs "
+                f"({phase.epochs}), lower .batch, or begin from a trained model with --from"
+            )
+
+    def _diverged(self, reason: str) -> DivergedError:
+        position = self._position
+        key = f"phases.{position.phase}.optim.lr"
+        rate = self.recipe.phases[position.phase].optim.lr
+        return DivergedError(
+            f"{self.folder}: {reason} at batch {position.batch + 1} of epoch {position.epochs + 1}",
+            remedy=f"lower {key} ({rate:g}), such as --set {key}={rate / 10:g}, in another --output; what was learned "
+            "before is kept",
+        )
+
+    def _require_numbers(self, tensors: Mapping[str, Tensor]) -> None:
+        """Refuse weights that no file of the model could hold."""
+        largest = torch.finfo(torch.float16).max
+        if not all(bool((tensor.detach().abs() < largest).all()) for tensor in tensors.values()):
+            raise self._diverged("the weights have grown beyond all bounds")
 
     def _descend(self, loss: Tensor, optimizer: torch.optim.Optimizer, clip: float) -> None:
         optimizer.zero_grad(set_to_none=True)
@@ -191,6 +241,7 @@ class Trainer:
         position = self._position
         began = time.monotonic()
         weights = named_tensors(self.model) if average is None else average.tensors
+        self._require_numbers(weights)
         self._next_epoch()
         with Swapped(self.model, weights):
             self.model.eval()
@@ -221,6 +272,7 @@ class Trainer:
         return phase.patience is not None and self._position.stale >= phase.patience
 
     def _save(self, optimizer: torch.optim.Optimizer, average: RunningAverage | None) -> None:
+        self._require_numbers(named_tensors(self.model))
         tensors = {f"model.{name}": tensor for name, tensor in named_tensors(self.model).items()}
         tensors |= {f"average.{name}": tensor for name, tensor in ({} if average is None else average.tensors).items()}
         tensors |= optimizer_tensors(optimizer, self._names)
@@ -233,22 +285,25 @@ class Trainer:
         if not path.exists():
             return {}
         tensors, self._position, recipe = load_checkpoint(path)
-        if not _says(recipe, self.recipe):
+        stored = _stored(recipe)
+        if stored is None or not goes_on(stored, self.recipe):
             raise ModelError(
                 f"{self.folder}: holds a run of another recipe",
                 remedy="continue it with its own recipe and settings, or give another folder with --output",
             )
+        if stored != self.recipe:
+            self._position.stale = 0  # whoever asks for more epochs does not want to stop at once
         load_tensors(self.model, _part(tensors, "model."), origin=str(path))
         self._progress.say(f"continuing {self.folder} after {self._position.epochs} epochs")
         return tensors
 
 
-def _says(values: dict[str, Any], recipe: Recipe) -> bool:
-    """Whether a stored recipe, from which what has since got a usual value may be missing, is this one."""
+def _stored(values: dict[str, Any]) -> Recipe | None:
+    """A stored recipe, from which what has since got a usual value may be missing; None where it is none today."""
     try:
-        return parse(Recipe, values, origin="the checkpoint") == recipe
+        return parse(Recipe, values, origin="the checkpoint")
     except ConfigError:
-        return False
+        return None
 
 
 def _build_optimizer(model: EncoderDecoder, settings: OptimSettings) -> torch.optim.Optimizer:
@@ -276,14 +331,20 @@ def _set_rates(optimizer: torch.optim.Optimizer, settings: OptimSettings, *, ste
 
 def _schedule(settings: OptimSettings, *, step: int, total: int) -> float:
     """The share of the full learning rate at a step."""
-    rise = min(1.0, (step + 1) / settings.warmup) if settings.warmup else 1.0
+    warmup = _warmup(settings, total)
+    rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
     match settings.schedule:
         case "constant":
             return rise
         case "cosine":
             return rise * 0.5 * (1 + math.cos(math.pi * step / total))
         case "inverse_sqrt":
-            return rise * math.sqrt(max(1, settings.warmup) / max(step + 1, settings.warmup, 1))
+            return rise * math.sqrt(max(1, warmup) / max(step + 1, warmup, 1))
+
+
+def _warmup(settings: OptimSettings, total: int) -> int:
+    """Steps from 0 to the full rate: as the recipe says, but never more than :data:`WARMUP_SHARE` of all."""
+    return min(settings.warmup, int(WARMUP_SHARE * total))
 
 
 def _step_seed(seed: int, position: Position) -> int:

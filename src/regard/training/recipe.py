@@ -216,6 +216,11 @@ class Recipe(Settings):
     data: Annotated[CaptionData | TranslationData, Field(discriminator="format")]
     model: ModelSettings
     phases: list[Phase] = Field(min_length=1, max_length=100)
+    begin_from: str | None = None
+    """A model that training begins from, by name or folder, instead of from random numbers; ``model`` must be its own.
+    A captioner learns the words of the data that it does not know; a translator keeps its pieces."""
+    keep_words: bool = True
+    """With ``begin_from``, whether a captioner keeps words that the data do not hold."""
     metric: str = ""
     """The validation score that chooses the best epoch: one of :data:`CAPTION_METRICS` or :data:`TRANSLATION_METRICS`;
     empty for ``cider`` (captions) or ``bleu`` (translations)."""
@@ -268,6 +273,15 @@ class Recipe(Settings):
                 remedy="set model.encoder.concepts and model.encoder.train_from, or leave retain_classes out",
             )
         return self
+
+
+def goes_on(stored: Recipe, asked: Recipe) -> bool:
+    """Whether a run of one recipe may go on as one of the other: the same, or with more epochs in the last phase."""
+    last, wanted = stored.phases[-1], asked.phases[-1]
+    longer = asked.model_copy(
+        update={"phases": [*asked.phases[:-1], wanted.model_copy(update={"epochs": last.epochs})]}
+    )
+    return wanted.epochs >= last.epochs and longer == stored
 
 
 def read_recipe(path: Path, assignments: list[str] | None = None) -> Recipe:

@@ -33,10 +33,11 @@ from regard.progress import SILENT, Progress
 from regard.saved.bundle import BEST, SOURCE, Bundle, save_bundle
 from regard.text import TextCodec, WordCodec, load_codec
 from regard.text.vocabulary import UNK
+from regard.training.begin import begin, beginning, with_settings_of_the_model
 from regard.training.captions import CaptionTask
 from regard.training.loop import CHECKPOINT, Outcome, Trainer
 from regard.training.model_card import model_card
-from regard.training.recipe import CaptionData, Recipe, TranslationData
+from regard.training.recipe import CaptionData, Recipe, TranslationData, goes_on
 from regard.training.translations import TranslationTask
 
 RUNS = Path("runs")
@@ -74,7 +75,7 @@ def train(
         DataError: the data cannot be used.
         ModelError: the folder holds a run of another recipe, or cannot be written, or another process trains there.
     """
-    chosen, place = _chosen(recipe, assignments), resolve_device(device)
+    chosen, place = with_settings_of_the_model(_chosen(recipe, assignments)), resolve_device(device)
     folder = output or RUNS / chosen.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,7 +115,8 @@ def has_begun(folder: Path, recipe: Recipe) -> bool:
     """
     path = folder / RECIPE
     begun = (folder / CHECKPOINT).exists() or (folder / OUTCOME).exists()
-    if begun and path.exists() and _read(path) != recipe:
+    stored = _read(path) if begun and path.exists() else recipe
+    if stored is None or not goes_on(stored, recipe):
         raise ModelError(
             f"{folder}: holds a run of another recipe",
             remedy=f"continue it with {path}, or give another folder with --output",
@@ -123,8 +125,9 @@ def has_begun(folder: Path, recipe: Recipe) -> bool:
 
 
 def _claim(folder: Path, recipe: Recipe) -> None:
-    """Make the folder the run's own."""
-    if not has_begun(folder, recipe):
+    """Make the folder the run's own; a run that is done goes on where more epochs are asked for."""
+    if not has_begun(folder, recipe) or _read(folder / RECIPE) != recipe:
+        (folder / OUTCOME).unlink(missing_ok=True)
         text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         write_file(folder / RECIPE, text.encode())
 
@@ -169,7 +172,9 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
 
 
 def _run(recipe: Recipe, folder: Path, progress: Progress, cache: Path, device: torch.device) -> Outcome:
-    task = _task(recipe, folder, cache)
+    begun = (folder / CHECKPOINT).exists()
+    start = None if begun else beginning(recipe)
+    task = _task(recipe, folder, cache, start)
     task.codec.save(folder)
     source_codec = _own_source_codec(task)
     if source_codec is not None:
@@ -178,21 +183,43 @@ def _run(recipe: Recipe, folder: Path, progress: Progress, cache: Path, device: 
     torch.manual_seed(recipe.seed)
     model = EncoderDecoder(
         recipe.model, vocabulary_size=task.vocabulary_size, source_vocabulary_size=task.source_vocabulary_size
-    ).to(device)
+    )
+    if start is not None:
+        begin(model, start, task.codec)
+    model = model.to(device)
     model.name_concepts(partial(_token, task.codec))
     keep_best = _keeper(recipe, task, folder / BEST)
-    return Trainer(recipe, task, model, folder, keep_best=keep_best, progress=progress).run()
+    outcome = Trainer(recipe, task, model, folder, keep_best=keep_best, progress=progress).run()
+    if isinstance(task, CaptionTask):
+        _compare_with_baseline(task, outcome, progress)
+    return outcome
 
 
-def _task(recipe: Recipe, folder: Path, cache: Path) -> CaptionTask | TranslationTask:
+def _compare_with_baseline(task: CaptionTask, outcome: Outcome, progress: Progress) -> None:
+    """Say so where the model is no better than one that looks at nothing."""
+    commonest, score = task.baseline(outcome.metric)
+    if outcome.best <= score:
+        progress.say(
+            f"no better than saying {commonest!r} of every photo ({outcome.metric} {score:.2f}): give more photos, "
+            "more epochs, or a trained model to begin from"
+        )
+
+
+def _task(recipe: Recipe, folder: Path, cache: Path, start: Bundle | None) -> CaptionTask | TranslationTask:
     # a run that goes on keeps the codecs that its weights belong to
     codec = load_codec(folder) if (folder / CHECKPOINT).exists() else None
     match recipe.data:
         case CaptionData():
             assert codec is None or isinstance(codec, WordCodec), "captions are learned in words"
-            return CaptionTask(recipe.data, seed=recipe.seed, cache=cache, codec=codec)
+            known = None if start is None else start.codec
+            assert known is None or isinstance(known, WordCodec), "captions are learned in words"
+            return CaptionTask(
+                recipe.data, seed=recipe.seed, cache=cache, codec=codec, known=known, keep_words=recipe.keep_words
+            )
         case TranslationData(joint=joint):
             codecs = None if codec is None else (codec if joint else load_codec(folder / SOURCE), codec)
+            if start is not None:
+                codecs = (start.source_codec or start.codec, start.codec)
             return TranslationTask(recipe.data, seed=recipe.seed, codecs=codecs)
 
 

@@ -72,3 +72,43 @@ def test_ctrl_c_stops_with_a_line_that_says_how_to_go_on(
     monkeypatch.setattr("regard.cli.progress.ShownProgress.advance", press)
     assert main(["train", recipe, *SHORT]) == 130
     assert "the same command continues it" in capsys.readouterr().err
+
+
+def test_data_become_a_model_in_one_command(
+    captioned_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["train", str(captioned_folder), "--epochs", "1", "--cache", "cache", "--set", "phases.0.batch=2"]
+    assert main(command) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("runs/photos: cider ")
+    assert "6 photos to learn from, 3 to judge by" in err
+    assert "begins from flickr8k" in err
+    assert main(["train", "runs/photos", "--epochs", "2", "--cache", "cache"]) == 0
+    assert "continuing runs/photos after 1 epochs" in capsys.readouterr().err
+    assert main(["caption", "--model", "runs/photos", str(captioned_folder / "Flicker8k_Dataset" / "0.jpg")]) == 0
+
+
+def test_init_writes_a_recipe_that_trains_and_leaves_files_alone(
+    captioned_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", str(captioned_folder)]) == 0
+    assert capsys.readouterr().out == "photos.yaml: train it with: regard train photos.yaml\n"
+    assert main(["init", str(captioned_folder)]) == 1
+    assert "is there already" in capsys.readouterr().err
+    smaller = [
+        "--from",
+        "nothing",
+        "--set",
+        "data.crops=0",
+        "--epochs",
+        "1",
+        "--cache",
+        "cache",
+        "--drop-words",
+        "--strict",
+    ]
+    model = {"encoder": {"name": "efficientnet_lite0", "weights": None, "size": 64}, "decoder": {"name": "repeat"}}
+    changes = ["--set", f"model={json.dumps(model)}"]
+    assert main(["train", "photos.yaml", *smaller, *changes]) == 0

@@ -1,0 +1,86 @@
+"""Training that begins from a trained model: its settings, its weights, and rows for words that it does not know.
+
+Rows of a vocabulary (embeddings, and weights and biases of the output) go with their words. A new word begins at the
+mean of the rows of all known words, beside a tenth of what it was initialised to: as likely as the average word, and
+different from other new ones.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from regard.errors import ConfigError
+from regard.model import EncoderDecoder
+from regard.saved.bundle import Bundle, find_bundle, load_bundle, read_config
+from regard.saved.tensors import load_tensors, named_tensors
+from regard.text import TextCodec, WordCodec
+from regard.training.recipe import CaptionData, Recipe, TranslationData
+
+NOISE = 0.1
+"""How much of its random initialisation the row of a new word keeps."""
+
+
+def with_settings_of_the_model(recipe: Recipe) -> Recipe:
+    """The recipe with the settings of the model that it begins from; as it is where it begins from none.
+
+    Raises:
+        ModelError: there is no such model.
+        ConfigError: the model is for something else than the data.
+    """
+    if recipe.begin_from is None:
+        return recipe
+    config = read_config(find_bundle(recipe.begin_from))
+    wanted = "captioner" if isinstance(recipe.data, CaptionData) else "translator"
+    if config.kind != wanted:
+        raise ConfigError(f"begin_from {recipe.begin_from!r}: is a {config.kind}", allowed=f"a {wanted} for these data")
+    if isinstance(recipe.data, TranslationData):
+        languages = [recipe.data.source, recipe.data.target]
+        if config.languages != languages:
+            raise ConfigError(
+                f"begin_from {recipe.begin_from!r}: translates {' to '.join(config.languages or ())}",
+                allowed=f"a model that translates {languages[0]} to {languages[1]}, or none",
+            )
+        data = recipe.data.model_copy(update={"joint": not config.own_source_codec})
+        return recipe.model_copy(update={"model": config.model, "data": data})
+    return recipe.model_copy(update={"model": config.model})
+
+
+def beginning(recipe: Recipe) -> Bundle | None:
+    """The model that a recipe begins from; None where it begins from none.
+
+    Raises:
+        ModelError: there is no such model, or it is damaged.
+    """
+    return None if recipe.begin_from is None else load_bundle(find_bundle(recipe.begin_from))
+
+
+def begin(model: EncoderDecoder, bundle: Bundle, codec: TextCodec) -> None:
+    """Copy the weights of ``bundle`` into ``model``, which has its settings and writes in ``codec``.
+
+    Raises:
+        ModelError: the two do not fit together.
+    """
+    tensors = named_tensors(bundle.model)
+    if (
+        isinstance(codec, WordCodec)
+        and isinstance(bundle.codec, WordCodec)
+        and codec.vocabulary != bundle.codec.vocabulary
+    ):
+        former = [bundle.codec.vocabulary.find(word) for word in codec.vocabulary.entries]
+        own = named_tensors(model)
+        tensors = {
+            name: _moved(tensor, own[name], former, bundle.codec.size) if name in own else tensor
+            for name, tensor in tensors.items()
+        }
+    load_tensors(model, tensors, origin=f"the model {bundle.kind}")
+
+
+def _moved(tensor: Tensor, own: Tensor, former: list[int | None], size: int) -> Tensor:
+    """The rows of a vocabulary of ``size`` where another one has them; other tensors as they are."""
+    if tensor.shape[:1] != (size,) or own.shape[:1] != (len(former),):
+        return tensor
+    rows = tensor.mean(dim=0) + NOISE * own.detach().cpu()
+    known = [place for place, row in enumerate(former) if row is not None]
+    rows[torch.tensor(known)] = tensor[torch.tensor([row for row in former if row is not None])]
+    return rows

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from regard.cli.commands.train import From, Source, Target, chosen
-from regard.cli.report import say
+from regard.cli.options import AsJson
+from regard.cli.report import say, say_json
 from regard.errors import ConfigError
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="A folder or a table; see docs/data.md.")]
@@ -16,7 +17,12 @@ Output = Annotated[Path | None, typer.Option(metavar="FILE", help="The recipe; N
 
 
 def init(
-    data: Data, output: Output = None, begin_from: From = None, source: Source = None, target: Target = None
+    data: Data,
+    output: Output = None,
+    begin_from: From = None,
+    source: Source = None,
+    target: Target = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write the recipe that regard train DATA would choose, with comments, to change it before training.
 
@@ -29,4 +35,7 @@ def init(
     if path.exists():
         raise ConfigError(f"{path}: is there already", remedy="give another --output")
     write_file(path, choice.commented().encode())
-    say(f"{path}: train it with: regard train {path}")
+    if as_json:
+        say_json({"recipe": str(path), "reasons": list(choice.reasons)})
+    else:
+        say(f"{path}: train it with: regard train {path}")

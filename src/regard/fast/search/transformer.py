@@ -1,7 +1,7 @@
 """``transformer`` in search (see :mod:`regard.decoders.transformer` for the formulas).
 
-Keys and values of all layers stand in one tensor with room for more tokens, so that hypotheses are reordered by one
-copy of whole rows, into which the next token is then written. The hypotheses of one input attend together to its
+Keys and values of the tokens so far are copied once a step, each hypothesis from its parent, to where there is room for
+the next token. The hypotheses of one input attend together to its
 annotations. Layers whose weights are not returned attend by an operation that does not keep them.
 """
 
@@ -11,7 +11,7 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 
 from regard.annotations import Annotations
 from regard.attention import Memory, masked_softmax
@@ -24,9 +24,6 @@ from regard.fast.search.beam_state import ParentIndex
 from regard.fast.search.incremental import IncrementalDecoder
 from regard.fast.support import on_cpu
 from regard.ops.linear import InferencePrecision, inference_linear
-
-ROOM = 8
-"""By how many tokens the cache grows when it is full."""
 
 
 def twin(decoder: TransformerDecoder, precision: InferencePrecision) -> Stepper | None:
@@ -54,31 +51,26 @@ class IncrementalTransformer(IncrementalDecoder):
         return self._decoder.remember(annotations)
 
     def _first_state(self, annotations: Annotations) -> Hidden:
-        """``cache``, keys and values [row, room, layer, 2, dim], and ``read`` [row, token, 0], which counts tokens."""
-        rows, layers, dim = len(annotations), len(self._layers), self._decoder.settings.dim
-        cache = annotations.values.new_zeros(rows, ROOM, 2, dim)
-        return {f"cache{i}": cache for i in range(layers)} | {"read": cache.new_empty(rows, 0, 0)}
+        """Keys and values of every layer, ``cache0`` … [row, token, 2, dim], of no token yet."""
+        nothing = annotations.values.new_empty(len(annotations), 0, 2, self._decoder.settings.dim)
+        return {f"cache{i}": nothing for i in range(len(self._layers))}
 
     def _advance(
         self, memory: Memory, before: Hidden, index: ParentIndex, projected: Tensor
     ) -> tuple[Hidden, Tensor, Tensor]:
         assert isinstance(memory, TransformerMemory), "a state of this decoder's own start"
-        place = before["read"].shape[1]
-        x = projected.add_(self._position(place, projected))
+        x = projected.add_(self._position(before["cache0"].shape[1], projected))
         layout, weights, caches = _Layout(index), None, {}
         for i, (layer, inputs) in enumerate(zip(self._layers, memory.layers, strict=True)):
-            cache = before[f"cache{i}"].index_select(0, index.parents)
-            if place == cache.shape[1]:
-                cache = pad(cache, (0, 0) * 2 + (0, ROOM))
-            caches[f"cache{i}"] = cache
-            x = layer.attend_to_tokens(x, cache[:, : place + 1])
+            cache = caches[f"cache{i}"] = _continued(before[f"cache{i}"], index.parents)
+            x = layer.attend_to_tokens(x, cache)
             query = layer.query(x)
             if i == self._returned:
                 weights = layer.weights(query, inputs, layout)
             x = layer.attend_to_annotations(x, query, inputs, layout)
             x = layer.feed_forward(x)
         assert weights is not None, "one layer returns its weights"
-        return caches | {"read": x.new_empty(len(x), place + 1, 0)}, self._decoder.norm(x), weights
+        return caches, self._decoder.norm(x), weights
 
     def _position(self, place: int, like: Tensor) -> Tensor:
         """What is added to the token at ``place``, [1, dim]."""
@@ -87,6 +79,14 @@ class IncrementalTransformer(IncrementalDecoder):
         number = torch.tensor([place])
         offset = sinusoids(number, positions.dim) if positions.places is None else positions.places(number)
         return offset.to(like.dtype)
+
+
+def _continued(cache: Tensor, parents: Tensor) -> Tensor:
+    """The caches of these parents, with room for one more token: [active, token + 1, 2, dim]."""
+    rows, tokens = len(parents), cache.shape[1]
+    continued = cache.new_empty(rows, tokens + 1, *cache.shape[2:])
+    torch.index_select(cache, 0, parents, out=continued[:, :tokens])
+    return continued
 
 
 class _Layout:

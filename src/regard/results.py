@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from regard.faithfulness import Faithfulness
 
 _DIGITS = 8
+_SHORT = 4
+SURE = 0.5
+"""The confidence below which people would rather reject a caption than accept it."""
 
 Photo = NDArray[np.uint8]
 """RGB pixels, uint8 [height, width, 3]."""
@@ -124,6 +127,8 @@ class Word:
         weights: float [rows, columns], summing to 1: how much it looked at each region of the photo.
         concept: what the network's classifier calls the thing that the word came from; None where it came from the
             regions themselves, or the model names no concepts.
+        evidence: the chance that the word is in what people would write of the photo, 0…1; None of words that say
+            nothing of it, and of a model that was not calibrated.
         faithfulness: what became of the word without what it looked at; None where nobody measured it.
     """
 
@@ -131,6 +136,7 @@ class Word:
     probability: float
     weights: Floats
     concept: str | None = None
+    evidence: float | None = None
     faithfulness: Faithfulness | None = None
 
     def __post_init__(self) -> None:
@@ -143,6 +149,8 @@ class Word:
         values = {"word": self.text, "probability": round(self.probability, _DIGITS), "weights": weights.tolist()}
         if self.concept is not None:
             values["concept"] = self.concept
+        if self.evidence is not None:
+            values["evidence"] = round(self.evidence, _SHORT)
         return {**values, **_measured(self.faithfulness)}
 
 
@@ -183,6 +191,7 @@ class Caption(Result):
         words: the words of the caption, each with where it looked; all grids are of one shape.
         alternatives: other captions, best first.
         finished: False where the search ended before the sentence did.
+        confidence: the chance that people accept the caption, 0…1; None of a model that was not calibrated.
         photo: uint8 [height, width, 3], the original as a person sees it (EXIF turned), at any scale.
         regions: where the cells of the grid lie in the original photo.
     """
@@ -195,6 +204,7 @@ class Caption(Result):
     finished: bool
     photo: Photo
     regions: Regions
+    confidence: float | None = None
 
     def __post_init__(self) -> None:
         assert self.photo.shape[2:] == (3,), f"photo is RGB, not {self.photo.shape}"
@@ -206,6 +216,11 @@ class Caption(Result):
     def __str__(self) -> str:
         return self.text
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether people would rather accept the caption than reject it; True where nobody knows."""
+        return self.confidence is None or self.confidence >= SURE
+
     def to_dict(self) -> dict[str, Any]:
         """``path``, ``text``, ``score``, ``words``, ``alternatives``, ``finished``, and where the grid lies, ``grid``.
 
@@ -213,7 +228,7 @@ class Caption(Result):
         ``columns`` (left, right) as fractions of it.
         """
         rows, columns = ([[round(edge, _DIGITS) for edge in pair] for pair in edges] for edges in self.regions.edges())
-        return {
+        values = {
             "path": self.path,
             "text": self.text,
             "score": round(self.score, _DIGITS),
@@ -222,6 +237,7 @@ class Caption(Result):
             "finished": self.finished,
             "grid": {"width": self.regions.width, "height": self.regions.height, "rows": rows, "columns": columns},
         }
+        return values if self.confidence is None else {**values, "confidence": round(self.confidence, _SHORT)}
 
 
 @dataclass(frozen=True, eq=False)

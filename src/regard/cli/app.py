@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from regard.cli.commands.align import align
+from regard.cli.commands.calibrate import calibrate
 from regard.cli.commands.caption import caption
 from regard.cli.commands.classify import classify
 from regard.cli.commands.compare import compare
@@ -49,6 +50,7 @@ def regard(
 
 
 app.command(cls=GroupedCommand)(align)
+app.command(cls=GroupedCommand)(calibrate)
 app.command(cls=GroupedCommand)(caption)
 app.command(cls=GroupedCommand)(classify)
 app.command(cls=GroupedCommand)(compare)

@@ -1,14 +1,14 @@
 """Does a word point at the thing? Weights of nouns held against boxes that people drew around what they name.
 
-    hit      the peak of the weights, the middle of the region with the greatest one, lies in a box of the noun's class
-             or within 15 pixels of one, at COCO's own size of 480 pixels on the shorter side (the pointing game, Zhang et
-             al. 2018, §4.1)
+    hit      the peak of the weights, the middle of the region with the greatest one, lies in a box of the noun's
+             class or within 15 pixels of one, at COCO's own size of 480 pixels on the shorter side (the pointing game,
+             Zhang et al. 2018, §4.1)
     inside   the share of the weights that lies in boxes of the class, each region counted by its overlap
 
-The same is measured of weights that know nothing of the word: all on the middle of the photo, and uniform, whose share
-inside is the area of the boxes and whose hit is the chance of one; and, where the published weights of the encoder's
-network are installed, of the classifier's activation map: that of the noun where it is among the 50 most probable words,
-else of the first of them. A noun names a class by ``box_words.txt``.
+The same is measured of weights that know nothing of the word: all on the middle of the photo, and uniform, whose
+share inside is the area of the boxes and whose hit is the chance of one. Where the published weights of the encoder's
+network are installed, it is measured of the classifier's activation map too: that of the noun where it is among the 50
+most probable words, else of the first of them. A noun names a class by ``box_words.txt``.
 """
 
 from __future__ import annotations
@@ -146,9 +146,7 @@ def measure_pointing(
     Raises:
         DataError: the boxes cannot be used.
     """
-    nouns = list(
-        pointed_nouns(captioner, read_boxes(data), progress=progress or Silent(), changes=changes)
-    )
+    nouns = list(pointed_nouns(captioner, read_boxes(data), progress=progress or Silent(), changes=changes))
     return score_pointing(nouns)
 
 
@@ -165,14 +163,14 @@ def pointed_nouns(
         for word in caption.words:
             category = box_classes().get(stem(word.text), "")
             if category in photo.boxes:
-                found = point(number, photo, category, word.text, word.weights.reshape(-1), caption.regions)
+                found = point(
+                    number, photo, category, word.text, word.weights.ravel().astype(np.float64), caption.regions
+                )
                 yield found if classifier is None else classifier.add(found, photo, caption.regions)
         progress.advance(1)
 
 
-def point(
-    number: int, photo: BoxedPhoto, category: str, noun: str, weights: Floats, regions: Regions
-) -> PointedNoun:
+def point(number: int, photo: BoxedPhoto, category: str, noun: str, weights: Floats, regions: Regions) -> PointedNoun:
     """What each kind of weights makes of one noun; its own weights are [region]."""
     boxes = photo.boxes[category]
     overlap = overlaps(regions, boxes)

@@ -23,7 +23,7 @@ from regard.faithfulness import Floats
 Bools = npt.NDArray[np.bool_]
 PENALTY = 1.0
 ROUNDS = 50
-BINS = 10
+BINS, FOLDS = 10, 5
 _LARGEST = 30.0
 """The largest log-odds that are told from certainty."""
 
@@ -76,16 +76,75 @@ class Logistic:
         try:
             assert isinstance(values, Mapping), "an object"
             names = tuple(str(name) for name in values["features"])
-            columns = [tuple(float(each) for each in values[key]) for key in ("means", "scales", "weights")]
+            means, scales, weights = (tuple(map(float, values[key])) for key in ("means", "scales", "weights"))
             intercept = float(values["intercept"])
-            finite = np.isfinite([*columns[0], *columns[1], *columns[2], intercept]).all()
-            assert all(len(column) == len(names) for column in columns), "a number for each feature"
-            assert finite, "finite numbers"
-            assert all(scale > 0 for scale in columns[1]), "positive scales"
+            assert len(means) == len(scales) == len(weights) == len(names), "a number for each feature"
+            assert np.isfinite([*means, *scales, *weights, intercept]).all(), "finite numbers"
+            assert all(scale > 0 for scale in scales), "positive scales"
             assert set(names) <= set(known), "known features"
         except (AssertionError, KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{origin}: is no calibration of this version ({error!s:.80})") from None
-        return cls(names, *columns, intercept)
+        return cls(names, means, scales, weights, intercept)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What turns a captioner's features into numbers that a person can use.
+
+    Attributes:
+        word: the chance that a content word is in what people write of the photo.
+        caption: the chance that people accept the caption.
+        centre, spread: mean and standard deviation of each number of a photo's mean annotation, over the photos that
+            it was fitted on.
+    """
+
+    word: Logistic
+    caption: Logistic
+    centre: Floats
+    spread: Floats
+
+    def novelty(self, means: Floats) -> Floats:
+        """How far mean annotations [photo, dim] are from the centre: the log of the mean squared distance in standard
+        deviations, 0 for a photo like those that it was fitted on."""
+        distance = (((means - self.centre) / self.spread) ** 2).mean(axis=-1)
+        novelty: Floats = np.log(distance + 1e-6)
+        return novelty
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        numbers = {name: [float(f"{each:.5g}") for each in getattr(self, name)] for name in ("centre", "spread")}
+        return {"word": self.word.to_dict(), "caption": self.caption.to_dict(), **numbers}
+
+    @classmethod
+    def from_dict(
+        cls, values: Mapping[str, Any], *, known: tuple[Sequence[str], Sequence[str]], origin: str
+    ) -> Calibration:
+        """What :meth:`to_dict` wrote.
+
+        Args:
+            values: plain data.
+            known: the features of words and of captions that there are.
+            origin: the file, for messages.
+
+        Raises:
+            ModelError: it is none.
+        """
+        word = Logistic.from_dict(values.get("word"), known=known[0], origin=origin)
+        caption = Logistic.from_dict(values.get("caption"), known=known[1], origin=origin)
+        try:
+            centre, spread = (np.array(values[name], dtype=np.float64) for name in ("centre", "spread"))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{origin}: is no calibration of this version ({error!s:.80})") from None
+        finite = bool(np.isfinite([centre.sum(), spread.sum()]).all()) and bool((spread > 0).all())
+        if centre.ndim != 1 or centre.shape != spread.shape or not finite:
+            raise ModelError(f"{origin}: is no calibration of this version (centre and spread do not fit)")
+        return cls(word, caption, centre, spread)
+
+
+WORD_FEATURES = ("log_odds", "caption", "classifier", "nameable", "novelty")
+"""What is known of a word, see :mod:`regard.pipeline.confidence`."""
+CAPTION_FEATURES = ("evidence", "least", "caption", "novelty", "seen")
+"""What is known of a caption."""
 
 
 def fit_logistic(features: Sequence[str], values: Floats, right: Bools) -> Logistic:
@@ -109,8 +168,32 @@ def fit_logistic(features: Sequence[str], values: Floats, right: Bools) -> Logis
         found = found + step
         if float(np.abs(step).max()) < 1e-8:
             break
-    columns = (tuple(column.tolist()) for column in (means, scales, found[1:]))
-    return Logistic(tuple(features), *columns, float(found[0]))
+    numbers = {"means": means, "scales": scales, "weights": found[1:]}
+    columns = {name: tuple(float(each) for each in column) for name, column in numbers.items()}
+    return Logistic(tuple(features), **columns, intercept=float(found[0]))
+
+
+def choose_features(options: Sequence[Sequence[str]], names: Sequence[str], values: Floats, right: Bools) -> list[str]:
+    """Those of several lists of features with the least log-loss under cross-validation in :data:`FOLDS` folds.
+
+    Args:
+        options: lists of features, the simplest first; of equals it is taken.
+        names: of the columns.
+        values: [example, feature].
+        right: [example].
+    """
+    folds = np.arange(len(values)) * FOLDS // max(1, len(values))
+
+    def loss(features: Sequence[str]) -> float:
+        own, total = values[:, [names.index(feature) for feature in features]], 0.0
+        for fold in range(FOLDS):
+            left_out = folds == fold
+            model = fit_logistic(features, own[~left_out], right[~left_out])
+            total += log_loss(model(own[left_out]), right[left_out]) * float(left_out.mean())
+        return total
+
+    losses = [loss(features) for features in options]
+    return list(options[losses.index(min(losses))])
 
 
 def reliability(predicted: Floats, right: Bools, *, bins: int = BINS) -> list[tuple[float, float, int]]:

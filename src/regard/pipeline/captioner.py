@@ -16,9 +16,12 @@ import torch
 from regard.data.images import ImageSource, Pixels
 from regard.encoders.image import ImageEncoder
 from regard.errors import ImageError
+from regard.evidence.calibration import Calibration
+from regard.faithfulness import Floats
 from regard.ops.linear import InferencePrecision
 from regard.parallel.workers import Workers, WorkSharing
 from regard.pipeline.concepts import named, split_looks
+from regard.pipeline.confidence import caption_confidence, mean_annotations, with_novelty, word_evidence
 from regard.pipeline.engine import Engine
 from regard.pipeline.explain import measure_pixels, measure_speech
 from regard.pipeline.generation import Ids, Speech, branch, prefix_ids, speak
@@ -129,9 +132,9 @@ class Captioner(WorkSharing):
             raise picture
         annotations = self._engine.annotate(torch.from_numpy(picture.pixels[None]))
         found = speak(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
-        (speech,) = named(found, annotations.concepts)
+        (speech,) = with_novelty(named(found, annotations.concepts), annotations, self.bundle.calibration)
         measured = measure_speech(self._engine, self.bundle.model, annotations, speech, seed=options.seed)
-        caption = _result(picture, speech, options.length_normalisation)
+        caption = _result(picture, speech, options.length_normalisation, self.bundle.calibration)
         if pixels and caption.words:
             looks = np.array([word.weights.reshape(-1) for word in caption.words], dtype=np.float64)
             grid = (picture.regions.rows, picture.regions.columns)
@@ -206,9 +209,26 @@ class Captioner(WorkSharing):
         copies = torch.zeros(len(speeches), dtype=torch.long, device=annotations.values.device)
         speeches = named(speeches, annotations.select(copies).concepts)
         speeches = [_over_grid(speech, kept, positions) for speech in speeches]
-        found = [_result(picture, speech, options.length_normalisation) for speech in speeches]
+        found = [_result(picture, speech, options.length_normalisation, self.bundle.calibration) for speech in speeches]
         said = [word.text for word in self.bundle.codec.words(beginning)]
         return distinct_next_words(found, said, count=count)
+
+    def observe(self, images: Iterable[ImageSource], *, batch: int = BATCH) -> Iterator[tuple[Speech, Floats]]:
+        """What the model's own search finds for each picture, and the mean annotation of it: for calibration.
+
+        Raises:
+            ImageError: a picture cannot be read.
+        """
+        read = ahead(lambda image: read_picture(image, self._encoder), images, count=batch)
+        while pictures := list(islice(read, batch)):
+            for each in pictures:
+                if isinstance(each, ImageError):
+                    raise each
+            pixels = [each.pixels for each in pictures if isinstance(each, Picture)]
+            annotations = self._engine.annotate(torch.from_numpy(np.stack(pixels)))
+            prefixes: list[Ids] = [()] * len(pixels)
+            found = speak(self._engine, annotations, self.bundle.search, prefixes=prefixes, numbers=range(len(pixels)))
+            yield from zip(named(found, annotations.concepts), mean_annotations(annotations), strict=True)
 
     def say(
         self,
@@ -236,13 +256,15 @@ class Captioner(WorkSharing):
             numbers, prefixes = [number + each for each in batch], [prefix] * len(batch)
             if kept is None:
                 speeches = speak(self._engine, annotations, options, prefixes=prefixes, numbers=numbers)
-                return named(speeches, annotations.concepts)
+                return with_novelty(named(speeches, annotations.concepts), annotations, calibration)
             # concepts speak for the whole picture, so a part of it does without
             own = [kept[each] for each in batch]
             positions, inside = annotations.num_regions, gather_positions(annotations, own)
             speeches = speak(self._engine, inside, options, prefixes=prefixes, numbers=numbers)
-            return [_over_grid(speech, each, positions) for speech, each in zip(speeches, own, strict=True)]
+            spread = [_over_grid(speech, each, positions) for speech, each in zip(speeches, own, strict=True)]
+            return with_novelty(spread, annotations, calibration)
 
+        calibration = self.bundle.calibration
         return answer_each(describe_batch, range(len(pixels))) if pixels else []
 
     def _stream(
@@ -264,10 +286,12 @@ class Captioner(WorkSharing):
             for speeches in answers:
                 said = iter(speeches)
                 for picture in waiting.popleft():
-                    yield _answer(picture, said, options.length_normalisation)
+                    yield _answer(picture, said, options.length_normalisation, self.bundle.calibration)
 
 
-def _answer(picture: Picture | ImageError, said: Iterator[Speech | Defect], alpha: float) -> Caption | ImageError:
+def _answer(
+    picture: Picture | ImageError, said: Iterator[Speech | Defect], alpha: float, calibration: Calibration | None
+) -> Caption | ImageError:
     """The caption of a picture from the next of what was said, or the error in its place."""
     if isinstance(picture, ImageError):
         return picture
@@ -275,7 +299,7 @@ def _answer(picture: Picture | ImageError, said: Iterator[Speech | Defect], alph
     if isinstance(speech, Defect):
         return ImageError(picture.path, speech.reason, remedy=REPORT)
     try:
-        return _result(picture, speech, alpha)
+        return _result(picture, speech, alpha, calibration)
     except Exception as error:
         return ImageError(picture.path, describe(error), remedy=REPORT)
 
@@ -287,19 +311,22 @@ def _over_grid(speech: Speech, kept: Positions | None, positions: int) -> Speech
     return replace(speech, weights=scatter_weights(speech.weights, kept, positions=positions))
 
 
-def _result(picture: Picture, speech: Speech, alpha: float) -> Caption:
+def _result(picture: Picture, speech: Speech, alpha: float, calibration: Calibration | None) -> Caption:
+    evidence = [None] * len(speech.words) if calibration is None else word_evidence(speech, calibration)
     looks = split_looks(merge_weights(speech.weights, speech.words), speech.concepts)
     grid = (picture.regions.rows, picture.regions.columns)
-    words = zip(speech.words, speech.probabilities, looks, strict=True)
+    words = zip(speech.words, speech.probabilities, looks, evidence, strict=True)
     return Caption(
         path=picture.path,
         text=speech.best.text,
         score=speech.best.score(alpha),
         words=tuple(
-            Word(word.text, probability, look.weights.reshape(grid), look.concept) for word, probability, look in words
+            Word(word.text, probability, look.weights.reshape(grid), look.concept, own)
+            for word, probability, look, own in words
         ),
         alternatives=speech.alternatives(alpha),
         finished=speech.finished,
+        confidence=None if calibration is None else caption_confidence(speech, evidence, calibration),
         photo=picture.photo,
         regions=picture.regions,
     )

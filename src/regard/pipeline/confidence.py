@@ -4,57 +4,94 @@ Of a word
 
     log_odds     log p / (1 − p) of the word
     caption      mean log p of the caption's words
-    rank         log of the word's place in the vocabulary, which is in order of frequency
-    entropy      of its weights, as a share of that of uniform ones
     classifier   the probability that the encoder's classifier gives the word, where it is among its concepts
     nameable     whether the classifier could have named the word
-    loss         log p that it loses without the fifth of the positions that it looked at most
+    novelty      how far the photo's mean annotation is from those of photos like the training data
 
 and of a caption
 
     evidence     the mean evidence of its content words
     least        the least of these
     caption      as above
-    novelty      distance of the photo's mean annotation from those of photos like the training data, in standard deviations
+    novelty      as above
     seen         the probability of the classifier's first word
+
+Entropy of the weights, frequency of the word, and the probability that it loses without what it looked at were tried
+too, and told nothing more of whether it is right (docs/evidence.md).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 
+from regard.annotations import Annotations
 from regard.encoders.concepts import concept_words
-from regard.evidence.reference_words import is_content_word, same_word, stem
+from regard.evidence.calibration import CAPTION_FEATURES, WORD_FEATURES, Calibration
+from regard.evidence.reference_words import is_content_word, same_word
 from regard.faithfulness import Floats
 from regard.pipeline.generation import Speech
 
 _LARGEST_ODDS = 8.0
 
 
+def mean_annotations(annotations: Annotations) -> Floats:
+    """The mean over the regions of each photo, [photo, dim]."""
+    means: Floats = annotations.values[:, : annotations.num_regions].mean(dim=1).double().cpu().numpy()
+    return means
+
+
+def with_novelty(speeches: Sequence[Speech], annotations: Annotations, calibration: Calibration | None) -> list[Speech]:
+    """The speeches of a batch with how novel their photos are; without a calibration nobody asks."""
+    if calibration is None:
+        return list(speeches)
+    novelty = calibration.novelty(mean_annotations(annotations)).tolist()
+    return [replace(speech, novelty=each) for speech, each in zip(speeches, novelty, strict=True)]
+
+
+def word_evidence(speech: Speech, calibration: Calibration) -> list[float | None]:
+    """The evidence for each word, 0…1; None for words that say nothing of the photo."""
+    if not speech.words:
+        return []
+    found = calibration.word(_columns(word_features(speech), WORD_FEATURES, calibration.word.features))
+    pairs = zip(speech.words, found.tolist(), strict=True)
+    return [value if is_content_word(word.text.lower()) else None for word, value in pairs]
+
+
+def caption_confidence(speech: Speech, evidence: Sequence[float | None], calibration: Calibration) -> float:
+    """The chance that people accept the caption, 0…1."""
+    values = caption_features(speech, evidence)[None]
+    return float(calibration.caption(_columns(values, CAPTION_FEATURES, calibration.caption.features))[0])
+
+
 def word_features(speech: Speech) -> Floats:
-    """The features of each word but ``loss``, [word, feature], in the order of :data:`WORD_FEATURES`."""
+    """The features of each word, [word, feature], in the order of :data:`WORD_FEATURES`."""
     caption = _mean_log_probability(speech)
-    return np.array([[*_own_features(speech, word, caption)] for word in range(len(speech.words))]).reshape(-1, 6)
+    rows = [
+        _own_features(speech, word.text.lower(), p) for word, p in zip(speech.words, speech.probabilities, strict=True)
+    ]
+    return np.array([[odds, caption, classifier, nameable, speech.novelty] for odds, classifier, nameable in rows])
 
 
-WORD_FEATURES = ("log_odds", "caption", "rank", "entropy", "classifier", "nameable")
-CAPTION_FEATURES = ("evidence", "least", "caption", "novelty", "seen")
+def caption_features(speech: Speech, evidence: Sequence[float | None]) -> Floats:
+    """The features of a caption, [feature], in the order of :data:`CAPTION_FEATURES`."""
+    content = [each for each in evidence if each is not None]
+    seen = 0.0 if speech.concepts is None else speech.concepts.probabilities[0]
+    mean, least = (float(np.mean(content)), min(content)) if content else (0.0, 0.0)
+    return np.array([mean, least, _mean_log_probability(speech), speech.novelty, seen])
 
 
-def _own_features(speech: Speech, word: int, caption: float) -> tuple[float, ...]:
-    p, pieces = speech.probabilities[word], list(speech.words[word].pieces)
+def _own_features(speech: Speech, word: str, p: float) -> tuple[float, float, float]:
+    """``log_odds``, ``classifier`` and ``nameable``."""
     odds = math.log(max(p, 1e-9)) - math.log(max(1 - p, 1e-9))
-    rank = math.log(max(speech.ids[piece] for piece in pieces))
-    weights = speech.weights[pieces].mean(axis=0)
-    positive = weights[weights > 0]
-    entropy = float(-(positive * np.log(positive)).sum()) / math.log(max(2, len(weights)))
-    text = speech.words[word].text
-    named = () if speech.concepts is None else zip(speech.concepts.names, speech.concepts.probabilities, strict=True)
-    classifier = max((probability for name, probability in named if same_word(text, name)), default=0.0)
-    return max(-_LARGEST_ODDS, min(_LARGEST_ODDS, odds)), caption, rank, entropy, classifier, float(_nameable(text))
+    concepts = speech.concepts
+    named = () if concepts is None else zip(concepts.names, concepts.probabilities, strict=True)
+    classifier = max((probability for name, probability in named if same_word(word, name)), default=0.0)
+    return max(-_LARGEST_ODDS, min(_LARGEST_ODDS, odds)), classifier, float(_nameable(word))
 
 
 @cache
@@ -66,15 +103,5 @@ def _mean_log_probability(speech: Speech) -> float:
     return float(np.mean([math.log(max(p, 1e-9)) for p in speech.probabilities])) if speech.probabilities else 0.0
 
 
-def caption_features(speech: Speech, evidence: Floats, novelty: float) -> Floats:
-    """The features of a caption, [feature], in the order of :data:`CAPTION_FEATURES`.
-
-    Args:
-        speech: the caption.
-        evidence: of each word, [word].
-        novelty: of its photo.
-    """
-    content = [float(each) for each, word in zip(evidence, speech.words, strict=True) if is_content_word(word.text)]
-    seen = 0.0 if speech.concepts is None else speech.concepts.probabilities[0]
-    mean, least = (float(np.mean(content)), min(content)) if content else (0.0, 0.0)
-    return np.array([mean, least, _mean_log_probability(speech), novelty, seen])
+def _columns(values: Floats, names: Sequence[str], wanted: Sequence[str]) -> Floats:
+    return values[:, [names.index(name) for name in wanted]]

@@ -77,6 +77,7 @@ class Speech:
         finished: False where the search ended before the sentence did.
         ids: the pieces of the best; empty for a text that was given.
         concepts: of a picture whose encoder names some; the last positions are theirs.
+        novelty: of a picture, how unlike those it is that the model was calibrated on; 0 without a calibration.
     """
 
     best: Said
@@ -87,6 +88,7 @@ class Speech:
     finished: bool
     ids: Ids = ()
     concepts: NamedConcepts | None = None
+    novelty: float = 0.0
 
     def alternatives(self, alpha: float) -> tuple[Alternative, ...]:
         """The other texts with their scores."""

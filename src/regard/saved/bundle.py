@@ -7,6 +7,7 @@
     lexicon.safetensors   of a translator that has one: which pieces may become which (see :mod:`regard.text.lexicon`)
     source_words.json     of a translator that has them: the words it learned from (see :mod:`regard.text.source_words`)
     README.md             the model card
+    calibration.json      of a captioner that has one: how sure its words and captions are
     metrics.json          scores on validation data, with their signature
     manifest.json         checksums of the other files (see :mod:`regard.saved.manifest`)
 
@@ -33,6 +34,7 @@ from torch import Tensor
 from regard.config import Settings, parse
 from regard.encoders.image import ImageEncoder, ImageEncoderSettings
 from regard.errors import ConfigError, ModelError, RegardError
+from regard.evidence.calibration import CAPTION_FEATURES, WORD_FEATURES, Calibration
 from regard.files import new_folder, read_json_file, read_text_file, resolve_folder, write_json_file
 from regard.model import EncoderDecoder, ModelSettings
 from regard.saved.manifest import check_manifest, write_manifest
@@ -43,6 +45,7 @@ from regard.text import Lexicon, TextCodec, load_codec
 from regard.text.source_words import SourceWords
 
 VERSION = 1
+CALIBRATION = "calibration.json"
 CONFIG, WEIGHTS, CARD, METRICS = "config.json", "weights.safetensors", "README.md", "metrics.json"
 SOURCE = "source"
 """The folder of the source's codec, where it is not the target's."""
@@ -87,6 +90,7 @@ class Bundle:
         longest_source: of a translator, how many pieces it reads at once; None for no limit.
         lexicon: of a translator, what its pieces may become, to choose a shortlist from; None where it has none.
         source_words: of a translator, the words of the sources that it learned from; None where it has none.
+        calibration: of a captioner that has one, how sure its words and captions are.
         card: the model card, Markdown.
         metrics: scores by name, with their signature.
     """
@@ -99,6 +103,7 @@ class Bundle:
     longest_source: int | None = None
     lexicon: Lexicon | None = None
     source_words: SourceWords | None = None
+    calibration: Calibration | None = None
     card: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
 
@@ -180,6 +185,7 @@ def read_texts(folder: Path, build: Callable[[ModelSettings, int, int], EncoderD
             longest_source=config.longest_source,
             lexicon=Lexicon.load(folder, reads=reads, writes=codec.size) if config.kind == "translator" else None,
             source_words=SourceWords.load(folder) if config.kind == "translator" else None,
+            calibration=_read_calibration(folder, config),
             card=read_text_file(card) if os.path.lexists(card) else "",
             metrics=read_metrics(folder),
         )
@@ -223,6 +229,19 @@ def read_metrics(folder: Path) -> dict[str, Any]:
         return {}
     values = read_json_file(path, versions=[VERSION])
     return {name: value for name, value in values.items() if name != "version"}
+
+
+def _read_calibration(folder: Path, config: BundleConfig) -> Calibration | None:
+    """How sure a captioner is, where that was measured.
+
+    Raises:
+        ModelError: ``calibration.json`` is damaged, or of another model.
+    """
+    path = folder / CALIBRATION
+    if config.kind != "captioner" or not os.path.lexists(path):
+        return None
+    values = read_json_file(path, versions=[VERSION])
+    return Calibration.from_dict(values, known=(WORD_FEATURES, CAPTION_FEATURES), origin=str(path))
 
 
 def shipped_models() -> list[str]:
@@ -298,6 +317,8 @@ def write_texts(bundle: Bundle, folder: Path, *, precision: Precision) -> None:
         bundle.source_codec.save(folder / SOURCE)
     if bundle.lexicon is not None:
         bundle.lexicon.save(folder)
+    if bundle.calibration is not None:
+        write_json_file(folder / CALIBRATION, {"version": VERSION, **bundle.calibration.to_dict()})
     if bundle.source_words is not None:
         bundle.source_words.save(folder)
 

@@ -100,6 +100,14 @@ def show_captions(
     return all_read
 
 
+def doubt(result: Caption | TranslatedCaption) -> str:
+    """What stands behind a caption that people would rather reject."""
+    from regard.results import TranslatedCaption
+
+    caption = result.caption if isinstance(result, TranslatedCaption) else result
+    return "" if caption.is_sure else " (not sure)"
+
+
 def _show(result: Caption | TranslatedCaption, saver: Saver | None, *, as_json: bool) -> ImageError | None:
     """Print and save one result. What goes wrong in drawing it is its own error, and no other's."""
     from regard.pipeline.isolation import REPORT, describe
@@ -110,7 +118,7 @@ def _show(result: Caption | TranslatedCaption, saver: Saver | None, *, as_json: 
         if as_json:
             say_json(result.to_dict())
         else:
-            say(f"{path}: {result.text}")
+            say(f"{path}: {result.text}{doubt(result)}")
         if saver is not None:
             saver.add(result, Path(path).stem)
     except (RegardError, OSError):  # nothing can be written there, and nothing else could

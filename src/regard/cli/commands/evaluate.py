@@ -17,6 +17,7 @@ from regard.compute import ComputeOptions
 from regard.errors import ConfigError
 
 if TYPE_CHECKING:
+    from regard.evaluation.pointing import PointingScore
     from regard.evaluation.robustness import ChangedScore
     from regard.pipeline import Captioner, SearchChanges, Translator
     from regard.progress import Progress
@@ -25,7 +26,14 @@ Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model by name, or
 Data = Annotated[
     Path, typer.Argument(metavar="DATA", help="Captioned images as in Flickr8k or COCO, or sentences as in Multi30k.")
 ]
-Split = Annotated[str, typer.Option(metavar="NAME", help="The split to score, such as dev or test.")]
+Split = Annotated[str | None, typer.Option(metavar="NAME", help="The split to score, such as dev or test.")]
+Pointing = Annotated[
+    bool,
+    typer.Option(
+        "--pointing",
+        help="Hold the weights of nouns against the boxes in DATA/boxes.json, in COCO's layout of instances.",
+    ),
+]
 Robustness = Annotated[
     bool,
     typer.Option(
@@ -40,11 +48,12 @@ Meteor = Annotated[bool, typer.Option("--meteor", help="Score captions with METE
 def evaluate(
     model: Model,
     data: Data,
-    split: Split,
+    split: Split = None,
     beam: Beam = None,
     changes: Changes = None,
     meteor: Meteor = False,
     robustness: Robustness = False,
+    pointing: Pointing = False,
     *,
     computing: ComputeOptions,
     as_json: AsJson = False,
@@ -56,6 +65,11 @@ def evaluate(
     search = search_changes(beam, changes)
     announce_export(model, computing)
     with load(model, **asdict(computing)) as loaded, ShownProgress() as progress:
+        if pointing:
+            _show_pointing(_pointing(loaded, data, progress, search), as_json=as_json)
+            return
+        if split is None:
+            raise ConfigError("no split is given", remedy="add --split dev, or another of the data's splits")
         if robustness:
             _show_robustness(_losses(loaded, data, split, progress, search), as_json=as_json)
             return
@@ -64,6 +78,30 @@ def evaluate(
         say_json(scores)
         return
     for line in table([(name, _readable(value)) for name, value in scores.items()]):
+        say(line)
+
+
+def _pointing(
+    model: Captioner | Translator, data: Path, progress: Progress, search: SearchChanges
+) -> list[PointingScore]:
+    from regard.evaluation.pointing import measure_pointing
+    from regard.pipeline import Captioner
+
+    if not isinstance(model, Captioner):
+        raise ConfigError("--pointing looks at photos, and the model is a translator")
+    return measure_pointing(model, data, progress=progress, **search)
+
+
+def _show_pointing(scores: Sequence[PointingScore], *, as_json: bool) -> None:
+    if as_json:
+        for each in scores:
+            say_json(asdict(each))
+        return
+    rows: list[tuple[str, ...]] = [("nouns", "weights", "count", "hit %", "95 %", "inside %", "95 %")]
+    for each in scores:
+        hits, inside = f"{each.hit_low:.1f}-{each.hit_high:.1f}", f"{each.inside_low:.1f}-{each.inside_high:.1f}"
+        rows.append((each.group, each.weights, str(each.count), f"{each.hit:.1f}", hits, f"{each.inside:.1f}", inside))
+    for line in table(rows):
         say(line)
 
 

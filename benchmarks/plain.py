@@ -13,9 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from regard.attention import Additive
 from regard.decoders.attend import AttendDecoder
 from regard.decoders.cells import LSTMCell
+from regard.scores.additive import Additive
 
 BOS, EOS = 1, 2
 FORBIDDEN = (0, 1, 3)

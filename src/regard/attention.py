@@ -12,19 +12,16 @@ Sources: Bahdanau et al. 2015 (additive), Luong et al. 2015 §3.1–3.2 (dot, ge
 
 from __future__ import annotations
 
-import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from regard.annotations import Annotations
 from regard.errors import ConfigError
-
-ScoreName = Literal["dot", "scaled_dot", "general", "concat", "additive"]
+from regard.scores import build_score
 
 
 @dataclass(frozen=True)
@@ -93,138 +90,10 @@ def masked_softmax(scores: Tensor, mask: Tensor | None) -> Tensor:
     return torch.softmax(scores, dim=-1)
 
 
-class Score(nn.Module, ABC):
-    """How a query is compared with a key: ``compare(query(q), keys(k))``, [batch, rows, position]."""
-
-    key_dim: int
-
-    @abstractmethod
-    def keys(self, values: Tensor) -> Tensor:
-        """Project [batch, position, dim] to what :meth:`compare` takes; done once per input."""
-
-    def query(self, query: Tensor) -> Tensor:
-        """Project [batch, rows, query_dim] to what :meth:`compare` takes."""
-        return query
-
-    @abstractmethod
-    def compare(self, query: Tensor, keys: Tensor) -> Tensor:
-        """Scores [batch, rows, position]."""
-
-    def forward(self, query: Tensor, keys: Tensor) -> Tensor:
-        """Scores [batch, rows, position] of queries [batch, rows, query_dim] against projected keys."""
-        return self.compare(self.query(query), keys)
-
-
-class Dot(Score):
-    """qᵀk, divided by √d when ``scaled`` (Luong 2015 eq. 8; Vaswani 2017 eq. 1), of vectors of one size."""
-
-    def __init__(self, query_dim: int, dim: int, *, scaled: bool) -> None:
-        super().__init__()
-        if query_dim != dim:
-            name = "scaled_dot" if scaled else "dot"
-            raise ConfigError(
-                f"score {name!r} compares a query of {query_dim} numbers with annotations of {dim}",
-                allowed="equal sizes",
-                remedy="choose score: general, or set the model's bridge to the decoder's hidden size",
-            )
-        self.key_dim = dim
-        self.scale = 1 / math.sqrt(dim) if scaled else 1.0
-
-    def keys(self, values: Tensor) -> Tensor:
-        return values
-
-    def query(self, query: Tensor) -> Tensor:
-        return query * self.scale
-
-    def compare(self, query: Tensor, keys: Tensor) -> Tensor:
-        return query @ keys.transpose(1, 2)
-
-
-class General(Score):
-    """qᵀW k (Luong 2015 eq. 8)."""
-
-    def __init__(self, query_dim: int, dim: int) -> None:
-        super().__init__()
-        self.key_dim = query_dim
-        self.W = nn.Linear(dim, query_dim, bias=False)
-
-    def keys(self, values: Tensor) -> Tensor:
-        keys: Tensor = self.W(values)
-        return keys
-
-    def compare(self, query: Tensor, keys: Tensor) -> Tensor:
-        return query @ keys.transpose(1, 2)
-
-
-class _OneLayer(Score):
-    """vᵀ tanh(q' + k') of a projected query and a projected key, both of ``attention_dim`` numbers."""
-
-    def __init__(self, attention_dim: int) -> None:
-        super().__init__()
-        self.key_dim = attention_dim
-        self.v = nn.Parameter(torch.empty(attention_dim))
-        nn.init.uniform_(self.v, -1 / math.sqrt(attention_dim), 1 / math.sqrt(attention_dim))
-
-    def compare(self, query: Tensor, keys: Tensor) -> Tensor:
-        return torch.tanh(query.unsqueeze(2) + keys.unsqueeze(1)) @ self.v
-
-
-class Additive(_OneLayer):
-    """vᵀ tanh(W q + U k) (Bahdanau 2015, appendix A.1.2)."""
-
-    def __init__(self, query_dim: int, dim: int, *, attention_dim: int) -> None:
-        super().__init__(attention_dim)
-        self.W = nn.Linear(query_dim, attention_dim, bias=False)
-        self.U = nn.Linear(dim, attention_dim, bias=False)
-
-    def keys(self, values: Tensor) -> Tensor:
-        keys: Tensor = self.U(values)
-        return keys
-
-    def query(self, query: Tensor) -> Tensor:
-        projected: Tensor = self.W(query)
-        return projected
-
-
-class Concat(_OneLayer):
-    """vᵀ tanh(W [q; k]) (Luong 2015 eq. 8): one matrix over the joined vectors.
-
-    The product is taken by halves, so that the half of the keys is computed once per input.
-    """
-
-    def __init__(self, query_dim: int, dim: int, *, attention_dim: int) -> None:
-        super().__init__(attention_dim)
-        self.query_dim = query_dim
-        self.W = nn.Linear(query_dim + dim, attention_dim, bias=False)
-
-    def keys(self, values: Tensor) -> Tensor:
-        return nn.functional.linear(values, self.W.weight[:, self.query_dim :])
-
-    def query(self, query: Tensor) -> Tensor:
-        return nn.functional.linear(query, self.W.weight[:, : self.query_dim])
-
-
-def build_score(name: ScoreName, query_dim: int, dim: int, *, attention_dim: int) -> Score:
-    """The score called ``name`` for queries of ``query_dim`` and annotations of ``dim`` numbers.
-
-    Raises:
-        ConfigError: ``dot`` or ``scaled_dot`` with two different sizes.
-    """
-    match name:
-        case "dot" | "scaled_dot":
-            return Dot(query_dim, dim, scaled=name == "scaled_dot")
-        case "general":
-            return General(query_dim, dim)
-        case "concat":
-            return Concat(query_dim, dim, attention_dim=attention_dim)
-        case "additive":
-            return Additive(query_dim, dim, attention_dim=attention_dim)
-
-
 class Attention(nn.Module):
     """Soft attention: the context is the expectation of the values under the weights (Xu 2015 §4.2, eq. 8)."""
 
-    def __init__(self, query_dim: int, dim: int, *, score: ScoreName = "additive", attention_dim: int = 512) -> None:
+    def __init__(self, query_dim: int, dim: int, *, score: str = "additive", attention_dim: int = 512) -> None:
         super().__init__()
         self.score = build_score(score, query_dim, dim, attention_dim=attention_dim)
 
@@ -291,7 +160,7 @@ class LocalAttention(Attention):
         window: int,
         predictive: bool,
         normalise: bool = True,
-        score: ScoreName = "additive",
+        score: str = "additive",
         attention_dim: int = 512,
     ) -> None:
         super().__init__(query_dim, dim, score=score, attention_dim=attention_dim)

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from regard.errors import ConfigError, shown
+from regard.registry import Registry
 from regard.yaml_text import MAX_CHARACTERS, MAX_DEPTH, parse_yaml
 
 MAX_SEED = 2**32 - 1
@@ -38,6 +41,81 @@ class Settings(BaseModel):
         allow_inf_nan=False,
         str_max_length=4096,
     )
+
+
+class PartSettings(Settings):
+    """Settings of a part that comes in several kinds; ``name`` says which. Each kind narrows it to its own name."""
+
+    name: str
+
+
+class ByName:
+    """Annotates a field that holds the settings of one of several kinds: ``Annotated[PartSettings, ByName(...)]``.
+
+    The settings class is imported when its name is first used.
+
+    Args:
+        kinds: by name, classes with an attribute ``settings_class``.
+        default: the entry for names that are not in the registry; None refuses them.
+    """
+
+    def __init__(self, kinds: Registry[Any], *, default: str | None = None) -> None:
+        self._kinds, self._default = kinds, default
+
+    def settings_class(self, name: str) -> type[PartSettings]:
+        """The settings class of a kind.
+
+        Raises:
+            ConfigError: there is no such kind.
+        """
+        unknown = self._default is not None and name not in self._kinds
+        found: type[PartSettings] = self._kinds[self._default if unknown and self._default else name].settings_class
+        return found
+
+    def settings_classes(self) -> list[type[PartSettings]]:
+        """Those of all kinds."""
+        return list(dict.fromkeys(self.settings_class(name) for name in self._kinds))
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_plain_validator_function(self._validate)
+
+    def _validate(self, value: Any) -> PartSettings:
+        if isinstance(value, PartSettings):
+            return value
+        name = value.get("name", self._default) if isinstance(value, Mapping) else None
+        if not isinstance(name, str):
+            raise PydanticCustomError("name_missing", "give a mapping with a 'name'")
+        try:
+            kind = self.settings_class(name)
+        except ConfigError as error:
+            raise PydanticCustomError("name_unknown", str(error).replace("{", "{{")) from None
+        try:
+            return kind.model_validate(value)
+        except ValidationError as error:
+            problems = [_within(name, each) for each in error.errors()]
+            raise ValidationError.from_exception_data(kind.__name__, problems) from None
+
+
+class OneOf:
+    """Annotates a field that holds a name of a registry: ``Annotated[str, OneOf(...)]``."""
+
+    def __init__(self, names: Registry[Any]) -> None:
+        self.names = names
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_after_validator_function(self._validate, core_schema.str_schema(strict=True))
+
+    def _validate(self, name: str) -> str:
+        if name not in self.names:
+            allowed = ", ".join(map(repr, self.names))
+            raise PydanticCustomError("one_of", "input should be one of {allowed}", {"allowed": allowed})
+        return name
+
+
+def _within(name: str, problem: Any) -> InitErrorDetails:
+    """A problem of a part with the part's name in its path."""
+    kind = PydanticCustomError(problem["type"], problem["msg"])
+    return InitErrorDetails(type=kind, loc=(name, *problem["loc"]), input=problem["input"])
 
 
 SettingsType = TypeVar("SettingsType", bound=Settings)
@@ -155,7 +233,15 @@ def _known_keys(kind: type[Settings], path: list[str]) -> list[str]:
 
 def _settings_in(kind: type[Settings], key: str) -> list[type[Settings]]:
     field = kind.model_fields.get(key)
-    return [] if field is None else _flatten(field.annotation)
+    return [] if field is None else inner_settings(field)
+
+
+def inner_settings(field: FieldInfo) -> list[type[Settings]]:
+    """The settings classes that a field may hold."""
+    by_name: list[type[Settings]] = [
+        each for metadata in field.metadata if isinstance(metadata, ByName) for each in metadata.settings_classes()
+    ]
+    return by_name or _flatten(field.annotation)
 
 
 def _flatten(annotation: Any) -> list[type[Settings]]:

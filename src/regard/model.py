@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Annotated, Any
 
 import torch
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field
 from torch import Tensor, nn
 
 from regard.annotations import Annotations
 from regard.config import Settings
 from regard.decoders import Decoder, DecoderSettings, build_decoder
+from regard.encoders import EncoderSettings, build_text_encoder
 from regard.encoders.concepts import ConceptEmbedding, concept_words
 from regard.encoders.image import ImageEncoder, ImageEncoderSettings
-from regard.encoders.recurrent import RecurrentEncoder, RecurrentSettings
 from regard.encoders.text import TextEncoder
-from regard.encoders.transformer import TransformerEncoder, TransformerEncoderSettings
 from regard.errors import ConfigError
 
 
@@ -48,23 +46,10 @@ class Bridge(nn.Module):
         return bridged
 
 
-EncoderSettings = ImageEncoderSettings | RecurrentSettings | TransformerEncoderSettings
-
-
-def _encoder_kind(value: Any) -> str:
-    name = value.get("name", "") if isinstance(value, dict) else getattr(value, "name", "")
-    return name if name in ("recurrent", "transformer") else "image"
-
-
 class ModelSettings(Settings):
     """A whole model: what reads, what stands between, what writes."""
 
-    encoder: Annotated[
-        Annotated[ImageEncoderSettings, Tag("image")]
-        | Annotated[RecurrentSettings, Tag("recurrent")]
-        | Annotated[TransformerEncoderSettings, Tag("transformer")],
-        Discriminator(_encoder_kind),
-    ]
+    encoder: EncoderSettings
     bridge: BridgeSettings | None = None
     decoder: DecoderSettings
     shared_embeddings: bool = False
@@ -86,7 +71,11 @@ class EncoderDecoder(nn.Module):
     def __init__(self, settings: ModelSettings, *, vocabulary_size: int, source_vocabulary_size: int = 0) -> None:
         super().__init__()
         self.settings = settings
-        self.encoder = _build_encoder(settings.encoder, source_vocabulary_size)
+        self.encoder: ImageEncoder | TextEncoder
+        if isinstance(settings.encoder, ImageEncoderSettings):
+            self.encoder = ImageEncoder(settings.encoder)
+        else:
+            self.encoder = build_text_encoder(settings.encoder, vocabulary_size=source_vocabulary_size)
         self.bridge = None if settings.bridge is None else Bridge(settings.bridge, dim=self.encoder.dim)
         dim = self.encoder.dim if settings.bridge is None else settings.bridge.dim
         backward_dim = self.encoder.backward_dim if self.bridge is None and isinstance(self.encoder, TextEncoder) else 0
@@ -129,16 +118,6 @@ class EncoderDecoder(nn.Module):
         """E of the decoder, [vocabulary, embedding]; None where it reads no words."""
         embeddings = getattr(self.decoder, "E", None)
         return embeddings.weight if isinstance(embeddings, nn.Embedding) else None
-
-
-def _build_encoder(settings: EncoderSettings, vocabulary_size: int) -> ImageEncoder | TextEncoder:
-    match settings:
-        case ImageEncoderSettings():
-            return ImageEncoder(settings)
-        case RecurrentSettings():
-            return RecurrentEncoder(settings, vocabulary_size=vocabulary_size)
-        case TransformerEncoderSettings():
-            return TransformerEncoder(settings, vocabulary_size=vocabulary_size)
 
 
 def _first_known(tokens: Callable[[str], int | None], words: Iterable[str | None]) -> int:

@@ -44,3 +44,6 @@ class Registry(Generic[Entry]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._homes)
+
+    def __len__(self) -> int:
+        return len(self._homes)

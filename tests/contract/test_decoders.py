@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from typing import get_args
 
 import pytest
 import torch
 from torch import Tensor
 
 from regard.annotations import Annotations
-from regard.attention import ScoreName
 from regard.decoders import Decoder, DecoderSettings, State, build_decoder
 from regard.decoders.attend import AttendSettings
 from regard.decoders.luong import LuongSettings
@@ -19,6 +17,7 @@ from regard.decoders.rnnsearch import RnnSearchSettings
 from regard.decoders.single_vector import FeedbackSettings, RepeatSettings
 from regard.decoders.transformer import TransformerDecoderSettings
 from regard.fast import for_training
+from regard.scores import SCORES
 
 DIM, VOCABULARY, BATCH, ROWS, TIME = 9, 11, 4, 3, 6
 POSITIONS = (7, 2, 5, 1)
@@ -32,7 +31,7 @@ def _attend(**values: object) -> AttendSettings:
 CASES: dict[str, DecoderSettings] = {
     **{
         f"attend-{score}-{kind}-{cell}": _attend(score=score, kind=kind, cell=cell)
-        for score, kind, cell in itertools.product(get_args(ScoreName), ("soft", "hard"), ("lstm", "gru"))
+        for score, kind, cell in itertools.product(list(SCORES), ("soft", "hard"), ("lstm", "gru"))
     },
     **{
         f"attend-gate={gate}-deep={deep}-tied={tied}": _attend(gate=gate, deep_output=deep, tied=tied, hidden=6)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import get_args
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from regard.annotations import Annotations
-from regard.attention import ScoreName
 from regard.decoders import Decoder, DecoderSettings, State, build_decoder
 from regard.decoders.attend import AttendSettings
 from regard.decoders.luong import LuongSettings
@@ -22,6 +20,7 @@ from regard.encoders import TextEncoderSettings, build_text_encoder
 from regard.encoders.recurrent import RecurrentSettings
 from regard.encoders.text import TextEncoder
 from regard.encoders.transformer import TransformerEncoderSettings
+from regard.scores import SCORES
 
 BATCH, ROWS, POSITIONS, TIME = 3, 2, 7, 5
 LENGTHS = (7, 3, 5)
@@ -51,7 +50,7 @@ ENCODERS: dict[str, TextEncoderSettings | None] = {
 }
 
 
-def _scored(score: ScoreName, dim: int) -> dict[str, DecoderSettings]:
+def _scored(score: str, dim: int) -> dict[str, DecoderSettings]:
     """The decoders that take a score; a dot compares equal sizes, so the state takes the annotation's."""
     hidden = dim if score in ("dot", "scaled_dot") else 8
     return {
@@ -79,7 +78,7 @@ def _decoders(dim: int) -> dict[str, DecoderSettings]:
             dim=15, layers=1, heads=3, feed_forward=21, tied=False, positions="learned", max_positions=TIME
         ),
     }
-    for score in get_args(ScoreName):
+    for score in list(SCORES):
         found |= _scored(score, dim)
     return found
 

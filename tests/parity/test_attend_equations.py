@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import get_args
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from regard.annotations import Annotations
-from regard.attention import ScoreName
 from regard.decoders.attend import AttendDecoder, AttendSettings
 from regard.decoders.single_vector import FeedbackDecoder, FeedbackSettings, RepeatDecoder, RepeatSettings
+from regard.scores import SCORES
 
 DIM, VOCABULARY = 5, 7
 POSITIONS = (4, 1, 3)
@@ -175,7 +174,7 @@ def assert_equal(ours: Tensor, theirs: list[Vector]) -> None:
 ATTEND = [
     *(
         {"score": score, "kind": kind, "cell": cell}
-        for score, kind, cell in itertools.product(get_args(ScoreName), ("soft", "hard"), ("lstm", "gru"))
+        for score, kind, cell in itertools.product(list(SCORES), ("soft", "hard"), ("lstm", "gru"))
     ),
     *(
         {"gate": gate, "deep_output": deep, "tied": tied}

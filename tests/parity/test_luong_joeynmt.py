@@ -17,8 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from regard.annotations import Annotations
-from regard.attention import Additive, Attended, Attention, General
+from regard.attention import Attended, Attention
 from regard.decoders.luong import LuongDecoder, LuongSettings
+from regard.scores.additive import Additive
+from regard.scores.general import General
 
 FROZEN = Path(__file__).with_name("joeynmt_attention.json")
 BATCH, POSITIONS, DIM, QUERY, INNER = 3, 5, 4, 6, 7

@@ -17,9 +17,9 @@ PACKAGE = Path(regard.__file__).parent
 
 LAYERS = (
     {"errors"},
-    {"yaml_text"},
-    {"config", "devices", "files", "progress", "registry", "compute", "composed_attention", "faithfulness"},
-    {"annotations", "ops"},
+    {"yaml_text", "registry"},
+    {"config", "devices", "files", "progress", "compute", "composed_attention", "faithfulness"},
+    {"annotations", "ops", "scores"},
     {"attention"},
     {"text"},
     {"data"},

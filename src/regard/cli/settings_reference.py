@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from regard.config import Settings
+from regard.config import ByName, OneOf, Settings, inner_settings
 from regard.training.recipe import Recipe
 
 INTRODUCTION = """\
@@ -41,22 +41,15 @@ def settings_classes(root: type[Settings]) -> list[type[Settings]]:
     """A settings class and all that may lie in it, each once, from the outside in."""
     found = [root]
     for kind in found:
-        inner = [each for field in kind.model_fields.values() for each in _settings_in(field.annotation)]
+        inner = [each for field in kind.model_fields.values() for each in inner_settings(field)]
         found += [each for each in dict.fromkeys(inner) if each not in found]
     return found
-
-
-def _settings_in(annotation: Any) -> Iterator[type[Settings]]:
-    if isinstance(annotation, type) and issubclass(annotation, Settings):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _settings_in(part)
 
 
 def _section(kind: type[Settings]) -> str:
     notes = _notes(kind)
     rows = [
-        f"| `{name}` | {_kind(field.annotation)} | {_bounds(field)} | {_default(field)} | {notes.get(name, '')} |"
+        f"| `{name}` | {_kinds(field)} | {_bounds(field)} | {_default(field)} | {notes.get(name, '')} |"
         for name, field in kind.model_fields.items()
     ]
     about = " ".join(inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0].split())
@@ -64,8 +57,17 @@ def _section(kind: type[Settings]) -> str:
     return f"\n## {kind.__name__}\n\n{_plain(about)}\n\n{head}" + "\n".join(rows) + "\n"
 
 
-def _kind(annotation: Any) -> str:
+def _kinds(field: FieldInfo) -> str:
     """The kinds of value that a setting takes, in words."""
+    choices = [each for metadata in field.metadata if isinstance(metadata, OneOf) for each in metadata.names]
+    if choices:
+        return ", ".join(f"`{each}`" for each in choices)
+    by_name = inner_settings(field) if any(isinstance(each, ByName) for each in field.metadata) else []
+    return ", ".join(map(_kind, by_name)) or _kind(field.annotation)
+
+
+def _kind(annotation: Any) -> str:
+    """One annotation in words."""
     if get_origin(annotation) is Literal:
         return ", ".join(f"`{each}`" for each in get_args(annotation))
     if isinstance(annotation, type) and issubclass(annotation, Settings):

@@ -21,13 +21,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from regard.annotations import Annotations
-from regard.attention import Attended, Attention, HardAttention, ScoreName
-from regard.config import Settings
+from regard.attention import Attended, Attention, HardAttention
+from regard.config import PartSettings
 from regard.decoders.base import Decoder, State, Step
 from regard.decoders.cells import CellName, Hidden, build_cell, hidden_names
+from regard.scores import ScoreName
 
 
-class AttendSettings(Settings):
+class AttendSettings(PartSettings):
     """Settings of the ``attend`` decoder."""
 
     name: Literal["attend"] = "attend"
@@ -57,6 +58,8 @@ class AttendDecoder(Decoder):
     Raises:
         ConfigError: a dot score with unequal sizes.
     """
+
+    settings_class = AttendSettings
 
     def __init__(self, settings: AttendSettings, *, dim: int, vocabulary_size: int) -> None:
         super().__init__()

@@ -12,13 +12,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from regard.annotations import Annotations
 from regard.attention import Memory
+from regard.config import PartSettings
 
 EMPTY = -1
 """Stands for the index of a row where there is no row."""
@@ -119,12 +120,20 @@ class Decoder(nn.Module, ABC):
     """Predicts tokens one by one while it attends to annotations.
 
     Attributes:
+        settings_class: of its settings.
         vocabulary_size: number of tokens.
         attends: whether its weights mean anything; a decoder without attention returns uniform weights.
     """
 
+    settings_class: ClassVar[type[PartSettings]]
     vocabulary_size: int
     attends: bool = True
+
+    @classmethod
+    def build(cls, settings: Any, *, dim: int, vocabulary_size: int, backward_dim: int = 0) -> Decoder:
+        """The decoder of these settings; ``backward_dim`` is for those that start from the encoder's backward half."""
+        kind: Callable[..., Decoder] = cls
+        return kind(settings, dim=dim, vocabulary_size=vocabulary_size)
 
     @abstractmethod
     def start(self, annotations: Annotations, *, rows: int = 1) -> State:

@@ -23,12 +23,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from regard.config import Settings
+from regard.config import PartSettings
 from regard.decoders.base import Decoder
 from regard.errors import ConfigError
 
 
-class GatedSettings(Settings):
+class GatedSettings(PartSettings):
     """Sizes and options of a decoder with the gated unit."""
 
     embedding: int = Field(256, ge=1, le=8192)

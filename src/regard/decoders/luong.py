@@ -21,14 +21,15 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from regard.annotations import Annotations
-from regard.attention import Attended, Attention, LocalAttention, ScoreName
-from regard.config import Settings
+from regard.attention import Attended, Attention, LocalAttention
+from regard.config import PartSettings
 from regard.decoders.base import Decoder, State, Step
 from regard.decoders.cells import Cell, CellName, Hidden, build_cell, hidden_names
 from regard.errors import ConfigError
+from regard.scores import ScoreName
 
 
-class LuongSettings(Settings):
+class LuongSettings(PartSettings):
     """Settings of the ``luong`` decoder."""
 
     name: Literal["luong"] = "luong"
@@ -67,6 +68,8 @@ class LuongDecoder(Decoder):
     Raises:
         ConfigError: a dot score or tied matrices with unequal sizes.
     """
+
+    settings_class = LuongSettings
 
     def __init__(self, settings: LuongSettings, *, dim: int, vocabulary_size: int) -> None:
         super().__init__()

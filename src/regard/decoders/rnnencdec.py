@@ -57,6 +57,7 @@ class RnnEncDecDecoder(GatedDecoder):
         ConfigError: tied matrices with unequal sizes.
     """
 
+    settings_class = RnnEncDecSettings
     attends = False
 
     def __init__(self, settings: RnnEncDecSettings, *, dim: int, vocabulary_size: int) -> None:

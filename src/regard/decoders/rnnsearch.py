@@ -14,16 +14,18 @@ Transformer) from the mean annotation.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import linear
 
 from regard.annotations import Annotations
-from regard.attention import Additive, Attended, Attention, Memory, ScoreName
+from regard.attention import Attended, Attention, Memory
 from regard.decoders.base import State, Step
 from regard.decoders.gated import GatedDecoder, GatedSettings, StackedMatrices
+from regard.scores import ScoreName
+from regard.scores.additive import Additive
 
 
 class RnnSearchSettings(GatedSettings):
@@ -62,11 +64,18 @@ class RnnSearchDecoder(GatedDecoder):
         ConfigError: a dot score or tied matrices with unequal sizes.
     """
 
+    settings_class = RnnSearchSettings
+
     def __init__(self, settings: RnnSearchSettings, *, dim: int, vocabulary_size: int, backward_dim: int = 0) -> None:
         super().__init__(settings, dim=dim, start_dim=backward_dim or dim, vocabulary_size=vocabulary_size)
         self.settings = settings
         self.backward_dim = backward_dim
         self.attention = Attention(settings.hidden, dim, score=settings.score, attention_dim=settings.attention)
+
+    @classmethod
+    def build(cls, settings: Any, *, dim: int, vocabulary_size: int, backward_dim: int = 0) -> RnnSearchDecoder:
+        """See :meth:`Decoder.build`."""
+        return cls(settings, dim=dim, vocabulary_size=vocabulary_size, backward_dim=backward_dim)
 
     @property
     def W_a(self) -> Tensor:  # noqa: N802 (the paper's name)

@@ -22,12 +22,12 @@ from torch import Tensor, nn
 
 from regard.annotations import Annotations
 from regard.attention import Memory
-from regard.config import Settings
+from regard.config import PartSettings
 from regard.decoders.base import Decoder, State, Step, uniform_weights
 from regard.decoders.cells import CellName, Hidden, build_cell, hidden_names
 
 
-class _SingleVectorSettings(Settings):
+class _SingleVectorSettings(PartSettings):
     hidden: int = Field(512, ge=1, le=8192)
     cell: CellName = "lstm"
     image_vector: int | None = Field(None, ge=1, le=8192)
@@ -81,6 +81,8 @@ class _SingleVectorDecoder(Decoder):
 class RepeatDecoder(_SingleVectorDecoder):
     """Sees x at every step and never its own words, so every row of an input says the same."""
 
+    settings_class = RepeatSettings
+
     def __init__(self, settings: RepeatSettings, *, dim: int, vocabulary_size: int) -> None:
         super().__init__(settings, dim=dim, inputs=0, vocabulary_size=vocabulary_size)
         self.settings = settings
@@ -108,6 +110,8 @@ class RepeatDecoder(_SingleVectorDecoder):
 
 class FeedbackDecoder(_SingleVectorDecoder):
     """Sees x once, then its own previous word."""
+
+    settings_class = FeedbackSettings
 
     def __init__(self, settings: FeedbackSettings, *, dim: int, vocabulary_size: int) -> None:
         super().__init__(settings, dim=dim, inputs=settings.embedding, vocabulary_size=vocabulary_size)

@@ -96,6 +96,8 @@ class TransformerDecoder(Decoder):
         ConfigError: ``heads`` does not divide ``dim``, or there is no layer ``look``.
     """
 
+    settings_class = TransformerDecoderSettings
+
     def __init__(self, settings: TransformerDecoderSettings, *, dim: int, vocabulary_size: int) -> None:
         super().__init__()
         if not -settings.layers <= settings.look < settings.layers:

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
-
-from regard.encoders.efficientnet_lite import SCALES, EfficientNetLite
+from regard.config import ByName, PartSettings
 from regard.encoders.network import ConvNet, initialise
-from regard.encoders.recurrent import RecurrentEncoder, RecurrentSettings
-from regard.encoders.resnet import DEPTHS, ResNet
 from regard.encoders.text import TextEncoder
-from regard.encoders.transformer import TransformerEncoder, TransformerEncoderSettings
-from regard.encoders.vgg import NAMES, VGG
-from regard.errors import unknown_name
+from regard.registry import Registry
 
-TextEncoderSettings = Annotated[RecurrentSettings | TransformerEncoderSettings, Field(discriminator="name")]
+ENCODERS: Registry[Any] = Registry(
+    "encoder",
+    {
+        "image": "regard.encoders.image:ImageEncoder",
+        "recurrent": "regard.encoders.recurrent:RecurrentEncoder",
+        "transformer": "regard.encoders.transformer:TransformerEncoder",
+    },
+)
+"""The class of every encoder by its name; an encoder of pictures goes by the name of its network."""
 
-NETWORKS: dict[str, Callable[..., ConvNet]] = {
-    **dict.fromkeys(NAMES, VGG),
-    **dict.fromkeys(DEPTHS, ResNet),
-    **dict.fromkeys(SCALES, EfficientNetLite),
-}
+EncoderSettings = Annotated[PartSettings, ByName(ENCODERS, default="image")]
+"""Settings of one of the encoders."""
+
+NETWORKS: Registry[Callable[..., ConvNet]] = Registry(
+    "network",
+    {
+        **dict.fromkeys(("vgg16", "vgg16_bn"), "regard.encoders.vgg:VGG"),
+        **{f"resnet{depth}": "regard.encoders.resnet:ResNet" for depth in (18, 34, 50, 101, 152)},
+        **{f"efficientnet_lite{size}": "regard.encoders.efficientnet_lite:EfficientNetLite" for size in range(5)},
+    },
+)
 """The class of every convolutional network by its name."""
 
 
@@ -32,21 +40,16 @@ def build_network(name: str, *, num_classes: int = 1000) -> ConvNet:
     Raises:
         ConfigError: there is no network of that name.
     """
-    if name not in NETWORKS:
-        raise unknown_name("network", name, NETWORKS)
     network = NETWORKS[name](name, num_classes=num_classes)
     initialise(network)
     return network.eval()
 
 
-def build_text_encoder(settings: TextEncoderSettings, *, vocabulary_size: int) -> TextEncoder:
+def build_text_encoder(settings: PartSettings, *, vocabulary_size: int) -> TextEncoder:
     """The encoder of sentences that ``settings`` describe.
 
     Raises:
         ConfigError: sizes that do not fit together.
     """
-    match settings:
-        case RecurrentSettings():
-            return RecurrentEncoder(settings, vocabulary_size=vocabulary_size)
-        case TransformerEncoderSettings():
-            return TransformerEncoder(settings, vocabulary_size=vocabulary_size)
+    encoder: TextEncoder = ENCODERS[settings.name](settings, vocabulary_size=vocabulary_size)
+    return encoder

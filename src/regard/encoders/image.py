@@ -22,7 +22,7 @@ from pydantic_core import PydanticCustomError
 from torch import Tensor, nn
 
 from regard.annotations import Annotations, Regions
-from regard.config import Settings
+from regard.config import PartSettings
 from regard.data.images import Frame, Photo, ResizeMode, resize
 from regard.encoders import NETWORKS, build_network
 from regard.encoders.concepts import ConceptFinder, class_probabilities, forgotten
@@ -35,7 +35,7 @@ LARGEST_PICTURE = 4096
 """The largest side in pixels of what is looked at; cut into tiles or not."""
 
 
-class ImageEncoderSettings(Settings):
+class ImageEncoderSettings(PartSettings):
     """Which network looks at a picture, how, and how much of it learns."""
 
     name: str = "efficientnet_lite0"
@@ -111,6 +111,8 @@ class ImageEncoder(nn.Module):
         ConfigError: a layer is unknown or in the wrong order, or ``pool`` exceeds the grid.
         WeightsError: the weights cannot be had.
     """
+
+    settings_class = ImageEncoderSettings
 
     def __init__(self, settings: ImageEncoderSettings, *, progress: Progress = SILENT) -> None:
         super().__init__()

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from regard.annotations import Annotations
-from regard.config import Settings
+from regard.config import PartSettings
 from regard.encoders.text import TextEncoder
 
 
-class RecurrentSettings(Settings):
+class RecurrentSettings(PartSettings):
     """Settings of the ``recurrent`` encoder."""
 
     name: Literal["recurrent"] = "recurrent"
@@ -44,6 +44,8 @@ class RecurrentEncoder(TextEncoder):
         settings: sizes and options.
         vocabulary_size: number of source tokens.
     """
+
+    settings_class = RecurrentSettings
 
     def __init__(self, settings: RecurrentSettings, *, vocabulary_size: int) -> None:
         super().__init__()

@@ -20,12 +20,12 @@ from torch import Tensor, nn
 
 from regard.annotations import Annotations
 from regard.attention import MultiHead
-from regard.config import Settings
+from regard.config import PartSettings
 from regard.encoders.text import TextEncoder
 from regard.errors import TextError
 
 
-class TransformerSizes(Settings):
+class TransformerSizes(PartSettings):
     """What the settings of the encoder and of the decoder have in common."""
 
     dim: int = Field(256, ge=1, le=8192)
@@ -131,6 +131,8 @@ class TransformerEncoder(TextEncoder):
     Raises:
         ConfigError: ``heads`` does not divide ``dim``.
     """
+
+    settings_class = TransformerEncoderSettings
 
     def __init__(self, settings: TransformerEncoderSettings, *, vocabulary_size: int) -> None:
         super().__init__()

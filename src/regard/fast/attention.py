@@ -9,9 +9,13 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
-from regard.attention import Additive, Attended, Attention, Concat, Dot, General, Memory, MultiHead, Score
+from regard.attention import Attended, Attention, Memory, MultiHead
 from regard.ops.additive import additive_scores
 from regard.ops.linear import linear
+from regard.scores import Score
+from regard.scores.additive import Additive, Concat
+from regard.scores.dot import Dot
+from regard.scores.general import General
 
 TRITON_POSITIONS = 1024
 """The most positions whose scores a Triton program can hold."""

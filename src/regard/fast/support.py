@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from torch import nn
 
-from regard.attention import Additive, Attention, Concat, Dot, General
+from regard.attention import Attention
 from regard.decoders.cells import GRUCell, LSTMCell
+from regard.scores.additive import Additive, Concat
+from regard.scores.dot import Dot, ScaledDot
+from regard.scores.general import General
 
 
 def knows_score(score: nn.Module) -> bool:
     """Whether the fast paths compute this score."""
-    return type(score) in (Dot, General, Concat, Additive)
+    return type(score) in (Dot, ScaledDot, General, Concat, Additive)
 
 
 def knows_attention(attention: nn.Module) -> bool:

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from regard.annotations import Annotations
-from regard.attention import General, LocalAttention
+from regard.attention import LocalAttention
 from regard.config import parse
 from regard.decoders import build_decoder
 from regard.decoders.luong import LuongDecoder, LuongSettings
 from regard.errors import ConfigError
+from regard.scores.general import General
 
 DIM, VOCABULARY, HIDDEN, EMBEDDING = 10, 17, 6, 5
 BATCH, ROWS, TIME, POSITIONS = 3, 2, 5, 7

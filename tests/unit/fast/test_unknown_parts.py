@@ -8,13 +8,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from regard.annotations import Annotations
-from regard.attention import Additive, Score
 from regard.decoders import Decoder
 from regard.decoders.attend import AttendDecoder, AttendSettings
 from regard.decoders.cells import Cell, Hidden, LSTMCell
 from regard.decoders.luong import LuongDecoder, LuongSettings
 from regard.decoders.rnnsearch import RnnSearchDecoder, RnnSearchSettings
 from regard.fast import for_training
+from regard.scores import Score
+from regard.scores.additive import Additive
 from regard.search import SearchOptions, SpecialTokens, search
 
 DIM, VOCABULARY, BATCH, ROWS, TIME = 9, 11, 3, 2, 5
@@ -23,7 +24,9 @@ DIM, VOCABULARY, BATCH, ROWS, TIME = 9, 11, 3, 2, 5
 class Cosine(Score):
     """qᵀk / (|q| |k|), which no fast path knows."""
 
-    key_dim = DIM
+    def __init__(self, query_dim: int, dim: int, *, attention_dim: int) -> None:
+        super().__init__()
+        self.key_dim = dim
 
     def keys(self, values: Tensor) -> Tensor:
         return F.normalize(values, dim=-1)
@@ -47,6 +50,10 @@ class Leaking(LSTMCell):
 
     def update(self, gates: Tensor, hidden: Hidden) -> Hidden:
         return {name: 0.9 * value for name, value in super().update(gates, hidden).items()}
+
+
+def cosine() -> Score:
+    return Cosine(DIM, DIM, attention_dim=8)
 
 
 def attend(score: Score | None = None, cell: Cell | None = None) -> Decoder:
@@ -77,12 +84,12 @@ def luong(score: Score, *, input_feeding: bool) -> Decoder:
 
 
 CASES = {
-    "attend, cosine": lambda: attend(Cosine()),
+    "attend, cosine": lambda: attend(cosine()),
     "attend, a subclass of additive": lambda: attend(Squared(DIM, DIM, attention_dim=8)),
     "attend, a subclass of the LSTM": lambda: attend(cell=Leaking((7, DIM), DIM)),
-    "rnnsearch, cosine": lambda: rnnsearch(Cosine()),
-    "luong, cosine": lambda: luong(Cosine(), input_feeding=True),
-    "luong without input feeding, cosine": lambda: luong(Cosine(), input_feeding=False),
+    "rnnsearch, cosine": lambda: rnnsearch(cosine()),
+    "luong, cosine": lambda: luong(cosine(), input_feeding=True),
+    "luong without input feeding, cosine": lambda: luong(cosine(), input_feeding=False),
 }
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from typing import TypeVar, get_args
+from typing import TypeVar
 
 import pytest
 import torch
 from torch import Tensor
 
 from regard.annotations import Annotations
-from regard.attention import ScoreName
 from regard.decoders import Decoder
 from regard.decoders.attend import AttendDecoder, AttendSettings
 from regard.decoders.rnnsearch import RnnSearchDecoder, RnnSearchSettings
 from regard.fast import for_training
 from regard.fast.training import attend, scans
 from regard.ops import additive
+from regard.scores import SCORES
 
 pytestmark = pytest.mark.usefixtures("arithmetic")
 
@@ -101,7 +101,7 @@ def assert_equal_paths(
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-@pytest.mark.parametrize("score", get_args(ScoreName))
+@pytest.mark.parametrize("score", list(SCORES))
 def test_every_option_equals_the_plain_path(score, cell, monkeypatch):
     for gate, deep, masked in itertools.product((True, False), repeat=3):
         lengths = torch.tensor(RAGGED) if gate == deep else None
@@ -111,7 +111,7 @@ def test_every_option_equals_the_plain_path(score, cell, monkeypatch):
             assert_equal_paths(decoder, annotations(dtype, positions=positions, masked=masked), lengths, monkeypatch)
 
 
-@pytest.mark.parametrize("score", get_args(ScoreName))
+@pytest.mark.parametrize("score", list(SCORES))
 def test_rnnsearch_equals_its_plain_path(score, monkeypatch):
     for biases, masked in itertools.product((True, False), repeat=2):
         lengths = torch.tensor(RAGGED) if biases == masked else None

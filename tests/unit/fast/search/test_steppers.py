@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from regard.annotations import Annotations
-from regard.attention import ScoreName
 from regard.decoders import Decoder, DecoderSettings, build_decoder
 from regard.decoders.attend import AttendSettings
 from regard.decoders.base import EMPTY, Stepper
@@ -23,6 +22,7 @@ from regard.errors import ConfigError
 from regard.fast import for_search
 from regard.fast.search.beam_state import ActiveStep
 from regard.ops.cpu.compiled import NotCompiled, compiled_ops
+from regard.scores import SCORES
 from regard.search import SearchOptions, SpecialTokens, search
 
 DIM, VOCABULARY, BATCH, ROWS, TIME = 9, 11, 4, 3, 5
@@ -32,7 +32,7 @@ SIZES = {"embedding": 7, "hidden": 9, "attention": 8}
 CASES: dict[str, DecoderSettings] = {
     **{
         f"attend-{score}-{cell}": AttendSettings.model_validate({**SIZES, "score": score, "cell": cell})
-        for score, cell in itertools.product(get_args(ScoreName), ("lstm", "gru"))
+        for score, cell in itertools.product(list(SCORES), ("lstm", "gru"))
     },
     **{
         f"attend-gate={gate}-deep={deep}": AttendSettings.model_validate(
@@ -42,13 +42,13 @@ CASES: dict[str, DecoderSettings] = {
     },
     **{
         f"rnnsearch-{score}": RnnSearchSettings.model_validate({**SIZES, "score": score, "readout": 4})
-        for score in get_args(ScoreName)
+        for score in list(SCORES)
     },
     **{
         f"luong-{score}-{cell}": LuongSettings.model_validate(
             {"embedding": 7, "hidden": 9, "attention": 8, "score": score, "cell": cell, "input_feeding": cell == "lstm"}
         )
-        for score, cell in itertools.product(get_args(ScoreName), ("lstm", "gru"))
+        for score, cell in itertools.product(list(SCORES), ("lstm", "gru"))
     },
     "luong-gru-fed-tied": LuongSettings(embedding=6, hidden=6, cell="gru", tied=True),
     **{

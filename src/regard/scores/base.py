@@ -1,0 +1,33 @@
+"""What every score promises."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+
+class Score(nn.Module, ABC):
+    """How a query is compared with a key: ``compare(query(q), keys(k))``, [batch, rows, position].
+
+    Every score is built from ``query_dim``, the size of a query, ``dim``, that of an annotation, and ``attention_dim``,
+    that of the projections, for scores that have any.
+    """
+
+    key_dim: int
+
+    @abstractmethod
+    def keys(self, values: Tensor) -> Tensor:
+        """Project [batch, position, dim] to what :meth:`compare` takes; done once per input."""
+
+    def query(self, query: Tensor) -> Tensor:
+        """Project [batch, rows, query_dim] to what :meth:`compare` takes."""
+        return query
+
+    @abstractmethod
+    def compare(self, query: Tensor, keys: Tensor) -> Tensor:
+        """Scores [batch, rows, position]."""
+
+    def forward(self, query: Tensor, keys: Tensor) -> Tensor:
+        """Scores [batch, rows, position] of queries [batch, rows, query_dim] against projected keys."""
+        return self.compare(self.query(query), keys)

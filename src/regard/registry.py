@@ -7,8 +7,8 @@ and one line in the table, and nothing of it is imported until somebody uses it.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
 
 from regard.errors import unknown_name
 
@@ -47,3 +47,19 @@ class Registry(Generic[Entry]):
 
     def __len__(self) -> int:
         return len(self._homes)
+
+
+def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """The ``__getattr__`` of a package whose public names are imported when they are first used.
+
+    Args:
+        package: its full name.
+        homes: the module of each public name.
+    """
+
+    def find(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(homes[name]), name)
+
+    return find

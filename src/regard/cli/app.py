@@ -1,34 +1,72 @@
-"""The list of commands."""
+"""The list of commands. Each is imported when it runs, or when the help of all of them is shown."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
 
-from regard.cli.commands.align import align
-from regard.cli.commands.calibrate import calibrate
-from regard.cli.commands.caption import caption
-from regard.cli.commands.classify import classify
-from regard.cli.commands.compare import compare
-from regard.cli.commands.data import data
-from regard.cli.commands.demo import demo
-from regard.cli.commands.doctor import doctor
-from regard.cli.commands.evaluate import evaluate
-from regard.cli.commands.explain import explain
-from regard.cli.commands.export import export
-from regard.cli.commands.init import init
-from regard.cli.commands.lengths import lengths
-from regard.cli.commands.models import models
-from regard.cli.commands.serve import serve
-from regard.cli.commands.shortlist import shortlist
-from regard.cli.commands.train import train
-from regard.cli.commands.translate import translate
 from regard.cli.grouped_help import GroupedCommand
 from regard.cli.report import say
+from regard.registry import Registry
+
+COMMANDS: Registry[Callable[..., None] | typer.Typer] = Registry(
+    "command",
+    {
+        "align": "regard.cli.commands.align:align",
+        "calibrate": "regard.cli.commands.calibrate:calibrate",
+        "caption": "regard.cli.commands.caption:caption",
+        "classify": "regard.cli.commands.classify:classify",
+        "compare": "regard.cli.commands.compare:compare",
+        "data": "regard.cli.commands.data:data",
+        "demo": "regard.cli.commands.demo:demo",
+        "doctor": "regard.cli.commands.doctor:doctor",
+        "evaluate": "regard.cli.commands.evaluate:evaluate",
+        "explain": "regard.cli.commands.explain:explain",
+        "export": "regard.cli.commands.export:export",
+        "init": "regard.cli.commands.init:init",
+        "lengths": "regard.cli.commands.lengths:lengths",
+        "models": "regard.cli.commands.models:models",
+        "serve": "regard.cli.commands.serve:serve",
+        "shortlist": "regard.cli.commands.shortlist:shortlist",
+        "train": "regard.cli.commands.train:train",
+        "translate": "regard.cli.commands.translate:translate",
+    },
+)
+"""The function of each command; a group of commands is an application of its own."""
+
+
+class LazyGroup(TyperGroup):
+    """The commands of :data:`COMMANDS`, and those that are added to the application."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        names: dict[str, Any] = dict.fromkeys(COMMANDS)
+        self.commands = {**names, **self.commands}
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """One command; None where there is none of that name."""
+        return _command(cmd_name) if cmd_name in COMMANDS else super().get_command(ctx, cmd_name)
+
+
+def _command(name: str) -> Any:
+    entry = COMMANDS[name]
+    if isinstance(entry, typer.Typer):
+        command: Any = get_group(entry)
+    else:
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+        alone.command(cls=GroupedCommand)(entry)
+        command = get_command(alone)
+    command.name = name
+    return command
+
 
 app = typer.Typer(
+    cls=LazyGroup,
     help="Describe a picture, translate a sentence, and show for every word where it looked.",
     add_completion=False,
     invoke_without_command=True,
@@ -47,23 +85,3 @@ def regard(
         say(version("regard"))
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
-
-
-app.command(cls=GroupedCommand)(align)
-app.command(cls=GroupedCommand)(calibrate)
-app.command(cls=GroupedCommand)(caption)
-app.command(cls=GroupedCommand)(classify)
-app.command(cls=GroupedCommand)(compare)
-app.add_typer(data, name="data")
-app.command(cls=GroupedCommand)(demo)
-app.command(cls=GroupedCommand)(doctor)
-app.command(cls=GroupedCommand)(evaluate)
-app.command(cls=GroupedCommand)(explain)
-app.command(cls=GroupedCommand)(export)
-app.command(cls=GroupedCommand)(init)
-app.command(cls=GroupedCommand)(lengths)
-app.command(cls=GroupedCommand)(models)
-app.command(cls=GroupedCommand)(serve)
-app.command(cls=GroupedCommand)(shortlist)
-app.command(cls=GroupedCommand)(train)
-app.command(cls=GroupedCommand)(translate)

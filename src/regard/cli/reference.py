@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from regard.cli.app import app
@@ -41,8 +42,9 @@ def reference() -> str:
 def _walk(context: Any) -> Iterator[Any]:
     """The context of a command and of all commands under it, each after its parent."""
     yield context
-    for name, command in getattr(context.command, "commands", {}).items():
-        yield from _walk(_context(command, name, parent=context))
+    if isinstance(context.command, TyperGroup):
+        for name in context.command.list_commands(context):
+            yield from _walk(_context(context.command.get_command(context, name), name, parent=context))
 
 
 def _context(command: Any, name: str, *, parent: typer.Context | None) -> typer.Context:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from regard.encoders import NETWORKS
 from regard.encoders.network import ConvNet
-from regard.errors import WeightsError, unknown_name
+from regard.errors import WeightsError
 from regard.files import cache_folder, replacing
 from regard.progress import SILENT, Progress
 
@@ -65,11 +65,10 @@ def load_network(name: str, *, weights: str | os.PathLike[str] = PRETRAINED, pro
         ConfigError: there is no network of that name.
         WeightsError: the weights are missing, damaged or those of another network.
     """
-    if name not in NETWORKS:
-        raise unknown_name("network", name, NETWORKS)
+    build = NETWORKS[name]
     file = find_weights(name, progress=progress) if weights == PRETRAINED else Path(weights)
     state = read_weights(file)
-    network = NETWORKS[name](name)
+    network = build(name)
     load_weights(network, state, origin=str(file))
     return network.eval()
 

@@ -23,10 +23,8 @@ from regard.parallel.workers import Workers, WorkSharing
 from regard.pipeline.concepts import named, split_looks
 from regard.pipeline.confidence import caption_confidence, mean_annotations, with_novelty, word_evidence
 from regard.pipeline.engine import Engine
-from regard.pipeline.explain import measure_pixels, measure_speech
 from regard.pipeline.generation import Ids, Speech, branch, prefix_ids, speak
 from regard.pipeline.isolation import REPORT, Defect, answer_each, describe
-from regard.pipeline.next_words import distinct_next_words
 from regard.pipeline.options import SearchChanges, changed_options
 from regard.pipeline.prefetch import Picture, ahead, read_picture
 from regard.pipeline.region import Box, Positions, check_box, gather_positions, positions_in, scatter_weights
@@ -132,6 +130,8 @@ class Captioner(WorkSharing):
             raise picture
         annotations = self._engine.annotate(torch.from_numpy(picture.pixels[None]))
         found = speak(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
+        from regard.pipeline.explain import measure_pixels, measure_speech
+
         (speech,) = with_novelty(named(found, annotations.concepts), annotations, self.bundle.calibration)
         measured = measure_speech(self._engine, self.bundle.model, annotations, speech, seed=options.seed)
         caption = _result(picture, speech, options.length_normalisation, self.bundle.calibration)
@@ -211,6 +211,8 @@ class Captioner(WorkSharing):
         speeches = [_over_grid(speech, kept, positions) for speech in speeches]
         found = [_result(picture, speech, options.length_normalisation, self.bundle.calibration) for speech in speeches]
         said = [word.text for word in self.bundle.codec.words(beginning)]
+        from regard.pipeline.next_words import distinct_next_words
+
         return distinct_next_words(found, said, count=count)
 
     def observe(self, images: Iterable[ImageSource], *, batch: int = BATCH) -> Iterator[tuple[Speech, Floats]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +19,14 @@ from regard.errors import ConfigError, TextError
 from regard.fast import for_training
 from regard.fast.search.lexical_shortlist import ShortlistStepper
 from regard.pipeline.engine import Engine
-from regard.pipeline.segments import Source
 from regard.results import Alternative
 from regard.saved.bundle import Bundle
 from regard.search import Hypothesis, SearchOptions, SpecialTokens, search
 from regard.text import TextCodec, WordPieces
 from regard.text.vocabulary import BOS, UNK
+
+if TYPE_CHECKING:
+    from regard.pipeline.segments import Source
 
 Ids = tuple[int, ...]
 BLOCK = 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Unpack, get_args
+from typing import TYPE_CHECKING, TypedDict, Unpack, cast, get_args
 
 import torch
 
@@ -14,15 +14,25 @@ from regard.devices import resolve_device
 from regard.errors import ConfigError, ModelError, unknown_name
 from regard.ops.linear import InferencePrecision
 from regard.parallel.workers import Workers
-from regard.pipeline.captioner import Captioner
-from regard.pipeline.translator import Translator
-from regard.saved.bundle import find_bundle, load_bundle
-from regard.saved.onnx import is_exported, load_onnx
+from regard.saved.bundle import Bundle, find_bundle, load_bundle
+from regard.saved.exported import is_exported
+
+if TYPE_CHECKING:
+    from regard.pipeline.captioner import Captioner
+    from regard.pipeline.translator import Translator
 
 RUNTIMES = ("torch", "onnx")
 """What can compute a model."""
 WORKERS_PER_CORE = 4
 """More processes than that on a core are surely not meant, and could fill the memory."""
+
+
+class _Options(TypedDict):
+    """What captioners and translators take alike."""
+
+    device: str
+    precision: InferencePrecision
+    workers: Workers | None
 
 
 @dataclass(frozen=True)
@@ -62,15 +72,17 @@ def load(name_or_path: str | os.PathLike[str], **options: Unpack[ComputeKeywords
     precision = _known_precision(computing.precision)
     graphs = _runs_graphs(folder, computing)
     _check_workers(computing)
-    bundle = load_onnx(folder) if graphs else load_bundle(folder)
-    workers = _workers(folder, computing)
-    if bundle.kind == "captioner":
-        if computing.shortlist:
-            raise ModelError(f"{os.fspath(name_or_path)}: is a captioner, and shortlists are for translators")
-        return Captioner(bundle, device=computing.device, precision=precision, workers=workers)
-    return Translator(
-        bundle, device=computing.device, precision=precision, shortlist=computing.shortlist, workers=workers
-    )
+    bundle = _read(folder, graphs=graphs)
+    how: _Options = {"device": computing.device, "precision": precision, "workers": _workers(folder, computing)}
+    if bundle.kind == "translator":
+        from regard.pipeline.translator import Translator
+
+        return Translator(bundle, shortlist=computing.shortlist, **how)
+    from regard.pipeline.captioner import Captioner
+
+    if computing.shortlist:
+        raise ModelError(f"{os.fspath(name_or_path)}: is a captioner, and shortlists are for translators")
+    return Captioner(bundle, **how)
 
 
 def load_captioner(name_or_path: str | os.PathLike[str], **options: Unpack[ComputeKeywords]) -> Captioner:
@@ -80,9 +92,9 @@ def load_captioner(name_or_path: str | os.PathLike[str], **options: Unpack[Compu
         ModelError: also where the model is a translator.
     """
     model = load(name_or_path, **options)
-    if not isinstance(model, Captioner):
+    if model.bundle.kind != "captioner":
         raise ModelError(f"{os.fspath(name_or_path)}: is a translator", allowed="a model that describes pictures")
-    return model
+    return cast("Captioner", model)
 
 
 def load_translator(name_or_path: str | os.PathLike[str], **options: Unpack[ComputeKeywords]) -> Translator:
@@ -92,9 +104,17 @@ def load_translator(name_or_path: str | os.PathLike[str], **options: Unpack[Comp
         ModelError: also where the model is a captioner.
     """
     model = load(name_or_path, **options)
-    if not isinstance(model, Translator):
+    if model.bundle.kind != "translator":
         raise ModelError(f"{os.fspath(name_or_path)}: is a captioner", allowed="a model that translates sentences")
-    return model
+    return cast("Translator", model)
+
+
+def _read(folder: Path, *, graphs: bool) -> Bundle:
+    if not graphs:
+        return load_bundle(folder)
+    from regard.saved.onnx import load_onnx
+
+    return load_onnx(folder)
 
 
 def _set_threads(threads: int | None) -> None:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import torch
 from pydantic import Field, model_validator
@@ -41,8 +41,12 @@ from regard.saved.manifest import check_manifest, write_manifest
 from regard.saved.storage import Precision, check_headers, pack, read_tensors, unpack
 from regard.saved.tensors import load_tensors, named_tensors
 from regard.search import SearchOptions
-from regard.text import Lexicon, TextCodec, load_codec
-from regard.text.source_words import SourceWords
+from regard.text.loading import load_codec
+from regard.text.tokenizer import TextCodec
+
+if TYPE_CHECKING:
+    from regard.text.lexicon import Lexicon
+    from regard.text.source_words import SourceWords
 
 VERSION = 1
 CALIBRATION = "calibration.json"
@@ -183,12 +187,26 @@ def read_texts(folder: Path, build: Callable[[ModelSettings, int, int], EncoderD
             source_codec=source_codec,
             languages=None if config.languages is None else (config.languages[0], config.languages[1]),
             longest_source=config.longest_source,
-            lexicon=Lexicon.load(folder, reads=reads, writes=codec.size) if config.kind == "translator" else None,
-            source_words=SourceWords.load(folder) if config.kind == "translator" else None,
+            **(_read_lists(folder, reads=reads, writes=codec.size) if config.kind == "translator" else {}),
             calibration=_read_calibration(folder, config),
             card=read_text_file(card) if os.path.lexists(card) else "",
             metrics=read_metrics(folder),
         )
+
+
+class _Lists(TypedDict, total=False):
+    """What only translators have."""
+
+    lexicon: Lexicon | None
+    source_words: SourceWords | None
+
+
+def _read_lists(folder: Path, *, reads: int, writes: int) -> _Lists:
+    from regard.text.lexicon import Lexicon
+    from regard.text.source_words import SourceWords
+
+    lexicon = Lexicon.load(folder, reads=reads, writes=writes)
+    return {"lexicon": lexicon, "source_words": SourceWords.load(folder)}
 
 
 @contextmanager

@@ -2,53 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import Field
+from regard.registry import lazy_names
 
-from regard.errors import ModelError
-from regard.files import read_json_file
-from regard.text.captions import caption_tokens
-from regard.text.lexicon import Lexicon
-from regard.text.subwords import SubwordCodec, SubwordSettings
-from regard.text.tokenizer import Encoded, TextCodec, WordPieces, group_pieces, merge_weights
-from regard.text.vocabulary import Vocabulary
-from regard.text.word_tokenizer import CharacterCodec, CharacterSettings, WordCodec, WordSettings
-from regard.text.words import split_words
-
-CodecSettings = Annotated[WordSettings | CharacterSettings | SubwordSettings, Field(discriminator="name")]
-
-_CODECS: tuple[type[TextCodec], ...] = (WordCodec, CharacterCodec, SubwordCodec)
-
-
-def train_codec(settings: CodecSettings, texts: Iterable[str]) -> TextCodec:
-    """The codec that ``settings`` describe, learned from ``texts``; the same texts give the same codec."""
-    match settings:
-        case WordSettings(rule=rule, minimum_count=minimum_count, maximum_size=maximum_size):
-            return WordCodec.train(texts, rule=rule, minimum_count=minimum_count, maximum_size=maximum_size)
-        case CharacterSettings(minimum_count=minimum_count):
-            return CharacterCodec.train(texts, minimum_count=minimum_count)
-        case SubwordSettings(model=model, size=size):
-            return SubwordCodec.train(texts, model=model, size=size)
-
-
-def load_codec(folder: Path) -> TextCodec:
-    """The codec that was saved in ``folder``, of whatever kind.
-
-    Raises:
-        ModelError: there is none, or it is damaged.
-    """
-    for codec in _CODECS:
-        path = folder / codec.file_name
-        if os.path.lexists(path) and read_json_file(path, versions=[1]).get("kind") == codec.kind:
-            return codec.load(folder)
-    files = " or ".join(sorted({codec.file_name for codec in _CODECS}))
-    kinds = ", ".join(codec.kind for codec in _CODECS)
-    raise ModelError(f"{folder}: holds no codec that is known here", allowed=f"{files} of one of the kinds {kinds}")
-
+if TYPE_CHECKING:
+    from regard.text.captions import caption_tokens
+    from regard.text.lexicon import Lexicon
+    from regard.text.loading import load_codec
+    from regard.text.subwords import SubwordCodec, SubwordSettings
+    from regard.text.tokenizer import Encoded, TextCodec, WordPieces, group_pieces, merge_weights
+    from regard.text.training import CodecSettings, train_codec
+    from regard.text.vocabulary import Vocabulary
+    from regard.text.word_tokenizer import CharacterCodec, CharacterSettings, WordCodec, WordSettings
+    from regard.text.words import split_words
 
 __all__ = [
     "CharacterCodec",
@@ -70,3 +37,27 @@ __all__ = [
     "split_words",
     "train_codec",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "CharacterCodec": "regard.text.word_tokenizer",
+        "CharacterSettings": "regard.text.word_tokenizer",
+        "CodecSettings": "regard.text.training",
+        "Encoded": "regard.text.tokenizer",
+        "Lexicon": "regard.text.lexicon",
+        "SubwordCodec": "regard.text.subwords",
+        "SubwordSettings": "regard.text.subwords",
+        "TextCodec": "regard.text.tokenizer",
+        "Vocabulary": "regard.text.vocabulary",
+        "WordCodec": "regard.text.word_tokenizer",
+        "WordPieces": "regard.text.tokenizer",
+        "WordSettings": "regard.text.word_tokenizer",
+        "caption_tokens": "regard.text.captions",
+        "group_pieces": "regard.text.tokenizer",
+        "load_codec": "regard.text.loading",
+        "merge_weights": "regard.text.tokenizer",
+        "split_words": "regard.text.words",
+        "train_codec": "regard.text.training",
+    },
+)

@@ -78,10 +78,13 @@ def translated(
     results: Iterator[Caption | ImageError], translator: Translator | None
 ) -> Iterator[Caption | TranslatedCaption | ImageError]:
     """The captions in the translator's language; as they are where there is none."""
+    if translator is None:
+        yield from results
+        return
     from regard.pipeline import translate_caption
 
     for each in results:
-        yield each if translator is None or isinstance(each, ImageError) else translate_caption(each, translator)
+        yield each if isinstance(each, ImageError) else translate_caption(each, translator)
 
 
 def show_captions(

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from regard.saved.onnx.folder import default_place, export_onnx, is_exported, load_onnx, needs_export
+from regard.saved.onnx.folder import default_place, export_onnx, load_onnx, needs_export
 
-__all__ = ["default_place", "export_onnx", "is_exported", "load_onnx", "needs_export"]
+__all__ = ["default_place", "export_onnx", "load_onnx", "needs_export"]

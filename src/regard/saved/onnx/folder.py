@@ -21,12 +21,13 @@ from regard.errors import ModelError
 from regard.files import CACHE_VARIABLE, cache_folder, new_folder, resolve_folder
 from regard.model import EncoderDecoder, ModelSettings
 from regard.saved.bundle import BEST, Bundle, build_model, load_bundle, read_texts, write_texts
+from regard.saved.exported import ENCODER_FILE, STEP_FILE, is_exported
 from regard.saved.manifest import write_manifest
 from regard.saved.onnx.graphs import PURPOSE as WRITING
 from regard.saved.onnx.graphs import example_inputs, export_graphs
 from regard.saved.onnx.packages import package
-from regard.saved.onnx.running import ENCODER_FILE, STEP_FILE, run_graphs
 from regard.saved.onnx.running import PURPOSE as RUNNING
+from regard.saved.onnx.running import run_graphs
 
 TOLERANCE = 1e-4
 """How far numbers of a graph may be from torch's, as a share of the largest, or of 1 where that is less."""
@@ -35,11 +36,6 @@ CHECKED = ((1, 1, 1), (3, 5, 7), (2, 1, 4))
 STEPS = 3
 LAYOUT = 1
 """Counts the forms that exports have had."""
-
-
-def is_exported(folder: Path) -> bool:
-    """Whether an exported model lies there."""
-    return (resolve_folder(folder) / STEP_FILE).is_file()
 
 
 def needs_export(folder: Path) -> bool:

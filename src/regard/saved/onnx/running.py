@@ -18,13 +18,13 @@ from regard.encoders.transformer import TransformerSizes
 from regard.errors import ModelError
 from regard.files import MAX_BYTES, check_regular
 from regard.model import EncoderDecoder
+from regard.saved.exported import ENCODER_FILE, STEP_FILE
 from regard.saved.onnx.naming import CONCEPT, CONCEPTS, MASK, NEXT, STATE
 from regard.saved.onnx.packages import package
 
 PURPOSE = "the runtime onnx"
 PASS = 4
 """Pictures that go through the network together: more of them leave the processor's cache and are no faster."""
-ENCODER_FILE, STEP_FILE = "encoder.onnx", "decoder.onnx"
 
 
 class Graph:

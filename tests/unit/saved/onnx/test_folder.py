@@ -16,7 +16,8 @@ import regard
 from regard.errors import ConfigError, DependencyError, ModelError
 from regard.pipeline import load, load_captioner, load_translator
 from regard.saved.bundle import Bundle, save_bundle
-from regard.saved.onnx import default_place, export_onnx, folder, is_exported, load_onnx, needs_export
+from regard.saved.exported import is_exported
+from regard.saved.onnx import default_place, export_onnx, folder, load_onnx, needs_export
 
 pytest.importorskip("onnxscript", reason="the extra onnx is not installed")
 pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")

@@ -1,0 +1,1 @@
+export class How { constructor(photos) { this.photos = photos; } draw() {} }

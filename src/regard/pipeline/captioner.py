@@ -24,6 +24,7 @@ from regard.pipeline.concepts import named, split_looks
 from regard.pipeline.confidence import caption_confidence, mean_annotations, with_novelty, word_evidence
 from regard.pipeline.engine import Engine
 from regard.pipeline.generation import Ids, Speech, branch, prefix_ids, speak
+from regard.pipeline.inspection import Inspection, inspect_captioner
 from regard.pipeline.isolation import REPORT, Defect, answer_each, describe
 from regard.pipeline.options import SearchChanges, changed_options
 from regard.pipeline.prefetch import Picture, ahead, read_picture
@@ -172,6 +173,29 @@ class Captioner(WorkSharing):
         options = changed_options(self.bundle.search, changes, alternatives=alternatives)
         batch = self._even(length_hint(images), batch)
         return self._stream(images, batch, options, prefix_ids(self.bundle.codec, prefix), region)
+
+    def inspect(
+        self, image: ImageSource, *, prefix: str = "", **changes: Unpack[SearchChanges]
+    ) -> tuple[Caption, Inspection]:
+        """Describe one picture and look into the model while it writes: feature maps, scores, weights, queries.
+
+        Args:
+            image, prefix, changes: as for :meth:`caption`.
+
+        Raises:
+            ImageError, ConfigError, TextError: as for :meth:`caption`.
+            ModelError: the model runs outside of torch.
+        """
+        options = changed_options(self.bundle.search, changes, alternatives=0)
+        beginning = prefix_ids(self.bundle.codec, prefix)
+        picture = read_picture(image, self._encoder)
+        if isinstance(picture, ImageError):
+            raise picture
+        annotations = self._engine.annotate(torch.from_numpy(picture.pixels[None]))
+        found = speak(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
+        (speech,) = named(found, annotations.concepts)
+        inspection = inspect_captioner(self.bundle, picture, speech.ids)
+        return _result(picture, speech, options.length_normalisation), inspection
 
     def captions_after(
         self,

@@ -27,12 +27,16 @@ from regard.serve.requests import (
     CaptionRequest,
     CaptionsBody,
     ErrorBody,
+    InspectionBody,
+    LookRequest,
     ModelsBody,
     StatusBody,
     TranslateRequest,
     TranslationBody,
     TranslationsBody,
     caption_job,
+    explain_job,
+    look_job,
     translate_job,
 )
 from regard.serve.requests import Models as NamedModels
@@ -152,6 +156,26 @@ def _add_work(app: FastAPI, service: Service) -> None:
         """Translate a text; `Accept: text/html` or `image/png` gives the result as a page or a picture."""
         form = _form(request)
         job = translate_job(options, service.models, limits, form)
+        return await service.compute(request, job, name="", body=options.text.encode())
+
+    @app.post("/v1/inspect", response_model=InspectionBody, responses=work, openapi_extra=_image_body(), tags=["work"])
+    async def inspect(request: Request, options: Annotated[LookRequest, Query()]) -> Response:
+        """Describe a photo, the body, and show the model from the inside; for pages that explain."""
+        _check_image_type(request)
+        job = look_job(options, service.models, limits, "inspect")
+        return await service.compute(request, job, name=options.name, body=await request.body())
+
+    @app.post("/v1/explain", response_model=CaptionBody, responses=work, openapi_extra=_image_body(), tags=["work"])
+    async def explain(request: Request, options: Annotated[LookRequest, Query()]) -> Response:
+        """Describe a photo, the body, and measure for every word what becomes of it without what it looked at."""
+        _check_image_type(request)
+        job = look_job(options, service.models, limits, "explain_caption")
+        return await service.compute(request, job, name=options.name, body=await request.body())
+
+    @app.post("/v1/explain/translation", response_model=TranslationBody, responses=work, tags=["work"])
+    async def explain_translation(request: Request, options: TranslateRequest) -> Response:
+        """Translate one sentence, and measure for every word what becomes of it without what it looked at."""
+        job = explain_job(options, service.models, limits)
         return await service.compute(request, job, name="", body=options.text.encode())
 
     @app.get("/v1/models", response_model=ModelsBody, tags=["work"])

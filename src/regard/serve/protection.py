@@ -51,6 +51,13 @@ HEADERS = {
     "permissions-policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
     "cache-control": "no-cache",
 }
+COUNTED_PATHS = frozenset(
+    f"/{path}"
+    for path in (
+        *("v1/caption", "v1/translate", "v1/inspect", "v1/explain", "v1/explain/translation", "v1/models"),
+        *("healthz", "readyz", "metrics", ""),
+    )
+)
 KEYED_PATHS = ("/v1/", "/metrics")
 """What needs a key where the service has keys."""
 
@@ -215,18 +222,8 @@ def bracketed(host: str) -> str:
 
 
 def route_name(path: str) -> str:
-    """The first two parts of a path that counts by itself; one name for all else, so that counters stay few."""
-    known = (
-        "/v1/caption",
-        "/v1/translate",
-        "/v1/inspect",
-        "/v1/explain",
-        "/v1/models",
-        "/healthz",
-        "/readyz",
-        "/metrics",
-    )
-    return path if path in known else "page"
+    """A path that is counted by itself; one name for all others, so that counters stay few."""
+    return path if path in COUNTED_PATHS else "other"
 
 
 def _host_name(host: str) -> str:

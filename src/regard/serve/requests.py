@@ -71,10 +71,15 @@ class SearchRequest(BaseModel):
 _NO_SEARCH = ("model", "prefix", "next", "alternatives")
 
 
-class CaptionRequest(SearchRequest):
-    """The query of ``POST /v1/caption``; the body is the image."""
+class LookRequest(SearchRequest):
+    """The query of ``POST /v1/inspect`` and ``POST /v1/explain``; the body is the image."""
 
     name: Annotated[Word, Field(description="What results and messages call the image.")] = "image"
+
+
+class CaptionRequest(LookRequest):
+    """The query of ``POST /v1/caption``; the body is the image."""
+
     region: Annotated[
         str | None,
         Field(
@@ -152,6 +157,16 @@ def _fits(languages: list[str], source: str, target: str | None) -> bool:
     return languages[0] == source and target in (None, languages[1])
 
 
+def look_job(request: LookRequest, models: Models, limits: Limits, task: str) -> tuple[str, str]:
+    """A task that looks into a captioner, and its options as JSON.
+
+    Raises:
+        Problem: a model or a limit stands against it.
+    """
+    options = {"model": models.captioner(request.model), "prefix": request.prefix, "search": request.search(limits)}
+    return task, json.dumps(options, sort_keys=True)
+
+
 def caption_job(request: CaptionRequest, models: Models, limits: Limits, form: str) -> tuple[str, str]:
     """The task and its options as JSON: what :class:`regard.serve.queue.Job` takes.
 
@@ -188,6 +203,16 @@ def translate_job(request: TranslateRequest, models: Models, limits: Limits, for
         "form": form,
     }
     return ("translate" if request.next is None else "translations_after"), json.dumps(options, sort_keys=True)
+
+
+def explain_job(request: TranslateRequest, models: Models, limits: Limits) -> tuple[str, str]:
+    """The task of explaining a translation and its options as JSON.
+
+    Raises:
+        Problem: a model or a limit stands against it.
+    """
+    _, options = translate_job(request, models, limits, "json")
+    return "explain_translation", options
 
 
 class CaptionedWord(BaseModel):
@@ -266,6 +291,13 @@ class TranslationsBody(BaseModel):
     """With ``next``: translations that begin alike."""
 
     translations: list[TranslationBody]
+
+
+class InspectionBody(BaseModel):
+    """A caption, and how it came about: feature maps, classes, and for each word scores, weights and query."""
+
+    caption: CaptionBody
+    inspection: dict[str, Any]
 
 
 class ModelBody(BaseModel):

@@ -71,7 +71,10 @@ class Tasks:
         self._by_name: dict[str, Callable[[Sequence[Item], Options], Iterator[Reply]]] = {
             "caption": self._caption,
             "captions_after": self._captions_after,
+            "inspect": self._inspect,
+            "explain_caption": self._explain_caption,
             "translate": self._translate,
+            "explain_translation": self._explain_translation,
             "translations_after": self._translations_after,
         }
 
@@ -111,21 +114,38 @@ class Tasks:
                 yield _rendered(each, translated, options["form"])
 
     def _captions_after(self, items: Sequence[Item], options: Options) -> Iterator[Reply]:
-        captioner = self._captioner(options["model"])
+        captioner, search = self._captioner(options["model"]), search_changes(options["search"])
+        arguments = {"count": options["next"], "region": options["region"], **search}
+
+        def compute(image: io.BytesIO) -> Any:
+            captions = captioner.captions_after(image, options["prefix"], **arguments)
+            return {"captions": [caption.to_dict() for caption in captions]}
+
+        return self._each_image(items, compute)
+
+    def _inspect(self, items: Sequence[Item], options: Options) -> Iterator[Reply]:
+        captioner, search = self._captioner(options["model"]), search_changes(options["search"])
+
+        def compute(image: io.BytesIO) -> Any:
+            caption, inspection = captioner.inspect(image, prefix=options["prefix"], **search)
+            return {"caption": caption.to_dict(), "inspection": inspection.to_dict()}
+
+        return self._each_image(items, compute)
+
+    def _explain_caption(self, items: Sequence[Item], options: Options) -> Iterator[Reply]:
+        captioner, search = self._captioner(options["model"]), search_changes(options["search"])
+        return self._each_image(
+            items, lambda image: captioner.explain(image, prefix=options["prefix"], **search).to_dict()
+        )
+
+    def _each_image(self, items: Sequence[Item], compute: Callable[[io.BytesIO], Any]) -> Iterator[Reply]:
+        """What is computed of one image after the other."""
         for each, item in enumerate(items):
             try:
                 self._check_size(item)
-                captions = captioner.captions_after(
-                    _named(item),
-                    options["prefix"],
-                    count=options["next"],
-                    region=options["region"],
-                    **search_changes(options["search"]),
-                )
+                yield _json(each, compute(_named(item)))
             except ImageError as error:
                 yield _refusal(each, error)
-            else:
-                yield _json(each, {"captions": [caption.to_dict() for caption in captions]})
 
     def _translate(self, items: Sequence[Item], options: Options) -> Iterator[Reply]:
         translator = self._translator(options["model"])
@@ -139,16 +159,27 @@ class Tasks:
                 yield _rendered(each, result, options["form"])
 
     def _translations_after(self, items: Sequence[Item], options: Options) -> Iterator[Reply]:
-        translator = self._translator(options["model"])
+        translator, search = self._translator(options["model"]), search_changes(options["search"])
+
+        def compute(text: str) -> Any:
+            translations = translator.translations_after(text, options["prefix"], count=options["next"], **search)
+            return {"translations": [translation.to_dict() for translation in translations]}
+
+        return self._each_text(items, compute)
+
+    def _explain_translation(self, items: Sequence[Item], options: Options) -> Iterator[Reply]:
+        translator, search = self._translator(options["model"]), search_changes(options["search"])
+        return self._each_text(
+            items, lambda text: translator.explain(text, prefix=options["prefix"], **search).to_dict()
+        )
+
+    def _each_text(self, items: Sequence[Item], compute: Callable[[str], Any]) -> Iterator[Reply]:
+        """What is computed of one text after the other."""
         for each, item in enumerate(items):
             try:
-                translations = translator.translations_after(
-                    item.body.decode(), options["prefix"], count=options["next"], **search_changes(options["search"])
-                )
+                yield _json(each, compute(item.body.decode()))
             except TextError as error:
                 yield _refusal(each, error)
-            else:
-                yield _json(each, {"translations": [translation.to_dict() for translation in translations]})
 
     def _check_size(self, item: Item) -> None:
         """Refuse an image that is too large, from its header alone; what is no image is found out later."""

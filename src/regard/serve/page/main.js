@@ -66,6 +66,7 @@ function askForKey() {
 async function useModels() {
   try {
     const known = await models();
+    how.captioners = known.filter((each) => each.kind === "captioner").map((each) => each.name);
     const pairs = known.filter((each) => each.kind === "translator").map((each) => each.languages);
     photos.languages = pairs.filter(([source]) => source === "en").map(([, target]) => target);
     sentences.fill(pairs);

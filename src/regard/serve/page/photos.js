@@ -32,7 +32,7 @@ export class Photos {
   // One that the history kept.
   reopen(entry) {
     const known = this.items.find((item) => item.id === entry.id);
-    if (!known) this.items.push({ ...entry, url: URL.createObjectURL(entry.image), state: "done" });
+    if (!known) this.items.push({ ...entry, kept: entry.image, url: URL.createObjectURL(entry.image), state: "done" });
     this.show(known ?? this.items.at(-1));
   }
 
@@ -53,6 +53,7 @@ export class Photos {
       item.result = await caption(item.image, { ...item.query, name: item.name });
       item.state = "done";
       this.remember(item);
+      document.dispatchEvent(new CustomEvent("photo-described"));
     } catch (refusal) {
       item.error = refusal;
       item.state = "failed";
@@ -76,7 +77,6 @@ export class Photos {
       item.kept ??= await smaller(item.image, KEPT_SIDE);
       const { id, name, result, query, edited, translation, to, time, kept } = item;
       await history.keep({ id, name, result, query, edited, translation, to, time, image: kept });
-      document.dispatchEvent(new CustomEvent("remembered"));
     } catch (error) {
       console.warn("the history cannot be kept", error);
     }
@@ -86,10 +86,10 @@ export class Photos {
     this.result?.stop();
     this.current = item;
     this.intake.classList.add("slim");
+    document.getElementById("photos-title").textContent = t("photos.more");
     this.result = new Result(item, { languages: this.languages, changed: (each) => this.changed(each), again: (each) => this.again(each), downloads: (each) => this.menu(each) });
     this.place.replaceChildren(this.result.element);
     this.drawQueue();
-    document.dispatchEvent(new CustomEvent("photo-shown"));
   }
 
   get done() {

@@ -169,7 +169,8 @@ export class Sentences {
   cell(weight, x, y) {
     const cell = make("td", { data: { row: String(y), column: String(x) }, onpointerenter: () => this.show([1, y]), onpointerleave: () => this.show(this.pinned) }, weight >= 0.05 ? String(Math.round(weight * 100)) : "");
     cell.style.setProperty("--weight", weight.toFixed(3));
-    cell.classList.toggle("strong", weight > 0.55);
+    cell.classList.toggle("strong", weight > 0.8);
+    cell.classList.toggle("warm", weight > 0.4 && weight <= 0.8);
     return cell;
   }
 

@@ -1,9 +1,9 @@
 // How it works: one photo from pixels to words, to play with.
 
+import { RAMP } from "./drawing.js";
 import { button, make, tell } from "./elements.js";
 import { caption, inspect } from "./service.js";
 import { percent, t } from "./strings.js";
-import { RAMP } from "./drawing.js";
 
 const PICKED = 1; // the word that is shown first: the one after "a"
 
@@ -100,6 +100,12 @@ function colour(value) {
   return `rgb(${RAMP[Math.round(Math.min(Math.max(value, 0), 1) * (RAMP.length - 1))].join(" ")})`;
 }
 
+// Whether black reads better than white on a colour: its luminance (WCAG 2.2) is above that of equal contrast.
+function isLight(colour) {
+  const [r, g, b] = colour.map((each) => (each / 255 <= 0.04045 ? each / 255 / 12.92 : ((each / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179;
+}
+
 function picture(map) {
   const canvas = make("canvas", { width: map[0].length, height: map.length, "aria-hidden": "true" });
   const context = canvas.getContext("2d");
@@ -113,7 +119,7 @@ function cells(values, written) {
   const grid = make("div", { class: "cells" }, ...flat.map((value) => {
     const share = high > low ? (value - low) / (high - low) : 0, cell = make("span", {}, written(value));
     cell.style.background = colour(share);
-    cell.style.color = share > 0.62 ? "#1a1006" : "#fff";
+    cell.style.color = isLight(RAMP[Math.round(share * (RAMP.length - 1))]) ? "#000" : "#fff";
     return cell;
   }));
   grid.style.gridTemplateColumns = `repeat(${values[0].length}, 1fr)`;

@@ -49,6 +49,7 @@ async function emptyHistory() {
 function useTheme(name) {
   document.documentElement.dataset.theme = name;
   localStorage.setItem("theme", name);
+  sentences.ink();
 }
 
 function otherTheme() {
@@ -90,6 +91,7 @@ function listen() {
   choice.append(...Object.entries(LANGUAGES).map(([code, name]) => make("option", { value: code, lang: code }, name)));
   choice.addEventListener("change", () => { localStorage.setItem("language", choice.value); useLanguage(choice.value); });
   document.getElementById("theme").addEventListener("click", otherTheme);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => sentences.ink());
   document.getElementById("empty").addEventListener("click", emptyHistory);
   for (const each of document.querySelectorAll("dialog [data-close]")) each.addEventListener("click", () => each.closest("dialog").close());
   addEventListener("hashchange", () => { show(); document.getElementById("main").focus({ preventScroll: true }); scrollTo(0, 0); });

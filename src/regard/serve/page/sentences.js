@@ -101,6 +101,7 @@ export class Sentences {
     const copy = make("button", { type: "button", class: "icon-button", "aria-label": t("result.copy"), title: t("result.copy"), onclick: () => this.copy() }, icon("copy"));
     const parts = [this.lane(0, this.asked.from), this.lane(1, this.asked.to, copy, this.downloads()), this.reading.element, this.steering.element, this.notes(), this.others(), this.matrix()];
     this.place.replaceChildren(make("article", { class: "texts translation" }, ...parts.filter(Boolean)));
+    this.ink();
     this.show(null);
   }
 
@@ -169,9 +170,15 @@ export class Sentences {
   cell(weight, x, y) {
     const cell = make("td", { data: { row: String(y), column: String(x) }, onpointerenter: () => this.show([1, y]), onpointerleave: () => this.show(this.pinned) }, weight >= 0.05 ? String(Math.round(weight * 100)) : "");
     cell.style.setProperty("--weight", weight.toFixed(3));
-    cell.classList.toggle("strong", weight > 0.8);
-    cell.classList.toggle("warm", weight > 0.4 && weight <= 0.8);
     return cell;
+  }
+
+  // Black or white numbers, whichever read better on the lightness of their cell.
+  ink() {
+    for (const cell of this.place.querySelectorAll(".matrix tbody td")) {
+      const lightness = Number(getComputedStyle(cell).backgroundColor.match(/^oklab\((\d*\.?\d+)/)?.[1] ?? 1);
+      cell.style.color = lightness > 0.6 ? "#000" : "#fff";
+    }
   }
 
   downloads() {

@@ -191,9 +191,9 @@ def _concept_names(annotations: Annotations) -> list[str]:
 
 def _next_words(bundle: Bundle, logits: Tensor) -> tuple[tuple[str, float], ...]:
     """The most probable pieces; the end is the empty text."""
-    logits = logits.float()
-    logits[list(bundle.codec.forbidden)] = float("-inf")
-    best = logits.softmax(dim=-1).topk(NUM_NEXT_WORDS)
+    probabilities = logits.float().softmax(dim=-1)
+    probabilities[list(bundle.codec.forbidden)] = 0.0
+    best = probabilities.topk(NUM_NEXT_WORDS)
     return tuple(
         (bundle.codec.decode([index]), probability)
         for index, probability in zip(best.indices.tolist(), best.values.tolist(), strict=True)

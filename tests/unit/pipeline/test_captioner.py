@@ -231,3 +231,18 @@ def test_captions_after_a_beginning_differ_in_the_next_word(captioner: Captioner
     firsts = captioner.captions_after(photos[0], "", count=4, region=(0, 0, 0.5, 0.5))
     assert len({each.words[0].text for each in firsts}) == 4
     assert not any(word.weights[2].any() for each in firsts for word in each.words)
+
+
+def test_an_inspection_shows_what_the_caption_was_written_from(captioner: Captioner, photos: list[Path]) -> None:
+    caption, inspection = captioner.inspect(photos[0], min_length=3)
+    assert caption.text == captioner.caption(photos[0], min_length=3).text
+    assert [step.text for step in inspection.steps] == [word.text for word in caption.words]
+    for step, word in zip(inspection.steps, caption.words, strict=True):
+        assert step.weights == pytest.approx(word.weights, abs=1e-5)
+        assert step.scores is not None
+        exponents = np.exp(step.scores - step.scores.max())
+        assert exponents / exponents.sum() == pytest.approx(step.weights, abs=1e-5)
+        assert dict(step.next_words).get(step.text, word.probability) == pytest.approx(word.probability, abs=1e-4)
+    assert [each.layer for each in inspection.layers][0] == "stem"
+    assert inspection.layers[-1].layer == "stage3"
+    assert all(each.maps.shape[0] <= 6 and max(each.maps.shape[1:]) <= 28 for each in inspection.layers)

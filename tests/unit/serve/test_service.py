@@ -241,3 +241,14 @@ def test_a_client_that_goes_away_leaves_the_others_alone(service: Running) -> No
             body = json.dumps({"text": "A dog runs on the beach."}).encode()
             client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
     assert service.translate(text="A dog").status == 200
+
+
+def test_a_model_is_looked_into_and_its_words_are_explained(service: Running) -> None:
+    seen = service.ask("POST", "/v1/inspect", png(1), {"content-type": "image/png"}).json()
+    assert [step["text"] for step in seen["inspection"]["steps"]] == [each["word"] for each in seen["caption"]["words"]]
+    explained = service.ask("POST", "/v1/explain", png(1), {"content-type": "image/png"}).json()
+    assert explained["text"] == seen["caption"]["text"]
+    assert "faithfulness" in explained["words"][0]
+    asked = json.dumps({"text": "A dog"}).encode()
+    answer = service.ask("POST", "/v1/explain/translation", asked, {"content-type": "application/json"})
+    assert "faithfulness" in answer.json()["words"][0]

@@ -20,6 +20,7 @@ from regard.composed_attention import locate
 from regard.data.lines import read_lines
 from regard.data.parallel import SentencePairs, read_parallel
 from regard.errors import DataError, ModelError, TextError
+from regard.evidence.aligner import Aligner, Symmetry, symmetrise
 from regard.metrics import WordAlignment, alignment_error_rate, parse_pharaoh
 from regard.metrics.alignment import Link
 from regard.pipeline import Translator, load_translator
@@ -48,6 +49,9 @@ def align(
     split: str,
     *,
     gold: Path | None = None,
+    reverse: str | os.PathLike[str] | Translator | None = None,
+    symmetry: Symmetry = "intersection",
+    learned_from: str | None = None,
     progress: Progress = SILENT,
 ) -> AlignedPairs:
     """Align the words of sentence pairs.
@@ -57,31 +61,76 @@ def align(
         data: a folder of parallel sentences.
         split: its name.
         gold: a file in Pharaoh format, a line a pair: what people linked.
+        reverse: a model of the other direction, whose links are united with those of the first.
+        symmetry: how, see :func:`regard.evidence.aligner.symmetrise`.
+        learned_from: in place of a gold file, hold the links against an aligner of another kind, learned from this
+            split and the one that is aligned: links that both of its directions find are sure, those that are grown
+            from them possible.
         progress: is told how far it is.
 
     Returns:
-        For each target word a link to the source word that the model looked at most.
+        For each target word a link to the source word that the model looked at most; of two models what is left of
+        their links.
 
     Raises:
         ModelError: the model cannot be used, or has no attention.
         DataError: the data or the gold file cannot be used.
     """
+    assert gold is None or learned_from is None, "links are held against one thing"
     translator = model if isinstance(model, Translator) else load_translator(model)
-    _check_looks(translator)
     source, target = translator.languages
     pairs = read_parallel(data, split, source=source, target=target)
     marked = None if gold is None else _read_gold(gold, pairs)
+    links = _links(translator, pairs, origin=f"{data}: line {{}} of {split}", progress=progress)
+    if reverse is not None:
+        other = reverse if isinstance(reverse, Translator) else load_translator(reverse)
+        back = _reverse_links(other, translator, data, split, progress)
+        links = [symmetrise(one, two, symmetry) for one, two in zip(links, back, strict=True)]
+    if learned_from is not None:
+        marked = learned_alignment(read_parallel(data, learned_from, source=source, target=target), pairs)
+    return AlignedPairs(links, None if marked is None else _error_rate(links, marked))
+
+
+def learned_alignment(seen: SentencePairs, pairs: SentencePairs) -> list[WordAlignment]:
+    """What an aligner of both directions finds: sure where they agree, possible where that is grown."""
+    every = [(source.split(), target.split()) for own in (seen, pairs) for source, target in own]
+    wanted = every[len(seen) :]
+    forward = Aligner(every).align(wanted)
+    turned = Aligner([(target, source) for source, target in every]).align([(two, one) for one, two in wanted])
+    backward = [frozenset((i, j) for j, i in links) for links in turned]
+    return [
+        WordAlignment(symmetrise(one, two, "intersection"), symmetrise(one, two, "grow-diag-final"))
+        for one, two in zip(forward, backward, strict=True)
+    ]
+
+
+def _reverse_links(
+    reverse: Translator, translator: Translator, data: Path, split: str, progress: Progress
+) -> list[frozenset[Link]]:
+    """What a model of the other direction links, each link turned round."""
+    source, target = translator.languages
+    if reverse.languages != (target, source):
+        given = f"the reverse model translates from {reverse.languages[0]} into {reverse.languages[1]}"
+        raise ModelError(given, allowed=f"a model from {target} into {source}")
+    pairs = read_parallel(data, split, source=target, target=source)
+    links = _links(reverse, pairs, origin=f"{data}: line {{}} of {split}", progress=progress)
+    return [frozenset((i, j) for j, i in own) for own in links]
+
+
+def _links(translator: Translator, pairs: SentencePairs, *, origin: str, progress: Progress) -> list[frozenset[Link]]:
+    """The links of every pair; ``origin`` says where a pair stands, with braces for its line."""
+    _check_looks(translator)
     filled = [each for each, pair in enumerate(pairs) if all(side.strip() for side in pair)]
     links: list[frozenset[Link]] = [frozenset()] * len(pairs)
     progress.start("alignments", len(pairs), done=len(pairs) - len(filled))
     results = translator.align_many((pairs.sources[each], pairs.targets[each]) for each in filled)
     for each, result in zip(filled, results, strict=True):
         if isinstance(result, TextError):
-            given = f"{data}: line {each + 1} of {split} cannot be aligned, {result.given}"
+            given = f"{origin.format(each + 1)} cannot be aligned, {result.given}"
             raise DataError(given, allowed=result.allowed, remedy=result.remedy)
         links[each] = spaced_links(result)
         progress.advance(1)
-    return AlignedPairs(links, None if marked is None else _error_rate(links, marked))
+    return links
 
 
 def _check_looks(translator: Translator) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from regard.composed_attention import Floats, Span, locate
 from regard.faithfulness import FRACTIONS, JUDGED, WEIGHTS, Faithfulness
-from regard.results import Alternative, Caption, Photo, Result, TranslatedCaption, Translation
+from regard.results import Alternative, Caption, Photo, Result, TranslatedCaption, Translation, Word
 from regard.views.region_names import describe_place, percent
 
 if TYPE_CHECKING:
@@ -129,11 +129,27 @@ def _translated_caption_view(result: TranslatedCaption) -> ViewModel:
 def _caption_track(caption: Caption) -> SentenceTrack:
     texts, weights = [word.text for word in caption.words], tuple(word.weights for word in caption.words)
     words = tuple(
-        TrackWord(word.text, span, word.probability, (f"{percent(word.probability)} sure",))
+        TrackWord(word.text, span, word.probability, _known(word))
         for word, span in zip(caption.words, locate(texts, caption.text), strict=True)
     )
     words = _evidence(_looked_at(words, weights, caption.regions), [word.faithfulness for word in caption.words])
-    return SentenceTrack("Caption", caption.text, words, weights, caption.score, caption.alternatives, caption.finished)
+    return SentenceTrack(
+        title="Caption",
+        text=caption.text,
+        words=words,
+        weights=weights,
+        score=caption.score,
+        alternatives=caption.alternatives,
+        finished=caption.finished,
+        note="" if caption.is_sure else "Not sure: people would rather reject a caption like this than accept it.",
+    )
+
+
+def _known(word: Word) -> tuple[str, ...]:
+    """What the model knows of one of its words."""
+    sure = (f"{percent(word.probability)} sure",)
+    right = () if word.evidence is None else (f"right in {percent(word.evidence)} of such cases",)
+    return (*sure, *right, *(() if word.concept is None else (f"seen as: {word.concept}",)))
 
 
 def _translation_tracks(result: Translation) -> tuple[SentenceTrack, SentenceTrack]:

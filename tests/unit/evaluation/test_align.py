@@ -101,3 +101,18 @@ def test_a_gold_file_of_something_else_is_refused(
     gold.write_text(text)
     with pytest.raises(DataError, match=message):
         align(Translator(tiny_translator), pairs, "val", gold=gold)
+
+
+def test_two_directions_are_united_and_held_against_an_aligner(tiny_translator: Bundle, pairs: Path) -> None:
+    forward = Translator(tiny_translator)
+    back = Translator(replace(tiny_translator, languages=("de", "en")))
+    one, two = align(forward, pairs, "val"), align(back, pairs, "val")
+    turned = [frozenset((i, j) for j, i in links) for links in two.links]
+    both = align(forward, pairs, "val", reverse=back)
+    assert both.links == [first & second for first, second in zip(one.links, turned, strict=True)]
+    grown = align(forward, pairs, "val", reverse=back, symmetry="grow-diag-final", learned_from="val")
+    assert all(first <= second for first, second in zip(both.links, grown.links, strict=True))
+    assert grown.error_rate is not None
+    assert 0 <= grown.error_rate <= 1
+    with pytest.raises(ModelError, match="a model from de into en"):
+        align(forward, pairs, "val", reverse=forward)

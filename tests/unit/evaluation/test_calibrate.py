@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +119,21 @@ def test_odd_photos_are_functions_of_their_number() -> None:
         assert first.shape == (256, 256, 3)
         assert np.array_equal(first, again)
         assert not np.array_equal(first, other)
+
+
+def test_a_page_and_a_line_say_when_a_caption_is_not_sure(
+    tiny_captioner: Bundle, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, photo = save_bundle(tiny_captioner, tmp_path / "model"), str(data / "images" / "1.png")
+    rows = {"means": (0.0,), "scales": (1.0,), "weights": (0.0,)}
+    word, caption = Logistic(("log_odds",), **rows, intercept=-1), Logistic(("caption",), **rows, intercept=-2)
+    save_calibration(Calibration(word, caption, np.zeros(12), np.ones(12)), folder)
+    page = tmp_path / "page.html"
+    assert main(["caption", photo, "--model", str(folder), "--save", str(page)]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith(" (not sure)")
+    text = page.read_text(encoding="utf-8")
+    assert "Not sure: people would rather reject" in text
+    assert re.search("right in 27.% of such cases", text)
+    assert main(["caption", photo, "--model", str(folder), "--min-confidence", "0.5", "--min-evidence", "0.5"]) == 0
+    assert capsys.readouterr().out.strip() == f"{photo}:  (not sure)"

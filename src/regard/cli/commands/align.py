@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,10 @@ from regard.cli.options import AsJson
 from regard.cli.progress import ShownProgress
 from regard.cli.report import say, say_json, say_note
 from regard.compute import ComputeOptions
+from regard.errors import ConfigError
+
+if TYPE_CHECKING:
+    from regard.evidence.aligner import Symmetry
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A translator by name, or the folder of a model or a run.")]
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="A folder of sentences in two languages, as in Multi30k.")]
@@ -21,6 +25,20 @@ Split = Annotated[str, typer.Option(metavar="NAME", help="The split to align, su
 Gold = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Links made by people, in the same format; measures the alignment error rate."),
+]
+Reverse = Annotated[
+    str | None,
+    typer.Option(metavar="MODEL", help="A translator of the other direction, whose links are united with the first's."),
+]
+Symmetrise = Annotated[
+    str, typer.Option(metavar="NAME", help="How two directions are united: intersection, union or grow-diag-final.")
+]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPLIT",
+        help="Without people's links: measure against an IBM-2 aligner learned from this split and the aligned one.",
+    ),
 ]
 Output = Annotated[
     Path | None,
@@ -34,6 +52,9 @@ def align(
     data: Data,
     split: Split,
     gold: Gold = None,
+    reverse: Reverse = None,
+    symmetrise: Symmetrise = "intersection",
+    against: Against = None,
     output: Output = None,
     *,
     computing: ComputeOptions,
@@ -46,11 +67,23 @@ def align(
     from regard.metrics import format_pharaoh
     from regard.pipeline import load_translator
 
+    symmetry = _symmetry(symmetrise)
+    if gold is not None and against is not None:
+        raise ConfigError("--gold and --against are both given", remedy="leave one of them out")
     with (
         load_translator(model, **asdict(computing)) as translator,
         ShownProgress(beside_results=output is None) as progress,
     ):
-        aligned = align_split(translator, data, split, gold=gold, progress=progress)
+        aligned = align_split(
+            translator,
+            data,
+            split,
+            gold=gold,
+            reverse=reverse,
+            symmetry=symmetry,
+            learned_from=against,
+            progress=progress,
+        )
     lines = [format_pharaoh(links) for links in aligned.links]
     if output is not None:
         write_file(output, "".join(f"{line}\n" for line in lines).encode())
@@ -68,3 +101,11 @@ def align(
         say(f"alignment error rate {100 * aligned.error_rate:.2f}")
     else:
         say_note(f"alignment error rate {100 * aligned.error_rate:.2f}")
+
+
+def _symmetry(name: str) -> Symmetry:
+    match name:
+        case "intersection" | "union" | "grow-diag-final":
+            return name
+        case _:
+            raise ConfigError(f"--symmetrise {name}", allowed="intersection, union, grow-diag-final")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regard.cli.compute_options import announce_export, with_compute_options
+from regard.cli.grouped_help import OUTPUT
 from regard.cli.languages import To, find_translator
 from regard.cli.options import Alternatives, AsJson, Beam, Changes, Prefix, Save, search_changes
 from regard.cli.photos import Photos, find_photos
@@ -32,6 +33,28 @@ CaptionModel = Annotated[
 ]
 
 
+MinEvidence = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        metavar="SHARE",
+        help="Say words of less evidence more broadly (an animal, a person), or leave them out.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+MinConfidence = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        metavar="SHARE",
+        help="Of captions of less confidence say the sure words alone.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+
 @with_compute_options(without=["shortlist"])
 def caption(
     photos: Photos,
@@ -41,6 +64,8 @@ def caption(
     prefix: Prefix = "",
     changes: Changes = None,
     to: To = None,
+    min_evidence: MinEvidence = None,
+    min_confidence: MinConfidence = None,
     *,
     computing: ComputeOptions,
     save: Save = None,
@@ -58,12 +83,26 @@ def caption(
     announce_export(model, computing)
     with load_captioner(model, **asdict(computing)) as captioner:
         results = captioner.caption_many(paths, prefix=prefix, alternatives=alternatives, **search)
+        results = hedged(results, min_evidence=min_evidence, min_confidence=min_confidence)
         shown = translated(in_place(found, results), translator)
         all_read = show_captions(shown, count=len(found), saver=saver, as_json=as_json)
     if saver is not None:
         saver.finish()
     if not all_read:
         raise typer.Exit(1)
+
+
+def hedged(
+    results: Iterator[Caption | ImageError], *, min_evidence: float | None, min_confidence: float | None
+) -> Iterator[Caption | ImageError]:
+    """The captions with what is not sure said more broadly, or left out; as they are where nothing was asked for."""
+    from regard.pipeline.hedging import hedge
+
+    for each in results:
+        if isinstance(each, ImageError) or (min_evidence is None and min_confidence is None):
+            yield each
+        else:
+            yield hedge(each, min_evidence=min_evidence, min_confidence=min_confidence)
 
 
 def in_place(

@@ -17,6 +17,7 @@ from regard.compute import ComputeOptions
 from regard.errors import ConfigError
 
 if TYPE_CHECKING:
+    from regard.evaluation.faithfulness import FaithfulnessScore
     from regard.evaluation.pointing import PointingScore
     from regard.evaluation.robustness import ChangedScore
     from regard.pipeline import Captioner, SearchChanges, Translator
@@ -44,6 +45,14 @@ Robustness = Annotated[
 Meteor = Annotated[bool, typer.Option("--meteor", help="Score captions with METEOR too, which needs Java.")]
 
 
+Faithful = Annotated[
+    int | None,
+    typer.Option(
+        "--faithfulness", min=1, metavar="N", help="Test the words of the first N inputs without what they looked at."
+    ),
+]
+
+
 @with_compute_options()
 def evaluate(
     model: Model,
@@ -54,6 +63,7 @@ def evaluate(
     meteor: Meteor = False,
     robustness: Robustness = False,
     pointing: Pointing = False,
+    faithfulness: Faithful = None,
     *,
     computing: ComputeOptions,
     as_json: AsJson = False,
@@ -70,6 +80,9 @@ def evaluate(
             return
         if split is None:
             raise ConfigError("no split is given", remedy="add --split dev, or another of the data's splits")
+        if faithfulness is not None:
+            _show_faithfulness(_faithfulness(loaded, data, split, faithfulness, progress), as_json=as_json)
+            return
         if robustness:
             _show_robustness(_losses(loaded, data, split, progress, search), as_json=as_json)
             return
@@ -79,6 +92,38 @@ def evaluate(
         return
     for line in table([(name, _readable(value)) for name, value in scores.items()]):
         say(line)
+
+
+def _faithfulness(
+    model: Captioner | Translator, data: Path, split: str, inputs: int, progress: Progress
+) -> list[FaithfulnessScore]:
+    from regard.evaluation.faithfulness import measure_faithfulness
+
+    return measure_faithfulness(model, data, split, inputs=inputs, progress=progress)
+
+
+def _show_faithfulness(scores: Sequence[FaithfulnessScore], *, as_json: bool) -> None:
+    from regard.faithfulness import FRACTIONS
+
+    if as_json:
+        for each in scores:
+            say_json(asdict(each))
+        return
+    shares = [f"{100 * share:.0f} %" for share in FRACTIONS]
+    rows: list[tuple[str, ...]] = [
+        ("order", *(f"without {share}" for share in shares), *(f"{share} alone" for share in shares))
+    ]
+    rows[0] += ("deletion", "insertion")
+    for each in scores:
+        numbers = (*each.comprehensiveness, *each.sufficiency, each.deletion_area, each.insertion_area)
+        rows.append((each.order, *(f"{number:.3f}" for number in numbers)))
+    for line in table(rows):
+        say(line)
+    for each in scores[:1]:
+        say(
+            f"{each.words} words; with evidence {each.supported:.1%}; rank correlation with leaving one out "
+            f"{each.rank_correlation:.3f}; without 20 % 95 % interval {each.low:.3f}-{each.high:.3f}"
+        )
 
 
 def _pointing(

@@ -16,13 +16,12 @@ from regard.cli.report import say, say_json, table
 from regard.cli.saving import Saver
 from regard.compute import ComputeOptions
 from regard.errors import ConfigError, ImageError
+from regard.saved.default import DEFAULT_CAPTIONER
 
 if TYPE_CHECKING:
     from regard.faithfulness import Faithfulness
     from regard.pipeline import Captioner, Translator
     from regard.results import Caption, Translation
-
-CAPTIONER = "flickr8k"
 
 Inputs = Annotated[list[str], typer.Argument(metavar="INPUT", help="Photos, or one sentence in quotes.")]
 Model = Annotated[
@@ -51,7 +50,9 @@ def explain(
     from regard.pipeline import Captioner, Translator, load
 
     reads_photos = any(Path(each).exists() for each in inputs)
-    with load(model or (CAPTIONER if reads_photos else find_translator(source, to)), **asdict(computing)) as loaded:
+    with load(
+        model or (DEFAULT_CAPTIONER if reads_photos else find_translator(source, to)), **asdict(computing)
+    ) as loaded:
         saver = None if save is None else Saver(save, count=len(inputs))
         results: list[Caption | Translation]
         match loaded:

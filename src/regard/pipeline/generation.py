@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from regard.pipeline.segments import Source
 
 Ids = tuple[int, ...]
+MOST_BRANCHES = 256
+"""The most next pieces that are tried, which is the largest beam."""
 BLOCK = 1024
 """Tokens of given texts of which the logits are held at a time."""
 
@@ -231,15 +233,13 @@ def branch(
     Returns:
         The texts, the one with the likeliest next piece first.
     """
-    stepper, specials = engine.stepper, SpecialTokens.of(engine.codec, options)
+    # a beam of one token more than the prefix: its hypotheses end with the likeliest next pieces
+    specials, length = SpecialTokens.of(engine.codec, options), len(prefix) + 1
+    count = min(count, MOST_BRANCHES, engine.codec.size - len(specials.forbidden) - 1)
+    next_piece = SearchOptions(beam=count, alternatives=count, min_length=length, max_length=length)
+    (found,) = search(engine.stepper, annotations, next_piece, tokens=specials, prefixes=[prefix])
+    pieces = [hypothesis.tokens[-1] for hypothesis in found]
     with torch.inference_mode():
-        state = stepper.start(annotations)
-        for token in (specials.bos, *prefix):
-            step = stepper.step(state, torch.tensor([[token]], device=annotations.values.device))
-            state = step.state
-        logits = step.logits[0, 0].float()
-        logits[[*specials.forbidden, specials.eos]] = float("-inf")
-        pieces = logits.topk(min(count, len(logits) - len(specials.forbidden) - 1)).indices.tolist()
         copies = annotations.select(torch.zeros(len(pieces), dtype=torch.long, device=annotations.values.device))
     prefixes = [(*prefix, piece) for piece in pieces]
     lists = None if own is None else [own] * len(pieces)

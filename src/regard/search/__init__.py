@@ -1,7 +1,8 @@
-"""Search: from a decoder's next-word scores to whole sentences.
+"""Search: from a decoder's next-token scores to whole sentences.
 
-Four small roles, wired by one loop in :mod:`regard.search.loop`: filters forbid, a chooser picks (beam or sampling),
-the trail remembers who came from whom, the shortlist keeps and ranks what has been said.
+Small roles, wired by one loop in :mod:`regard.search.loop`: constraints forbid tokens, a strategy chooses (beam search,
+sampling, rollouts for self-critical training), back-pointers record who continued whom, and the finished hypotheses are
+kept and ranked.
 """
 
 from regard.search.backpointers import Hypothesis

@@ -1,4 +1,4 @@
-"""The hypotheses that are still being said, and what one step makes of them."""
+"""The hypotheses that are still being extended, and the choice of one step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NEVER = float("-inf")
 
 @dataclass(frozen=True)
 class Choice:
-    """What a chooser picked at one step, one entry per new row.
+    """What a strategy chose at one step, one entry per new row.
 
     Attributes:
         parents: int64 [batch, rows], the row that is continued.
@@ -27,72 +27,72 @@ class Choice:
     totals: Tensor
 
     @property
-    def alive(self) -> Tensor:
+    def is_active(self) -> Tensor:
         """bool [batch, rows], False on empty rows."""
         return self.totals > _NEVER
 
 
 @dataclass(frozen=True)
-class Live:
+class ActiveHypotheses:
     """The rows of all inputs that are not done.
 
     Attributes:
-        step: how many tokens each row has said.
-        inputs: int64 [batch], ascending: which inputs of the whole batch are still here.
+        step: number of tokens of each row.
+        inputs: int64 [batch], ascending: which inputs of the whole batch are still searched.
         tokens: int64 [batch, rows], the last token of each row.
         totals: [batch, rows], log-probability so far; -inf marks an empty row.
-        said: int64 [batch, rows, step], all tokens of each row; None when no filter asks for them.
+        history: int64 [batch, rows, step], all tokens of each row; None when no constraint needs them.
     """
 
     step: int
     inputs: Tensor
     tokens: Tensor
     totals: Tensor
-    said: Tensor | None
+    history: Tensor | None
 
     @classmethod
-    def begin(cls, batch: int, rows: int, *, bos: int, remember: bool, device: torch.device) -> Live:
-        """Every row has read ``bos`` and said nothing."""
+    def begin(cls, batch: int, rows: int, *, bos: int, keep_history: bool, device: torch.device) -> ActiveHypotheses:
+        """Every row has read ``bos`` and has no token."""
         return cls(
             step=0,
             inputs=torch.arange(batch, device=device),
             tokens=torch.full((batch, rows), bos, device=device),
             totals=torch.zeros(batch, rows, device=device),
-            said=torch.empty(batch, rows, 0, dtype=torch.long, device=device) if remember else None,
+            history=torch.empty(batch, rows, 0, dtype=torch.long, device=device) if keep_history else None,
         )
 
     def __len__(self) -> int:
         return self.inputs.shape[0]
 
     @property
-    def alive(self) -> Tensor:
+    def is_active(self) -> Tensor:
         """bool [batch, rows], False on empty rows."""
         return self.totals > _NEVER
 
-    def follow(self, choice: Choice, *, eos: int) -> Live:
+    def extend(self, choice: Choice, *, eos: int) -> ActiveHypotheses:
         """The rows after ``choice``; rows that ended are empty."""
-        said = self.said
-        if said is not None:
+        history = self.history
+        if history is not None:
             parents = choice.parents.unsqueeze(-1).expand(-1, -1, self.step)
-            said = torch.cat([said.gather(1, parents), choice.tokens.unsqueeze(-1)], dim=-1)
+            history = torch.cat([history.gather(1, parents), choice.tokens.unsqueeze(-1)], dim=-1)
         totals = choice.totals.masked_fill(choice.tokens == eos, _NEVER)
-        return Live(self.step + 1, self.inputs, choice.tokens, totals, said)
+        return ActiveHypotheses(self.step + 1, self.inputs, choice.tokens, totals, history)
 
-    def without(self, done: Tensor) -> Live:
+    def without(self, done: Tensor) -> ActiveHypotheses:
         """The same batch with the rows of done inputs (bool [batch]) emptied."""
         totals = self.totals.masked_fill(done.unsqueeze(1), _NEVER)
-        return Live(self.step, self.inputs, self.tokens, totals, self.said)
+        return ActiveHypotheses(self.step, self.inputs, self.tokens, totals, self.history)
 
-    def select(self, index: Tensor) -> Live:
-        """The inputs at ``index`` (int64 [kept], ascending)."""
-        said = None if self.said is None else self.said[index]
-        return Live(self.step, self.inputs[index], self.tokens[index], self.totals[index], said)
+    def select(self, index: Tensor) -> ActiveHypotheses:
+        """The inputs at ``index`` (int64 [selected], ascending)."""
+        history = None if self.history is None else self.history[index]
+        return ActiveHypotheses(self.step, self.inputs[index], self.tokens[index], self.totals[index], history)
 
 
-def worth_leaving(done: Tensor) -> Tensor | None:
-    """Which inputs stay, int64 [kept], or None while too few of them are done (bool [batch]) to be worth a copy.
+def remaining_inputs(done: Tensor) -> Tensor | None:
+    """The inputs to go on with, int64 [remaining], or None while too few are done (bool [batch]) to be worth a copy.
 
-    Leaving copies the annotations of all that stay, so it waits until an eighth of the batch is done.
+    Dropping done inputs copies the annotations of all others, so it waits until an eighth of the batch is done.
     """
     num_done = int(done.sum())
     if not num_done or num_done * 8 < len(done):

@@ -1,7 +1,7 @@
-"""The trail of a search: who continued whom, and where each row looked.
+"""Back-pointers of a search: who continued whom, and where each row looked.
 
-Nothing is copied when rows are reordered. Each step keeps its tokens, its parent pointers and the weights as the
-decoder gave them; the few hypotheses that are returned are read backwards, once, at the end.
+Nothing is copied when rows are reordered. Each step records its tokens, its parents and the weights as the decoder gave
+them; the few hypotheses that are returned are read backwards, once, at the end.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ class Hypothesis:
     """One sentence that a search found.
 
     Attributes:
-        tokens: what was said, without begin and end.
+        tokens: without begin and end.
         log_probabilities: of each token, under the model.
         log_probability: of the whole, the end included when it is finished.
         score: what ranked it, log p / length^α.
-        weights: float32 [words, position], one row per token: where the decoder looked. Positions are the real ones
+        weights: float32 [token, position], one row per token: where the decoder looked. Positions are the real ones
             of this input, without padding.
-        finished: False when the search ran out of length before the end was said.
+        finished: False when the search ran out of length before the end.
     """
 
     tokens: tuple[int, ...]
@@ -37,8 +37,8 @@ class Hypothesis:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What hypotheses said, read back from a trail: padded, one entry per hypothesis.
+class Sequences:
+    """The tokens of hypotheses, read back: padded, one entry per hypothesis.
 
     Attributes:
         tokens: int64 [hypothesis, time].
@@ -52,40 +52,40 @@ class Said:
 
 
 @dataclass(frozen=True)
-class _Footprint:
+class _Step:
     inputs: Tensor
     choice: Choice
     weights: Tensor
 
 
-class Trail:
-    """One footprint per step."""
+class BackPointers:
+    """One record per step."""
 
     def __init__(self) -> None:
-        self._steps: list[_Footprint] = []
+        self._steps: list[_Step] = []
 
     def add(self, inputs: Tensor, choice: Choice, weights: Tensor) -> None:
-        """Remember a step: the inputs of its batch, what was chosen, and the weights of the rows *before* it."""
-        self._steps.append(_Footprint(inputs, choice, weights))
+        """Record a step: the inputs of its batch, what was chosen, and the weights of the rows *before* it."""
+        self._steps.append(_Step(inputs, choice, weights))
 
-    def read(self, inputs: Tensor, rows: Tensor, words: Tensor) -> Said:
+    def read(self, inputs: Tensor, rows: Tensor, lengths: Tensor) -> Sequences:
         """Read hypotheses back from their ends.
 
         Args:
             inputs: int64 [hypothesis], the input of each.
-            rows: int64 [hypothesis], its row after its last word.
-            words: int64 [hypothesis], how many words it has.
+            rows: int64 [hypothesis], its row after its last token.
+            lengths: int64 [hypothesis], its number of tokens.
         """
         first = self._steps[0]
-        shape = (len(inputs), int(words.max()))
+        shape = (len(inputs), int(lengths.max()))
         tokens = torch.zeros(shape, dtype=torch.long, device=inputs.device)
         log_probabilities = torch.zeros(shape, device=inputs.device)
         weights = first.weights.new_zeros(*shape, first.weights.shape[-1])
         rows = rows.clone()
         for t in reversed(range(shape[1])):
             step = self._steps[t]
-            here = (words > t).nonzero().squeeze(1)
-            # inputs leave in order, so those that are left stay sorted
+            here = (lengths > t).nonzero().squeeze(1)
+            # inputs leave in order, so those that remain stay sorted
             batch = torch.searchsorted(step.inputs, inputs[here])
             row = rows[here]
             parent = step.choice.parents[batch, row]
@@ -93,4 +93,4 @@ class Trail:
             log_probabilities[here, t] = step.choice.log_probabilities[batch, row]
             weights[here, t] = step.weights[batch, parent]
             rows[here] = parent
-        return Said(tokens, log_probabilities, weights)
+        return Sequences(tokens, log_probabilities, weights)

@@ -1,6 +1,8 @@
-"""Filters: what may not be said next. A filter sets forbidden scores to -inf, in place, and costs nothing when unused.
+"""Constraints: which tokens are forbidden.
 
-Scores are the model's own log-probabilities; forbidding a word does not raise the others.
+A constraint sets their scores to -inf, in place; one that is unused costs nothing.
+
+Scores are the model's own log-probabilities; forbidding a token does not raise the others.
 """
 
 from __future__ import annotations
@@ -10,35 +12,35 @@ from collections.abc import Callable, Sequence
 import torch
 
 from regard.errors import ConfigError
-from regard.search.active import Live
+from regard.search.active import ActiveHypotheses
 from regard.search.options import SearchOptions, SpecialTokens
-from regard.search.step_scores import Scores
+from regard.search.step_scores import StepScores
 
-Filter = Callable[[Scores, Live], None]
+Constraint = Callable[[StepScores, ActiveHypotheses], None]
 """Changes the values of scores in place."""
 
 _NEVER = float("-inf")
 
 
-class Forbidden:
-    """Tokens that are never said."""
+class ForbiddenTokens:
+    """Tokens that are never possible."""
 
     def __init__(self, tokens: Sequence[int], *, device: torch.device) -> None:
         self.tokens = torch.tensor(tokens, dtype=torch.long, device=device)
 
-    def __call__(self, scores: Scores, live: Live) -> None:
+    def __call__(self, scores: StepScores, hypotheses: ActiveHypotheses) -> None:
         scores.values.index_fill_(1, self.tokens, _NEVER)
 
 
 class MinimumLength:
-    """No end before ``length`` words."""
+    """No end before ``length`` tokens."""
 
     def __init__(self, length: int, *, eos: int) -> None:
         self.length = length
         self.eos = eos
 
-    def __call__(self, scores: Scores, live: Live) -> None:
-        if live.step < self.length:
+    def __call__(self, scores: StepScores, hypotheses: ActiveHypotheses) -> None:
+        if hypotheses.step < self.length:
             scores.values[:, self.eos] = _NEVER
 
 
@@ -49,92 +51,92 @@ class NoEndAfter:
         self.tokens = torch.tensor(tokens, dtype=torch.long, device=device)
         self.eos = eos
 
-    def __call__(self, scores: Scores, live: Live) -> None:
-        dangling = torch.isin(scores.take(live.tokens), self.tokens)
+    def __call__(self, scores: StepScores, hypotheses: ActiveHypotheses) -> None:
+        dangling = torch.isin(scores.gather_active(hypotheses.tokens), self.tokens)
         scores.values[:, self.eos].masked_fill_(dangling, _NEVER)
 
 
 class NoRepeat:
-    """No n-gram twice in one hypothesis; a forced prefix counts as said."""
+    """No n-gram twice in one hypothesis; a forced prefix counts."""
 
     def __init__(self, size: int) -> None:
         self.size = size
 
-    def __call__(self, scores: Scores, live: Live) -> None:
-        assert live.said is not None, "this filter needs the words said so far"
-        if live.step < self.size:
+    def __call__(self, scores: StepScores, hypotheses: ActiveHypotheses) -> None:
+        assert hypotheses.history is not None, "this constraint needs the history"
+        if hypotheses.step < self.size:
             return
-        said = scores.take(live.said)
-        grams = said.unfold(1, self.size, 1)
-        ending = said[:, live.step - self.size + 1 :].unsqueeze(1)
-        begun = (grams[..., :-1] == ending).all(dim=-1)
-        # a gram that was not begun forbids nothing: it gets 0 instead of -inf
-        penalty = torch.zeros_like(begun, dtype=scores.values.dtype).masked_fill(begun, _NEVER)
+        history = scores.gather_active(hypotheses.history)
+        grams = history.unfold(1, self.size, 1)
+        ending = history[:, hypotheses.step - self.size + 1 :].unsqueeze(1)
+        matches = (grams[..., :-1] == ending).all(dim=-1)
+        # a gram that does not match forbids nothing: it gets 0 instead of -inf
+        penalty = torch.zeros_like(matches, dtype=scores.values.dtype).masked_fill(matches, _NEVER)
         scores.values.scatter_add_(1, grams[..., -1], penalty)
 
 
 class Prefix:
-    """The first words of each input are given; until they are said, other filters have no say.
+    """The first tokens of each input are given; until they end, other constraints do not apply.
 
     Args:
         prefixes: token ids, one sequence per input of the whole batch; empty for none.
-        others: the filters that rule after the prefix.
+        others: the constraints that apply after the prefix.
     """
 
-    def __init__(self, prefixes: Sequence[Sequence[int]], others: list[Filter], *, device: torch.device) -> None:
+    def __init__(self, prefixes: Sequence[Sequence[int]], others: list[Constraint], *, device: torch.device) -> None:
         self.others = others
         self.lengths = torch.tensor([len(prefix) for prefix in prefixes], device=device)
         self.longest = max(len(prefix) for prefix in prefixes)
         padded = [[*prefix, *[0] * (self.longest - len(prefix))] for prefix in prefixes]
         self.tokens = torch.tensor(padded, dtype=torch.long, device=device)
 
-    def __call__(self, scores: Scores, live: Live) -> None:
-        if live.step >= self.longest:
-            self._filter(scores, live)
+    def __call__(self, scores: StepScores, hypotheses: ActiveHypotheses) -> None:
+        if hypotheses.step >= self.longest:
+            self._apply_others(scores, hypotheses)
             return
         values = scores.values
-        inputs = scores.take(live.inputs.unsqueeze(1).expand_as(live.totals))
-        forced = (self.lengths[inputs] > live.step).unsqueeze(1)
-        token = self.tokens[inputs, live.step].unsqueeze(1)
+        inputs = scores.gather_active(hypotheses.inputs.unsqueeze(1).expand_as(hypotheses.totals))
+        is_forced = (self.lengths[inputs] > hypotheses.step).unsqueeze(1)
+        token = self.tokens[inputs, hypotheses.step].unsqueeze(1)
         given = values.gather(1, token)
-        self._filter(scores, live)
-        values.masked_fill_(forced, _NEVER)
-        values.scatter_(1, token, torch.where(forced, given, values.gather(1, token)))
+        self._apply_others(scores, hypotheses)
+        values.masked_fill_(is_forced, _NEVER)
+        values.scatter_(1, token, torch.where(is_forced, given, values.gather(1, token)))
 
-    def _filter(self, scores: Scores, live: Live) -> None:
+    def _apply_others(self, scores: StepScores, hypotheses: ActiveHypotheses) -> None:
         for each in self.others:
-            each(scores, live)
+            each(scores, hypotheses)
 
 
-def build_filters(
+def build_constraints(
     options: SearchOptions,
     tokens: SpecialTokens,
     *,
     prefixes: Sequence[Sequence[int]] | None,
     device: torch.device,
-) -> list[Filter]:
-    """The filters that ``options`` ask for, in the order in which they apply."""
-    filters: list[Filter] = []
+) -> list[Constraint]:
+    """The constraints that ``options`` ask for, in the order in which they apply."""
+    constraints: list[Constraint] = []
     if tokens.forbidden:
-        filters.append(Forbidden(tokens.forbidden, device=device))
+        constraints.append(ForbiddenTokens(tokens.forbidden, device=device))
     if options.min_length:
-        filters.append(MinimumLength(options.min_length, eos=tokens.eos))
+        constraints.append(MinimumLength(options.min_length, eos=tokens.eos))
     if tokens.never_last:
-        filters.append(NoEndAfter(tokens.never_last, eos=tokens.eos, device=device))
+        constraints.append(NoEndAfter(tokens.never_last, eos=tokens.eos, device=device))
     if options.no_repeat is not None:
-        filters.append(NoRepeat(options.no_repeat))
+        constraints.append(NoRepeat(options.no_repeat))
     if prefixes is not None and any(prefixes):
-        return [Prefix(prefixes, filters, device=device)]
-    return filters
+        return [Prefix(prefixes, constraints, device=device)]
+    return constraints
 
 
 def check_prefixes(
     prefixes: Sequence[Sequence[int]], options: SearchOptions, tokens: SpecialTokens, *, vocabulary_size: int
 ) -> None:
-    """Refuse prefixes that cannot be said.
+    """Refuse prefixes that cannot be generated.
 
     Raises:
-        ConfigError: a prefix that leaves no room for a word, holds the end, or an id outside the vocabulary.
+        ConfigError: a prefix that leaves no room for a token, holds the end, or an id outside the vocabulary.
     """
     for prefix in prefixes:
         if len(prefix) >= options.max_length:
@@ -142,9 +144,9 @@ def check_prefixes(
                 f"a prefix of {len(prefix)} tokens fills max_length {options.max_length}",
                 remedy="shorten the prefix or raise max_length",
             )
-        strange = [token for token in prefix if not 0 <= token < vocabulary_size or token == tokens.eos]
-        if strange:
+        invalid = [token for token in prefix if not 0 <= token < vocabulary_size or token == tokens.eos]
+        if invalid:
             raise ConfigError(
-                f"a prefix holds the token {strange[0]}",
+                f"a prefix holds the token {invalid[0]}",
                 allowed=f"ids from 0 to {vocabulary_size - 1} other than the end, {tokens.eos}",
             )

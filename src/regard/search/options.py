@@ -35,7 +35,7 @@ class SearchOptions(Settings):
     length_normalisation: float = Field(0.7, ge=0, le=10)
     """α in score = log p / length^α, where length counts the words and the end; 0 ranks by probability alone."""
     no_repeat: int | None = Field(None, ge=1, le=4000)
-    """No sequence of this many tokens is said twice in one hypothesis."""
+    """No sequence of this many tokens occurs twice in one hypothesis."""
     no_end_after: list[str] = Field(default_factory=list, max_length=1000)
     """No sentence ends with one of these words, such as articles and prepositions, which self-critical training is
     fond of ending with ("a man in a"). Of a subword vocabulary, those words that are one piece."""
@@ -92,7 +92,7 @@ class SpecialTokens:
 
     Attributes:
         bos, eos: begin and end of a sentence.
-        forbidden: ids that are never said, such as ``<pad>``, ``<bos>`` and ``<unk>``.
+        forbidden: ids that are never generated, such as ``<pad>``, ``<bos>`` and ``<unk>``.
         never_last: ids after which there is no end.
     """
 

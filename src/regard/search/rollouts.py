@@ -1,4 +1,4 @@
-"""Random captions for self-critical training (Rennie et al. 2017): tokens only, no history, no weights."""
+"""Rollouts: random captions for self-critical training (Rennie et al. 2017), without weights or ranking."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from torch import Tensor
 from regard.annotations import Annotations
 from regard.decoders.base import Decoder
 from regard.fast import for_sampling
-from regard.search.active import worth_leaving
+from regard.search.active import ActiveHypotheses, Choice
+from regard.search.constraints import ForbiddenTokens
+from regard.search.loop import decode
 from regard.search.options import SpecialTokens
-from regard.search.sampling import draw
+from regard.search.sampling import sample_index
+from regard.search.step_scores import StepScores
+from regard.search.strategies import Strategy, continue_every_row
 
 
 def sample_captions(
@@ -29,7 +33,7 @@ def sample_captions(
         decoder: in evaluation mode.
         annotations: a batch of inputs.
         rows: captions per input.
-        tokens: begin, end and the tokens that are never said.
+        tokens: begin, end and the tokens that are never possible.
         max_length: the most tokens, the end included.
         generator: where the random numbers come from; the same state gives the same captions on one kind of device.
         temperature: what logits are divided by.
@@ -41,29 +45,36 @@ def sample_captions(
     """
     assert not decoder.training, "sampling needs the decoder in evaluation mode"
     batch, device = len(annotations), annotations.values.device
-    said = torch.zeros(batch, rows, max_length, dtype=torch.long, device=device)
+    captions = torch.zeros(batch, rows, max_length, dtype=torch.long, device=device)
     lengths = torch.full((batch, rows), max_length, device=device)
-    running = torch.ones(batch, rows, dtype=torch.bool, device=device)
-    inputs = torch.arange(batch, device=device)
-    last = torch.full((batch, rows), tokens.bos, device=device)
+    strategy = _Rollouts(captions, lengths, eos=tokens.eos, generator=generator, temperature=temperature)
+    constraints = [ForbiddenTokens(tokens.forbidden, device=device)]
     with torch.inference_mode():
-        impossible = torch.tensor(tokens.forbidden, dtype=torch.long, device=device)
-        stepper = for_sampling(decoder)
-        state = stepper.start(annotations, rows=rows)
-        for t in range(max_length):
-            step = stepper.step(state, last)
-            scores = (step.logits / temperature).index_fill_(-1, impossible, float("-inf"))
-            # numbers for the whole batch, so that those of an input do not depend on who has left
-            last = draw(
-                scores, torch.rand(batch, rows, generator=generator, device=generator.device).to(device)[inputs]
-            )
-            said[inputs, :, t] = torch.where(running, last, 0)
-            lengths[inputs] = torch.where(running & (last == tokens.eos), t + 1, lengths[inputs])
-            running = running & (last != tokens.eos)
-            state = step.state
-            staying = worth_leaving(~running.any(dim=1))
-            if staying is not None:
-                inputs, last, running, state = inputs[staying], last[staying], running[staying], state.select(staying)
-            if not len(inputs):
-                break
-    return said[..., : int(lengths.amax())], lengths
+        decode(for_sampling(decoder), annotations, strategy, constraints, tokens=tokens, max_length=max_length)
+    return captions[..., : int(lengths.amax())], lengths
+
+
+class _Rollouts(Strategy):
+    """One random continuation of every row, written to ``captions`` and ``lengths``."""
+
+    def __init__(
+        self, captions: Tensor, lengths: Tensor, *, eos: int, generator: torch.Generator, temperature: float
+    ) -> None:
+        self._captions, self._lengths, self._eos = captions, lengths, eos
+        self._generator, self._temperature = generator, temperature
+        self.first_rows = captions.shape[1]
+
+    def choose(self, scores: StepScores, active: ActiveHypotheses) -> Choice:
+        # numbers for the whole batch, so that those of an input do not depend on which others are done
+        uniform = torch.rand(self._captions.shape[:2], generator=self._generator, device=self._generator.device)
+        of_rows = scores.gather_active(uniform.to(self._captions.device)[active.inputs])
+        return continue_every_row(scores, active, sample_index(scores.values / self._temperature, of_rows))
+
+    def record(self, before: ActiveHypotheses, choice: Choice, weights: Tensor) -> None:
+        inputs, step, running = before.inputs, before.step, before.is_active
+        self._captions[inputs, :, step] = torch.where(running, choice.tokens, 0)
+        ended = running & (choice.tokens == self._eos)
+        self._lengths[inputs] = torch.where(ended, step + 1, self._lengths[inputs])
+
+    def done(self, active: ActiveHypotheses) -> Tensor:
+        return ~active.is_active.any(dim=1)

@@ -1,4 +1,4 @@
-"""Drawing from a distribution by its cumulated sum: one uniform number a draw, nothing random per word."""
+"""Sampling from a distribution by its cumulative sum: one uniform number a sample, nothing random per token."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from torch import Tensor
 _NEVER = float("-inf")
 
 
-def draw(scores: Tensor, uniform: Tensor) -> Tensor:
-    """Draw one index a row from softmax(scores).
+def sample_index(scores: Tensor, uniform: Tensor) -> Tensor:
+    """Sample one index a row from softmax(scores).
 
     Args:
         scores: [..., vocabulary], -inf where impossible; a row with nothing possible gives an impossible index.
@@ -18,18 +18,18 @@ def draw(scores: Tensor, uniform: Tensor) -> Tensor:
     Returns:
         int64 [...], i with P(i) = softmax(scores)_i; never an impossible one.
     """
-    cumulated = torch.softmax(scores, dim=-1).nan_to_num_(0).cumsum(dim=-1)
-    total = cumulated[..., -1]
+    cumulative = torch.softmax(scores, dim=-1).nan_to_num_(0).cumsum(dim=-1)
+    total = cumulative[..., -1]
     # u · total can round up to total, behind the last possible index
     target = torch.minimum(uniform * total, torch.nextafter(total, torch.zeros_like(total)))
-    index = torch.searchsorted(cumulated, target.unsqueeze(-1), right=True).squeeze(-1)
+    index = torch.searchsorted(cumulative, target.unsqueeze(-1), right=True).squeeze(-1)
     return index.clamp_max_(scores.shape[-1] - 1)
 
 
-def keep_probable(scores: Tensor, *, top_k: int | None, top_p: float | None) -> Tensor:
+def filter_top(scores: Tensor, *, top_k: int | None, top_p: float | None) -> Tensor:
     """Scores with -inf outside the ``top_k`` best and outside the nucleus of probability ``top_p``.
 
-    The nucleus (Holtzman et al. 2020 §3.1) is the smallest set of most probable words that reaches ``top_p``, taken
+    The nucleus (Holtzman et al. 2020 §3.1) is the smallest set of most probable tokens that reaches ``top_p``, taken
     from what ``top_k`` has left. Of equal scores at the edge, those with the lower index stay.
     """
     if top_k is None and top_p is None:

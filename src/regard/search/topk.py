@@ -1,7 +1,7 @@
-"""The best continuations of all rows of an input, without looking at every word twice.
+"""The best continuations of all rows of an input, without reading every score twice.
 
-The words of a row are cut into blocks, and the best word of each block is found in one pass. The ``count`` best
-continuations lie in the ``count`` blocks with the best words: for a continuation outside of them, each of these blocks
+The tokens of a row are cut into blocks, and the best token of each block is found in one pass. The ``count`` best
+continuations lie in the ``count`` blocks with the best tokens: for a continuation outside of them, each of these blocks
 holds one that is as good. So only these blocks are searched; the vocabulary is not.
 """
 
@@ -10,14 +10,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from regard.search.step_scores import Scores
+from regard.search.step_scores import StepScores
 
 BLOCK = 64
-"""Words in a block."""
+"""Tokens in a block."""
 _NEVER = float("-inf")
 
 
-def best_continuations(scores: Scores, totals: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+def best_continuations(scores: StepScores, totals: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
     """The ``count`` largest sums of a total and a score; fewer where there are fewer.
 
     Args:
@@ -26,37 +26,40 @@ def best_continuations(scores: Scores, totals: Tensor, count: int) -> tuple[Tens
         count: how many.
 
     Returns:
-        The sums, best first, and the row and the word of each, all [batch, count].
+        The sums, best first, and the row and the token of each, all [batch, count].
     """
     rows, size = totals.shape[1], scores.values.shape[1]
     count = min(count, rows * size)
     if rows * size <= 2 * count * BLOCK:
-        best, place = _sums(scores.values, scores.places, totals).topk(count, dim=1)
-        return best, place // size, place % size
+        best, index = _sums(scores.values, scores.row_index, totals).topk(count, dim=1)
+        return best, index // size, index % size
+    # 1. the blocks with the best tokens
     block, row = _best_blocks(scores, totals, count)
-    words = block.unsqueeze(-1) * BLOCK + torch.arange(BLOCK, device=block.device)
-    absent = words >= size
-    words.clamp_max_(size - 1)
-    places = (scores.places.gather(1, row) * size).unsqueeze(-1) + words
-    found = scores.values.flatten().index_select(0, places.flatten()).view_as(places)
-    sums = found.add_(totals.gather(1, row).unsqueeze(-1))
-    best, place = sums.masked_fill_(absent, _NEVER).flatten(1).topk(count, dim=1)
-    return best, row.gather(1, place // BLOCK), words.flatten(1).gather(1, place)
+    # 2. the tokens of these blocks and their sums; a block may reach past the vocabulary
+    tokens = block.unsqueeze(-1) * BLOCK + torch.arange(BLOCK, device=block.device)
+    outside = tokens >= size
+    tokens.clamp_max_(size - 1)
+    index = (scores.row_index.gather(1, row) * size).unsqueeze(-1) + tokens
+    values = scores.values.flatten().index_select(0, index.flatten()).view_as(index)
+    sums = values.add_(totals.gather(1, row).unsqueeze(-1))
+    # 3. the best of them
+    best, column = sums.masked_fill_(outside, _NEVER).flatten(1).topk(count, dim=1)
+    return best, row.gather(1, column // BLOCK), tokens.flatten(1).gather(1, column)
 
 
-def _best_blocks(scores: Scores, totals: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def _best_blocks(scores: StepScores, totals: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The number of each of the ``count`` best blocks in its row, and that row, both int64 [batch, count]."""
-    living, size = scores.values.shape
+    active, size = scores.values.shape
     whole = size // BLOCK * BLOCK
-    best = [scores.values[:, :whole].view(living, -1, BLOCK).amax(dim=2)]
+    best = [scores.values[:, :whole].view(active, -1, BLOCK).amax(dim=2)]
     if whole < size:
         best.append(scores.values[:, whole:].amax(dim=1, keepdim=True))
     joined = torch.cat(best, dim=1)
-    place = _sums(joined, scores.places, totals).topk(count, dim=1).indices
-    return place % joined.shape[1], place // joined.shape[1]
+    index = _sums(joined, scores.row_index, totals).topk(count, dim=1).indices
+    return index % joined.shape[1], index // joined.shape[1]
 
 
-def _sums(values: Tensor, places: Tensor, totals: Tensor) -> Tensor:
-    """What rows have at their places, and their totals added, [batch, rows × columns]."""
-    of_rows = values.index_select(0, places.flatten()).view(*places.shape, -1)
+def _sums(values: Tensor, row_index: Tensor, totals: Tensor) -> Tensor:
+    """The values of all rows with their totals added, [batch, rows × columns]."""
+    of_rows = values.index_select(0, row_index.flatten()).view(*row_index.shape, -1)
     return of_rows.add_(totals.unsqueeze(-1)).flatten(1)

@@ -35,7 +35,7 @@ def assert_weights_follow(toy, hypothesis):
 @pytest.mark.parametrize(("vocabulary_size", "max_length"), [(4, 4), (5, 3), (3, 5), (6, 2), (3, 1)])
 def test_a_wide_beam_equals_brute_force(toy, alpha, vocabulary_size, max_length):
     decoder = toy.ToyDecoder(inputs=6, steps=max_length, vocabulary_size=vocabulary_size, seed=vocabulary_size)
-    wide = options(beam=400, alternatives=7, max_length=max_length, length_normalisation=alpha)
+    wide = options(beam=250, alternatives=7, max_length=max_length, length_normalisation=alpha)
     for index, found in zip(ORDER, search(decoder, toy.inputs_of(ORDER), wide, tokens=toy.TOKENS), strict=True):
         every = toy.enumerate_sequences(decoder, index, max_length=max_length)
         best = sorted(every, key=lambda s: (not s.finished, -s.score(alpha)))[:7]
@@ -106,7 +106,9 @@ def test_stopping_early_changes_nothing(toy, monkeypatch, alpha, alternatives):
     early = search(decoder, inputs, chosen, tokens=toy.TOKENS)
     work = sum(batch * rows for batch, rows in decoder.rows_seen)
     decoder.rows_seen.clear()
-    monkeypatch.setattr("regard.search.finished.Shortlist.is_final", lambda self, live: ~live.alive.any(dim=1))
+    monkeypatch.setattr(
+        "regard.search.finished.FinishedHypotheses.is_final", lambda self, active: ~active.is_active.any(dim=1)
+    )
     assert_same(early, search(decoder, inputs, chosen, tokens=toy.TOKENS))
     full = sum(batch * rows for batch, rows in decoder.rows_seen)
     # a long sentence may still win under α = 2, so there the bound never bites

@@ -33,9 +33,10 @@ def test_global_random_state_is_neither_read_nor_moved(toy):
 
 
 def first_words(toy, decoder, **values):
-    chosen = SearchOptions(samples=4000, max_length=1, min_length=1, **values)
-    (found,) = search(decoder, toy.inputs_of([0]), chosen, tokens=toy.TOKENS)
-    return torch.bincount(torch.tensor([h.tokens[0] for h in found]), minlength=decoder.vocabulary_size) / 4000
+    chosen = SearchOptions(samples=1000, max_length=1, min_length=1, **values)
+    found = search(decoder, toy.inputs_of([0] * 4), chosen, tokens=toy.TOKENS)
+    words = [hypothesis.tokens[0] for samples in found for hypothesis in samples]
+    return torch.bincount(torch.tensor(words), minlength=decoder.vocabulary_size) / len(words)
 
 
 def first_scores(toy, decoder):

@@ -5,15 +5,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regard.search.sampling import draw, keep_probable
+from regard.search.sampling import filter_top, sample_index
 
 NEVER = float("-inf")
 
 
-def test_draw_inverts_the_distribution():
+def test_sampling_inverts_the_distribution():
     probabilities = torch.tensor([0.1, 0.0, 0.4, 0.0, 0.5, 0.0], dtype=torch.float64)
     uniform = torch.linspace(0, 1, 10_001, dtype=torch.float64)[:-1]
-    drawn = draw(probabilities.log().expand(len(uniform), -1), uniform)
+    drawn = sample_index(probabilities.log().expand(len(uniform), -1), uniform)
     shares = torch.bincount(drawn, minlength=6) / len(uniform)
     assert torch.allclose(shares.double(), probabilities, atol=2e-4)
 
@@ -24,12 +24,12 @@ def test_the_edges_never_give_an_impossible_index(uniform):
     scores = torch.randn(500, 37, generator=generator) * 5
     scores[torch.rand(500, 37, generator=generator) < 0.7] = NEVER
     scores[:, 11] = 0.0
-    drawn = draw(scores, torch.full((500,), uniform))
+    drawn = sample_index(scores, torch.full((500,), uniform))
     assert scores.gather(1, drawn.unsqueeze(1)).isfinite().all()
 
 
 def test_where_nothing_is_possible_the_index_is_within_the_vocabulary():
-    assert draw(torch.full((2, 3), NEVER), torch.tensor([0.2, 0.9])).tolist() == [2, 2]
+    assert sample_index(torch.full((2, 3), NEVER), torch.tensor([0.2, 0.9])).tolist() == [2, 2]
 
 
 @settings(max_examples=60, deadline=None)
@@ -38,9 +38,9 @@ def test_where_nothing_is_possible_the_index_is_within_the_vocabulary():
     top_k=st.none() | st.integers(1, 10),
     top_p=st.none() | st.floats(0.01, 1.0),
 )
-def test_keep_probable_equals_its_definition(values, top_k, top_p):
+def test_filter_top_equals_its_definition(values, top_k, top_p):
     scores = torch.tensor([values], dtype=torch.float64)
-    kept = keep_probable(scores, top_k=top_k, top_p=top_p)[0]
+    kept = filter_top(scores, top_k=top_k, top_p=top_p)[0]
     order = sorted(range(len(values)), key=lambda i: (-values[i], i))[:top_k]
     weights = [math.exp(values[i]) for i in order]
     nucleus, reached = [], 0.0

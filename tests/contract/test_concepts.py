@@ -18,7 +18,7 @@ from regard.fast import for_training
 from regard.model import EncoderDecoder, ModelSettings
 from regard.pipeline import Captioner
 from regard.pipeline.concepts import USED, split_looks
-from regard.pipeline.generation import NamedConcepts, Speech
+from regard.pipeline.generation import Generation, NamedConcepts
 from regard.saved.bundle import Bundle, load_bundle, save_bundle
 from regard.search import Hypothesis, SearchOptions, SpecialTokens, search
 from regard.text import WordCodec
@@ -175,12 +175,12 @@ def test_a_saved_model_names_the_same_concepts(bundle: Bundle, photo: Image.Imag
 
 def test_a_worker_hands_over_what_it_saw(bundle: Bundle) -> None:
     captioner = Captioner(bundle)
-    (speech,) = captioner.say(list(pixels(1).numpy()), bundle.search, (), 0)
-    again: Speech = pickle.loads(pickle.dumps(speech))
+    (generation,) = captioner.generate_batch(list(pixels(1).numpy()), bundle.search, (), 0)
+    again: Generation = pickle.loads(pickle.dumps(generation))
     assert again.concepts is not None
-    assert speech.concepts is not None
-    assert again.concepts.names == speech.concepts.names
-    assert np.array_equal(again.concepts.maps, speech.concepts.maps)
+    assert generation.concepts is not None
+    assert again.concepts.names == generation.concepts.names
+    assert np.array_equal(again.concepts.maps, generation.concepts.maps)
 
 
 def test_a_part_of_a_batch_keeps_its_own_concepts() -> None:

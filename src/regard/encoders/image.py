@@ -26,8 +26,7 @@ from regard.config import PartSettings
 from regard.data.images import Frame, Photo, ResizeMode, resize
 from regard.encoders import NETWORKS, build_network
 from regard.encoders.concepts import ConceptFinder, class_probabilities, forgotten
-from regard.encoders.network import SMALLEST_INPUT, ConvNet
-from regard.encoders.pretrained import PRETRAINED, load_network
+from regard.encoders.network import PRETRAINED, SMALLEST_INPUT, ConvNet
 from regard.errors import ConfigError, unknown_name
 from regard.progress import SILENT, Progress
 
@@ -323,5 +322,7 @@ def _network(settings: ImageEncoderSettings, progress: Progress) -> ConvNet:
     if settings.weights is None:
         network = build_network(settings.name)
     else:
+        from regard.encoders.pretrained import load_network
+
         network = load_network(settings.name, weights=settings.weights, progress=progress)
     return network.fused() if settings.folded else network

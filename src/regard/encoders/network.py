@@ -19,6 +19,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from regard.errors import ConfigError, unknown_name
 
+PRETRAINED = "pretrained"
+"""Stands for the published weights of a network, where the path of a file could stand."""
 SMALLEST_INPUT = 32
 """The least height and width in pixels: every network here halves its input at most five times."""
 

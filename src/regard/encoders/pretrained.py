@@ -23,12 +23,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from regard.encoders import NETWORKS
-from regard.encoders.network import ConvNet
+from regard.encoders.network import PRETRAINED, ConvNet
 from regard.errors import WeightsError
 from regard.files import cache_folder, replacing
 from regard.progress import SILENT, Progress
 
-PRETRAINED = "pretrained"
 """Stands for the published weights wherever a file of weights may be named."""
 
 PACKAGES = {

@@ -39,7 +39,7 @@ from regard.metrics.cider import CiderD
 from regard.metrics.resampling import Bootstrap
 from regard.pipeline import Captioner
 from regard.pipeline.confidence import caption_features, word_evidence, word_features
-from regard.pipeline.generation import Speech
+from regard.pipeline.generation import Generation
 from regard.progress import Progress, Silent
 from regard.saved.bundle import CALIBRATION, VERSION
 from regard.saved.manifest import write_manifest
@@ -129,12 +129,12 @@ def calibrate(
     means = np.stack([mean for own in real for _, mean in own[::2]])
     centre, spread = means.mean(axis=0), means.std(axis=0) + SMALLEST_SPREAD
     base = Calibration(NOTHING, NOTHING, centre, spread)
-    speeches = [_with_novelty(own, base) for own in (*real, odd)]
-    words = [_words(own, images.captions) for own, images in zip(speeches, sets, strict=False)]
+    generations = [_with_novelty(own, base) for own in (*real, odd)]
+    words = [_words(own, images.captions) for own, images in zip(generations, sets, strict=False)]
     base, measured, bins = _fit_words(base, words, [folder.name for folder in data])
-    captions = [_accepted(own, images.captions) for own, images in zip(speeches, sets, strict=False)]
+    captions = [_accepted(own, images.captions) for own, images in zip(generations, sets, strict=False)]
     captions.append(np.zeros(ODD_PHOTOS, dtype=bool))
-    calibration, more = _fit_captions(base, speeches, captions, [*(folder.name for folder in data), ODD])
+    calibration, more = _fit_captions(base, generations, captions, [*(folder.name for folder in data), ODD])
     return CalibrationReport(calibration, (*measured, *more), bins)
 
 
@@ -153,7 +153,9 @@ def save_calibration(calibration: Calibration, folder: Path) -> Path:
     return path
 
 
-def _observe(captioner: Captioner, images: Sequence[ImageSource], progress: Progress) -> list[tuple[Speech, Floats]]:
+def _observe(
+    captioner: Captioner, images: Sequence[ImageSource], progress: Progress
+) -> list[tuple[Generation, Floats]]:
     found = []
     for each in captioner.observe(images):
         found.append(each)
@@ -161,9 +163,9 @@ def _observe(captioner: Captioner, images: Sequence[ImageSource], progress: Prog
     return found
 
 
-def _with_novelty(observed: Sequence[tuple[Speech, Floats]], base: Calibration) -> list[Speech]:
+def _with_novelty(observed: Sequence[tuple[Generation, Floats]], base: Calibration) -> list[Generation]:
     novelty = base.novelty(np.stack([mean for _, mean in observed])).tolist()
-    return [replace(speech, novelty=each) for (speech, _), each in zip(observed, novelty, strict=True)]
+    return [replace(generation, novelty=each) for (generation, _), each in zip(observed, novelty, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,11 +177,11 @@ class _Words:
     photos: npt.NDArray[np.int64]
 
 
-def _words(speeches: Sequence[Speech], captions: Sequence[Sequence[str]]) -> _Words:
+def _words(generations: Sequence[Generation], captions: Sequence[Sequence[str]]) -> _Words:
     values, right, photos = [], [], []
-    for number, (speech, own) in enumerate(zip(speeches, captions, strict=True)):
-        references, features = ReferenceWords(own), word_features(speech)
-        for place, word in enumerate(speech.words):
+    for number, (generation, own) in enumerate(zip(generations, captions, strict=True)):
+        references, features = ReferenceWords(own), word_features(generation)
+        for place, word in enumerate(generation.words):
             if is_content_word(word.text.lower()):
                 values.append(features[place])
                 right.append(word.text.lower() in references)
@@ -216,21 +218,23 @@ def _fit(
     return found[1][0], {"probability alone": found[0][1], f"{name} ({', '.join(found[1][0].features)})": found[1][1]}
 
 
-def _accepted(speeches: Sequence[Speech], captions: Sequence[Sequence[str]]) -> Bools:
+def _accepted(generations: Sequence[Generation], captions: Sequence[Sequence[str]]) -> Bools:
     """Whether people would accept each caption, by its CIDEr-D against theirs."""
     references = [[caption_tokens(caption) for caption in own] for own in captions]
     cider = CiderD.from_references(references)
     scores = [
-        cider.score(caption_tokens(speech.best.text), cider.reference_vectors(own))
-        for speech, own in zip(speeches, references, strict=True)
+        cider.score(caption_tokens(generation.best.text), cider.reference_vectors(own))
+        for generation, own in zip(generations, references, strict=True)
     ]
     return np.array([score >= ACCEPTED for score in scores])
 
 
 def _fit_captions(
-    base: Calibration, sets: Sequence[Sequence[Speech]], accepted: Sequence[Bools], names: Sequence[str]
+    base: Calibration, sets: Sequence[Sequence[Generation]], accepted: Sequence[Bools], names: Sequence[str]
 ) -> tuple[Calibration, list[Measured]]:
-    values = np.stack([caption_features(speech, word_evidence(speech, base)) for own in sets for speech in own])
+    values = np.stack(
+        [caption_features(generation, word_evidence(generation, base)) for own in sets for generation in own]
+    )
     right = np.concatenate(accepted)
     source = np.repeat(np.arange(len(sets)), [len(own) for own in sets])
     seen = np.concatenate([np.arange(len(own)) % 2 == 0 for own in sets])

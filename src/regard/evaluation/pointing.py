@@ -28,7 +28,8 @@ from regard.annotations import Concepts, Rectangle, Regions
 from regard.data.images import load_image
 from regard.encoders.concepts import concept_words
 from regard.encoders.image import ImageEncoder, ImageEncoderSettings
-from regard.encoders.pretrained import PACKAGES, PRETRAINED
+from regard.encoders.network import PRETRAINED
+from regard.encoders.pretrained import PACKAGES
 from regard.errors import ConfigError, DataError, ImageError, WeightsError
 from regard.evidence.reference_words import same_word, stem
 from regard.faithfulness import Floats

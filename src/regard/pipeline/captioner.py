@@ -23,11 +23,11 @@ from regard.parallel.workers import Workers, WorkSharing
 from regard.pipeline.concepts import named, split_looks
 from regard.pipeline.confidence import caption_confidence, mean_annotations, with_novelty, word_evidence
 from regard.pipeline.engine import Engine
-from regard.pipeline.generation import Ids, Speech, branch, prefix_ids, speak
+from regard.pipeline.generation import Generation, Ids, generate, generate_alternatives, prefix_ids
 from regard.pipeline.inspection import Inspection, inspect_captioner
 from regard.pipeline.isolation import REPORT, Defect, answer_each, describe
 from regard.pipeline.options import SearchChanges, changed_options
-from regard.pipeline.prefetch import Picture, ahead, read_picture
+from regard.pipeline.prefetch import PreparedImage, prefetch, prepare_image
 from regard.pipeline.region import Box, Positions, check_box, gather_positions, positions_in, scatter_weights
 from regard.results import Caption, Word
 from regard.saved.bundle import Bundle
@@ -126,20 +126,20 @@ class Captioner(WorkSharing):
         """
         options = changed_options(self.bundle.search, changes, alternatives=alternatives)
         beginning = prefix_ids(self.bundle.codec, prefix)
-        picture = read_picture(image, self._encoder)
+        picture = prepare_image(image, self._encoder)
         if isinstance(picture, ImageError):
             raise picture
         annotations = self._engine.annotate(torch.from_numpy(picture.pixels[None]))
-        found = speak(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
-        from regard.pipeline.explain import measure_pixels, measure_speech
+        found = generate(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
+        from regard.pipeline.explain import measure_generation, measure_pixels
 
-        (speech,) = with_novelty(named(found, annotations.concepts), annotations, self.bundle.calibration)
-        measured = measure_speech(self._engine, self.bundle.model, annotations, speech, seed=options.seed)
-        caption = _result(picture, speech, options.length_normalisation, self.bundle.calibration)
+        (generation,) = with_novelty(named(found, annotations.concepts), annotations, self.bundle.calibration)
+        measured = measure_generation(self._engine, self.bundle.model, annotations, generation, seed=options.seed)
+        caption = _result(picture, generation, options.length_normalisation, self.bundle.calibration)
         if pixels and caption.words:
             looks = np.array([word.weights.reshape(-1) for word in caption.words], dtype=np.float64)
             grid = (picture.regions.rows, picture.regions.columns)
-            measured = measure_pixels(self._engine, picture.pixels, grid, speech, looks, measured)
+            measured = measure_pixels(self._engine, picture.pixels, grid, generation, looks, measured)
         pairs = zip(caption.words, measured, strict=True)
         return replace(caption, words=tuple(replace(word, faithfulness=each) for word, each in pairs))
 
@@ -188,14 +188,15 @@ class Captioner(WorkSharing):
         """
         options = changed_options(self.bundle.search, changes, alternatives=0)
         beginning = prefix_ids(self.bundle.codec, prefix)
-        picture = read_picture(image, self._encoder)
+        picture = prepare_image(image, self._encoder)
         if isinstance(picture, ImageError):
             raise picture
         annotations = self._engine.annotate(torch.from_numpy(picture.pixels[None]))
-        found = speak(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
-        (speech,) = named(found, annotations.concepts)
-        inspection = inspect_captioner(self.bundle, picture, speech.ids)
-        return _result(picture, speech, options.length_normalisation), inspection
+        found = generate(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
+        (generation,) = named(found, annotations.concepts)
+        inspection = inspect_captioner(self.bundle, picture, generation.ids)
+        caption = _result(picture, generation, options.length_normalisation, self.bundle.calibration)
+        return caption, inspection
 
     def captions_after(
         self,
@@ -220,7 +221,7 @@ class Captioner(WorkSharing):
         """
         options = changed_options(self.bundle.search, changes, alternatives=0)
         beginning = prefix_ids(self.bundle.codec, prefix)
-        picture = read_picture(image, self._encoder)
+        picture = prepare_image(image, self._encoder)
         if isinstance(picture, ImageError):
             raise picture
         annotations = self._engine.annotate(torch.from_numpy(picture.pixels[None]))
@@ -229,41 +230,48 @@ class Captioner(WorkSharing):
             check_box(region)
             kept = positions_in(region, picture.regions)
             annotations = gather_positions(annotations, [kept])
-        speeches = branch(self._engine, annotations, options, prefix=beginning, count=BRANCHES * count)
-        copies = torch.zeros(len(speeches), dtype=torch.long, device=annotations.values.device)
-        speeches = named(speeches, annotations.select(copies).concepts)
-        speeches = [_over_grid(speech, kept, positions) for speech in speeches]
-        found = [_result(picture, speech, options.length_normalisation, self.bundle.calibration) for speech in speeches]
-        said = [word.text for word in self.bundle.codec.words(beginning)]
+        generations = generate_alternatives(
+            self._engine, annotations, options, prefix=beginning, count=BRANCHES * count
+        )
+        copies = torch.zeros(len(generations), dtype=torch.long, device=annotations.values.device)
+        generations = named(generations, annotations.select(copies).concepts)
+        generations = [_over_grid(generation, kept, positions) for generation in generations]
+        found = [
+            _result(picture, generation, options.length_normalisation, self.bundle.calibration)
+            for generation in generations
+        ]
+        words = [word.text for word in self.bundle.codec.words(beginning)]
         from regard.pipeline.next_words import distinct_next_words
 
-        return distinct_next_words(found, said, count=count)
+        return distinct_next_words(found, words, count=count)
 
-    def observe(self, images: Iterable[ImageSource], *, batch: int = BATCH) -> Iterator[tuple[Speech, Floats]]:
+    def observe(self, images: Iterable[ImageSource], *, batch: int = BATCH) -> Iterator[tuple[Generation, Floats]]:
         """What the model's own search finds for each picture, and the mean annotation of it: for calibration.
 
         Raises:
             ImageError: a picture cannot be read.
         """
-        read = ahead(lambda image: read_picture(image, self._encoder), images, count=batch)
+        read = prefetch(lambda image: prepare_image(image, self._encoder), images, count=batch)
         while pictures := list(islice(read, batch)):
             for each in pictures:
                 if isinstance(each, ImageError):
                     raise each
-            pixels = [each.pixels for each in pictures if isinstance(each, Picture)]
+            pixels = [each.pixels for each in pictures if isinstance(each, PreparedImage)]
             annotations = self._engine.annotate(torch.from_numpy(np.stack(pixels)))
             prefixes: list[Ids] = [()] * len(pixels)
-            found = speak(self._engine, annotations, self.bundle.search, prefixes=prefixes, numbers=range(len(pixels)))
+            found = generate(
+                self._engine, annotations, self.bundle.search, prefixes=prefixes, numbers=range(len(pixels))
+            )
             yield from zip(named(found, annotations.concepts), mean_annotations(annotations), strict=True)
 
-    def say(
+    def generate_batch(
         self,
         pixels: Sequence[Pixels],
         options: SearchOptions,
         prefix: Ids,
         number: int,
         kept: Sequence[Positions] | None = None,
-    ) -> list[Speech | Defect]:
+    ) -> list[Generation | Defect]:
         """What the search finds for a batch of pictures: the work of one worker.
 
         Args:
@@ -277,17 +285,19 @@ class Captioner(WorkSharing):
             ConfigError: the prefix leaves no room for a word.
         """
 
-        def describe_batch(batch: Sequence[int]) -> list[Speech]:
+        def describe_batch(batch: Sequence[int]) -> list[Generation]:
             annotations = self._engine.annotate(torch.from_numpy(np.stack([pixels[each] for each in batch])))
             numbers, prefixes = [number + each for each in batch], [prefix] * len(batch)
             if kept is None:
-                speeches = speak(self._engine, annotations, options, prefixes=prefixes, numbers=numbers)
-                return with_novelty(named(speeches, annotations.concepts), annotations, calibration)
+                generations = generate(self._engine, annotations, options, prefixes=prefixes, numbers=numbers)
+                return with_novelty(named(generations, annotations.concepts), annotations, calibration)
             # concepts speak for the whole picture, so a part of it does without
             own = [kept[each] for each in batch]
             positions, inside = annotations.num_regions, gather_positions(annotations, own)
-            speeches = speak(self._engine, inside, options, prefixes=prefixes, numbers=numbers)
-            spread = [_over_grid(speech, each, positions) for speech, each in zip(speeches, own, strict=True)]
+            generations = generate(self._engine, inside, options, prefixes=prefixes, numbers=numbers)
+            spread = [
+                _over_grid(generation, each, positions) for generation, each in zip(generations, own, strict=True)
+            ]
             return with_novelty(spread, annotations, calibration)
 
         calibration = self.bundle.calibration
@@ -296,63 +306,66 @@ class Captioner(WorkSharing):
     def _stream(
         self, images: Iterable[ImageSource], batch: int, options: SearchOptions, prefix: Ids, region: Box | None
     ) -> Iterator[Caption | ImageError]:
-        waiting: deque[Sequence[Picture | ImageError]] = deque()
+        waiting: deque[Sequence[PreparedImage | ImageError]] = deque()
 
         def requests() -> Iterator[tuple[Sequence[Pixels], SearchOptions, Ids, int, Sequence[Positions] | None]]:
-            read = ahead(lambda image: read_picture(image, self._encoder), images, count=batch)
+            read = prefetch(lambda image: prepare_image(image, self._encoder), images, count=batch)
             number = 0
             while pictures := list(islice(read, batch)):
                 waiting.append(pictures)
-                readable = [each for each in pictures if isinstance(each, Picture)]
+                readable = [each for each in pictures if isinstance(each, PreparedImage)]
                 kept = None if region is None else [positions_in(region, each.regions) for each in readable]
                 yield [each.pixels for each in readable], options, prefix, number, kept
                 number += len(readable)
 
-        with closing(self.share(self.say, requests())) as answers:
-            for speeches in answers:
-                said = iter(speeches)
+        with closing(self.share(self.generate_batch, requests())) as answers:
+            for generations in answers:
+                generated = iter(generations)
                 for picture in waiting.popleft():
-                    yield _answer(picture, said, options.length_normalisation, self.bundle.calibration)
+                    yield _answer(picture, generated, options.length_normalisation, self.bundle.calibration)
 
 
 def _answer(
-    picture: Picture | ImageError, said: Iterator[Speech | Defect], alpha: float, calibration: Calibration | None
+    picture: PreparedImage | ImageError,
+    generated: Iterator[Generation | Defect],
+    alpha: float,
+    calibration: Calibration | None,
 ) -> Caption | ImageError:
-    """The caption of a picture from the next of what was said, or the error in its place."""
+    """The caption of a picture from the next of what was generated, or the error in its place."""
     if isinstance(picture, ImageError):
         return picture
-    speech = next(said)
-    if isinstance(speech, Defect):
-        return ImageError(picture.path, speech.reason, remedy=REPORT)
+    generation = next(generated)
+    if isinstance(generation, Defect):
+        return ImageError(picture.path, generation.reason, remedy=REPORT)
     try:
-        return _result(picture, speech, alpha, calibration)
+        return _result(picture, generation, alpha, calibration)
     except Exception as error:
         return ImageError(picture.path, describe(error), remedy=REPORT)
 
 
-def _over_grid(speech: Speech, kept: Positions | None, positions: int) -> Speech:
-    """The speech with its weights over all positions, where they are over some alone."""
+def _over_grid(generation: Generation, kept: Positions | None, positions: int) -> Generation:
+    """The generation with its weights over all positions, where they are over some alone."""
     if kept is None:
-        return speech
-    return replace(speech, weights=scatter_weights(speech.weights, kept, positions=positions))
+        return generation
+    return replace(generation, weights=scatter_weights(generation.weights, kept, positions=positions))
 
 
-def _result(picture: Picture, speech: Speech, alpha: float, calibration: Calibration | None) -> Caption:
-    evidence = [None] * len(speech.words) if calibration is None else word_evidence(speech, calibration)
-    looks = split_looks(merge_weights(speech.weights, speech.words), speech.concepts)
+def _result(picture: PreparedImage, generation: Generation, alpha: float, calibration: Calibration | None) -> Caption:
+    evidence = [None] * len(generation.words) if calibration is None else word_evidence(generation, calibration)
+    looks = split_looks(merge_weights(generation.weights, generation.words), generation.concepts)
     grid = (picture.regions.rows, picture.regions.columns)
-    words = zip(speech.words, speech.probabilities, looks, evidence, strict=True)
+    words = zip(generation.words, generation.probabilities, looks, evidence, strict=True)
     return Caption(
         path=picture.path,
-        text=speech.best.text,
-        score=speech.best.score(alpha),
+        text=generation.best.text,
+        score=generation.best.score(alpha),
         words=tuple(
             Word(word.text, probability, look.weights.reshape(grid), look.concept, own)
             for word, probability, look, own in words
         ),
-        alternatives=speech.alternatives(alpha),
-        finished=speech.finished,
-        confidence=None if calibration is None else caption_confidence(speech, evidence, calibration),
+        alternatives=generation.alternatives(alpha),
+        finished=generation.finished,
+        confidence=None if calibration is None else caption_confidence(generation, evidence, calibration),
         photo=picture.photo,
         regions=picture.regions,
     )

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from regard.annotations import Concepts
 from regard.encoders.concepts import concept_words
-from regard.pipeline.generation import NamedConcepts, Speech
+from regard.pipeline.generation import Generation, NamedConcepts
 
 USED = 0.5
 """The share of attention above which a word came from concepts."""
@@ -34,15 +34,15 @@ class Look:
     concept: str | None
 
 
-def named(speeches: Sequence[Speech], concepts: Concepts | None) -> list[Speech]:
-    """The speeches of a batch with the concepts of its pictures, where it has some."""
+def named(generations: Sequence[Generation], concepts: Concepts | None) -> list[Generation]:
+    """The generations of a batch with the concepts of its pictures, where it has some."""
     if concepts is None:
-        return list(speeches)
+        return list(generations)
     words = concept_words()
     names = [tuple(words[number].text for number in row) for row in concepts.words.tolist()]
     probabilities, maps = concepts.probabilities.tolist(), concepts.maps.float().cpu().numpy()
     found = [NamedConcepts(*each) for each in zip(names, map(tuple, probabilities), maps, strict=True)]
-    return [replace(speech, concepts=each) for speech, each in zip(speeches, found, strict=True)]
+    return [replace(generation, concepts=each) for generation, each in zip(generations, found, strict=True)]
 
 
 def split_looks(weights: npt.NDArray[np.float64], concepts: NamedConcepts | None) -> list[Look]:

@@ -34,7 +34,7 @@ from regard.encoders.concepts import concept_words
 from regard.evidence.calibration import CAPTION_FEATURES, WORD_FEATURES, Calibration
 from regard.evidence.reference_words import is_content_word, same_word
 from regard.faithfulness import Floats
-from regard.pipeline.generation import Speech
+from regard.pipeline.generation import Generation
 
 _LARGEST_ODDS = 8.0
 
@@ -45,50 +45,53 @@ def mean_annotations(annotations: Annotations) -> Floats:
     return means
 
 
-def with_novelty(speeches: Sequence[Speech], annotations: Annotations, calibration: Calibration | None) -> list[Speech]:
-    """The speeches of a batch with how novel their photos are; without a calibration nobody asks."""
+def with_novelty(
+    generations: Sequence[Generation], annotations: Annotations, calibration: Calibration | None
+) -> list[Generation]:
+    """The generations of a batch with how novel their photos are; without a calibration nobody asks."""
     if calibration is None:
-        return list(speeches)
+        return list(generations)
     novelty = calibration.novelty(mean_annotations(annotations)).tolist()
-    return [replace(speech, novelty=each) for speech, each in zip(speeches, novelty, strict=True)]
+    return [replace(generation, novelty=each) for generation, each in zip(generations, novelty, strict=True)]
 
 
-def word_evidence(speech: Speech, calibration: Calibration) -> list[float | None]:
+def word_evidence(generation: Generation, calibration: Calibration) -> list[float | None]:
     """The evidence for each word, 0…1; None for words that say nothing of the photo."""
-    if not speech.words:
+    if not generation.words:
         return []
-    found = calibration.word(_columns(word_features(speech), WORD_FEATURES, calibration.word.features))
-    pairs = zip(speech.words, found.tolist(), strict=True)
+    found = calibration.word(_columns(word_features(generation), WORD_FEATURES, calibration.word.features))
+    pairs = zip(generation.words, found.tolist(), strict=True)
     return [value if is_content_word(word.text.lower()) else None for word, value in pairs]
 
 
-def caption_confidence(speech: Speech, evidence: Sequence[float | None], calibration: Calibration) -> float:
+def caption_confidence(generation: Generation, evidence: Sequence[float | None], calibration: Calibration) -> float:
     """The chance that people accept the caption, 0…1."""
-    values = caption_features(speech, evidence)[None]
+    values = caption_features(generation, evidence)[None]
     return float(calibration.caption(_columns(values, CAPTION_FEATURES, calibration.caption.features))[0])
 
 
-def word_features(speech: Speech) -> Floats:
+def word_features(generation: Generation) -> Floats:
     """The features of each word, [word, feature], in the order of :data:`WORD_FEATURES`."""
-    caption = _mean_log_probability(speech)
+    caption = _mean_log_probability(generation)
     rows = [
-        _own_features(speech, word.text.lower(), p) for word, p in zip(speech.words, speech.probabilities, strict=True)
+        _own_features(generation, word.text.lower(), p)
+        for word, p in zip(generation.words, generation.probabilities, strict=True)
     ]
-    return np.array([[odds, caption, classifier, nameable, speech.novelty] for odds, classifier, nameable in rows])
+    return np.array([[odds, caption, classifier, nameable, generation.novelty] for odds, classifier, nameable in rows])
 
 
-def caption_features(speech: Speech, evidence: Sequence[float | None]) -> Floats:
+def caption_features(generation: Generation, evidence: Sequence[float | None]) -> Floats:
     """The features of a caption, [feature], in the order of :data:`CAPTION_FEATURES`."""
     content = [each for each in evidence if each is not None]
-    seen = 0.0 if speech.concepts is None else speech.concepts.probabilities[0]
+    seen = 0.0 if generation.concepts is None else generation.concepts.probabilities[0]
     mean, least = (float(np.mean(content)), min(content)) if content else (0.0, 0.0)
-    return np.array([mean, least, _mean_log_probability(speech), speech.novelty, seen])
+    return np.array([mean, least, _mean_log_probability(generation), generation.novelty, seen])
 
 
-def _own_features(speech: Speech, word: str, p: float) -> tuple[float, float, float]:
+def _own_features(generation: Generation, word: str, p: float) -> tuple[float, float, float]:
     """``log_odds``, ``classifier`` and ``nameable``."""
     odds = math.log(max(p, 1e-9)) - math.log(max(1 - p, 1e-9))
-    concepts = speech.concepts
+    concepts = generation.concepts
     named = () if concepts is None else zip(concepts.names, concepts.probabilities, strict=True)
     classifier = max((probability for name, probability in named if same_word(word, name)), default=0.0)
     return max(-_LARGEST_ODDS, min(_LARGEST_ODDS, odds)), classifier, float(_nameable(word))
@@ -99,8 +102,10 @@ def _nameable(word: str) -> bool:
     return any(same_word(word, concept.text) for concept in concept_words())
 
 
-def _mean_log_probability(speech: Speech) -> float:
-    return float(np.mean([math.log(max(p, 1e-9)) for p in speech.probabilities])) if speech.probabilities else 0.0
+def _mean_log_probability(generation: Generation) -> float:
+    return (
+        float(np.mean([math.log(max(p, 1e-9)) for p in generation.probabilities])) if generation.probabilities else 0.0
+    )
 
 
 def _columns(values: Floats, names: Sequence[str], wanted: Sequence[str]) -> Floats:

@@ -25,15 +25,15 @@ from regard.evidence.measurement import Order, counts, descending, measure_words
 from regard.faithfulness import FRACTIONS, Curve, Faithfulness, Floats
 from regard.model import EncoderDecoder
 from regard.pipeline.engine import Engine
-from regard.pipeline.generation import Speech
+from regard.pipeline.generation import Generation
 
 BLUR = 1 / 12
 """Radius of the blur as a share of the picture's side."""
 BACKGROUNDS = ("blur", "mean")
 
 
-def measure_speech(
-    engine: Engine, model: EncoderDecoder, annotations: Annotations, speech: Speech, *, seed: int
+def measure_generation(
+    engine: Engine, model: EncoderDecoder, annotations: Annotations, generation: Generation, *, seed: int
 ) -> list[Faithfulness]:
     """The measurements of every word of what was written for one input.
 
@@ -46,20 +46,20 @@ def measure_speech(
         )
     if type(annotations) is not Annotations:
         raise ModelError("evidence cannot be measured with the runtime onnx", remedy="use --runtime torch")
-    return measure_words(engine.stepper, annotations, written(speech), decoder=model.decoder, seed=seed)
+    return measure_words(engine.stepper, annotations, written(generation), decoder=model.decoder, seed=seed)
 
 
-def written(speech: Speech) -> Written:
-    """The best text of a speech as measurements take it."""
-    weights = np.asarray(speech.weights, dtype=np.float64)
-    return Written(speech.ids, tuple(word.pieces for word in speech.words), weights)
+def written(generation: Generation) -> Written:
+    """The best text of a generation as measurements take it."""
+    weights = np.asarray(generation.weights, dtype=np.float64)
+    return Written(generation.ids, tuple(word.pieces for word in generation.words), weights)
 
 
 def measure_pixels(
     engine: Engine,
     pixels: Pixels,
     grid: tuple[int, int],
-    speech: Speech,
+    generation: Generation,
     looks: Floats,
     measured: Sequence[Faithfulness],
 ) -> list[Faithfulness]:
@@ -69,13 +69,13 @@ def measure_pixels(
         engine: the model.
         pixels: uint8 [H, W, 3], the picture as the network looks at it.
         grid: rows and columns of the regions.
-        speech: what was written for it.
+        generation: what was written for it.
         looks: weights of each word on the photo, [word, region].
         measured: what was measured of each word on annotations.
     """
     for background in BACKGROUNDS:
         hidden = _background(pixels, background)
-        curves = _pixel_curves(engine, pixels, hidden, grid, written(speech), descending(looks))
+        curves = _pixel_curves(engine, pixels, hidden, grid, written(generation), descending(looks))
         name = f"pixels-{background}"
         measured = [
             replace(each, curves={**each.curves, name: curve}) for each, curve in zip(measured, curves, strict=True)

@@ -10,10 +10,10 @@ import numpy as np
 from regard.annotations import Annotations
 from regard.data.batching import cut
 from regard.errors import TextError
-from regard.pipeline.generation import Ids, Speech, force
+from regard.pipeline.generation import Generation, Ids, force_decode
 from regard.pipeline.isolation import REPORT, describe
-from regard.pipeline.reassembly import joined
-from regard.pipeline.segments import Source, read_source
+from regard.pipeline.reassembly import reassemble
+from regard.pipeline.segments import Source, segment_source
 from regard.results import Translation
 from regard.saved.bundle import Bundle
 
@@ -27,7 +27,7 @@ CELLS = 2**24
 _Pair = tuple[Source, Source]
 
 
-class PairReader:
+class ForcedAligner:
     """Reads sentences and their translations. Nothing is searched, and every text is read whole.
 
     Args:
@@ -41,7 +41,7 @@ class PairReader:
         self._source_codec = bundle.source_codec or bundle.codec
 
     def align(self, pairs: Iterable[tuple[str, str]], *, batch: int) -> Iterator[Translation | TextError]:
-        """Each pair, in order, as a translation with its alignment and its score, or the error in its place.
+        """Each pair, in order, as a translation with its alignment and its score, or the error in its index.
 
         Args:
             pairs: sentences and their translations, as typed; they may be made as they are asked for.
@@ -72,35 +72,35 @@ class PairReader:
         # every step of a target costs, so its length decides before that of the source; lexsort's last key comes first
         order = np.lexsort(-lengths.T)
         batches = cut(order, lengths.max(axis=1), batch_size=batch, max_tokens=TOKENS) if pairs else []
-        forced: dict[int, Speech | TextError] = {}
-        for places in batches:
-            forced.update(zip(places.tolist(), self._force([pairs[place] for place in places]), strict=True))
-        speeches = iter(forced[place] for place in range(len(pairs)))
+        forced: dict[int, Generation | TextError] = {}
+        for indices in batches:
+            forced.update(zip(indices.tolist(), self._force([pairs[index] for index in indices]), strict=True))
+        generations = iter(forced[index] for index in range(len(pairs)))
         for each in window:
             if isinstance(each, TextError):
                 yield each
                 continue
-            speech = next(speeches)
-            yield speech if isinstance(speech, TextError) else self._joined(each[0], speech)
+            generation = next(generations)
+            yield generation if isinstance(generation, TextError) else self._reassembled(each[0], generation)
 
     def _read(self, source: str, target: str) -> _Pair | TextError:
         try:
             read = (
-                read_source(source, self._source_codec, longest=None, known=self._bundle.source_words),
-                read_source(target, self._bundle.codec, longest=None),
+                segment_source(source, self._source_codec, longest=None, known=self._bundle.source_words),
+                segment_source(target, self._bundle.codec, longest=None),
             )
         except TextError as error:
             return error
         except Exception as error:
             return TextError(f"the pair {describe(error)}", remedy=REPORT)
-        if not all(side.parts for side in read):
+        if not all(side.segments for side in read):
             return TextError("one side of the pair is empty", remedy="leave the pair out")
         return read
 
-    def _force(self, pairs: Sequence[_Pair]) -> list[Speech | TextError]:
+    def _force(self, pairs: Sequence[_Pair]) -> list[Generation | TextError]:
         try:
-            annotations = self._annotate([source.parts[0].ids for source, _ in pairs])
-            return [*force(self._bundle, annotations, [target for _, target in pairs])]
+            annotations = self._annotate([source.segments[0].ids for source, _ in pairs])
+            return [*force_decode(self._bundle, annotations, [target for _, target in pairs])]
         except TextError as error:  # a side has more tokens than the model has positions
             return [error] if len(pairs) == 1 else [each for pair in pairs for each in self._force([pair])]
         except Exception as error:
@@ -108,12 +108,12 @@ class PairReader:
                 return [each for pair in pairs for each in self._force([pair])]
             return [TextError(f"the pair {describe(error)}", remedy=REPORT)]
 
-    def _joined(self, source: Source, speech: Speech) -> Translation:
+    def _reassembled(self, source: Source, generation: Generation) -> Translation:
         alpha, attends = self._bundle.search.length_normalisation, self._bundle.model.decoder.attends
-        return joined(source, [speech], alpha=alpha, attends=attends)
+        return reassemble(source, [generation], alpha=alpha, attends=attends)
 
 
 def _lengths(pair: _Pair) -> tuple[int, int]:
     """How many tokens its sides have."""
-    source, target = (len(side.parts[0].ids) for side in pair)
+    source, target = (len(side.segments[0].ids) for side in pair)
     return source, target

@@ -36,7 +36,7 @@ BLOCK = 1024
 
 
 @dataclass(frozen=True)
-class Said:
+class ScoredText:
     """A text that a search found.
 
     Attributes:
@@ -70,7 +70,7 @@ class NamedConcepts:
 
 
 @dataclass(frozen=True)
-class Speech:
+class Generation:
     """The best text for one input.
 
     Attributes:
@@ -85,8 +85,8 @@ class Speech:
         novelty: of a picture, how unlike those it is that the model was calibrated on; 0 without a calibration.
     """
 
-    best: Said
-    others: tuple[Said, ...]
+    best: ScoredText
+    others: tuple[ScoredText, ...]
     words: tuple[WordPieces, ...]
     probabilities: tuple[float, ...]
     weights: npt.NDArray[np.float32]
@@ -97,10 +97,10 @@ class Speech:
 
     def alternatives(self, alpha: float) -> tuple[Alternative, ...]:
         """The other texts with their scores."""
-        return tuple(Alternative(said.text, said.score(alpha)) for said in self.others)
+        return tuple(Alternative(other.text, other.score(alpha)) for other in self.others)
 
 
-def speak(
+def generate(
     engine: Engine,
     annotations: Annotations,
     options: SearchOptions,
@@ -108,7 +108,7 @@ def speak(
     prefixes: Sequence[Ids],
     numbers: Sequence[int],
     own: Sequence[Ids] | None = None,
-) -> list[Speech]:
+) -> list[Generation]:
     """Search for each input of a batch.
 
     Args:
@@ -134,7 +134,7 @@ def speak(
         numbered = _numbered(specials, stepper)
         found = search(stepper, annotations, options, tokens=numbered, prefixes=begun, numbers=numbers)
         found = [[_named(hypothesis, stepper, each) for hypothesis in rows] for each, rows in enumerate(found)]
-    return [_speech(engine.codec, hypotheses) for hypotheses in found]
+    return [_generation(engine.codec, hypotheses) for hypotheses in found]
 
 
 def _numbered(specials: SpecialTokens, stepper: ShortlistStepper) -> SpecialTokens:
@@ -149,7 +149,7 @@ def _named(hypothesis: Hypothesis, stepper: ShortlistStepper, each: int) -> Hypo
     return replace(hypothesis, tokens=stepper.to_vocabulary(each, hypothesis.tokens))
 
 
-def force(bundle: Bundle, annotations: Annotations, targets: Sequence[Source]) -> list[Speech]:
+def force_decode(bundle: Bundle, annotations: Annotations, targets: Sequence[Source]) -> list[Generation]:
     """What the model makes of texts that are given, one for each input of a batch: nothing is searched.
 
     Args:
@@ -158,7 +158,7 @@ def force(bundle: Bundle, annotations: Annotations, targets: Sequence[Source]) -
         targets: the text for each, read as one part; none is empty.
     """
     decoder = bundle.model.decoder
-    ids = [target.parts[0].ids for target in targets]
+    ids = [target.segments[0].ids for target in targets]
     device = annotations.values.device
     lengths = torch.tensor([[len(each)] for each in ids], device=device)
     written = pad_sequence([torch.tensor(each) for each in ids], batch_first=True).unsqueeze(1).to(device)
@@ -183,10 +183,10 @@ def _log_probabilities(decoder: Decoder, readouts: Tensor, tokens: Tensor) -> Te
     return torch.cat(found)
 
 
-def _forced(target: Source, log_probabilities: Sequence[float], weights: npt.NDArray[np.float32]) -> Speech:
-    length = len(target.parts[0].ids)
-    return Speech(
-        best=Said(target.text, math.fsum(log_probabilities[:length]), length),
+def _forced(target: Source, log_probabilities: Sequence[float], weights: npt.NDArray[np.float32]) -> Generation:
+    length = len(target.segments[0].ids)
+    return Generation(
+        best=ScoredText(target.text, math.fsum(log_probabilities[:length]), length),
         others=(),
         words=target.words,
         probabilities=tuple(_probability(log_probabilities, word) for word in target.words),
@@ -211,7 +211,7 @@ def prefix_ids(codec: TextCodec, prefix: str) -> Ids:
     return encoded.ids
 
 
-def branch(
+def generate_alternatives(
     engine: Engine,
     annotations: Annotations,
     options: SearchOptions,
@@ -219,7 +219,7 @@ def branch(
     prefix: Ids,
     count: int,
     own: Ids | None = None,
-) -> list[Speech]:
+) -> list[Generation]:
     """Say the same beginning and then go different ways: one text for each of the likeliest next pieces.
 
     Args:
@@ -228,7 +228,7 @@ def branch(
         options: how to search after the next piece.
         prefix: the ids of the beginning.
         count: how many pieces to try, of all that there are.
-        own: as for :func:`speak`, of what follows.
+        own: as for :func:`generate`, of what follows.
 
     Returns:
         The texts, the one with the likeliest next piece first.
@@ -243,18 +243,18 @@ def branch(
         copies = annotations.select(torch.zeros(len(pieces), dtype=torch.long, device=annotations.values.device))
     prefixes = [(*prefix, piece) for piece in pieces]
     lists = None if own is None else [own] * len(pieces)
-    return speak(engine, copies, options, prefixes=prefixes, numbers=range(len(pieces)), own=lists)
+    return generate(engine, copies, options, prefixes=prefixes, numbers=range(len(pieces)), own=lists)
 
 
-def _speech(codec: TextCodec, hypotheses: Sequence[Hypothesis]) -> Speech:
+def _generation(codec: TextCodec, hypotheses: Sequence[Hypothesis]) -> Generation:
     best = hypotheses[0]
     words = tuple(codec.words(best.tokens))
-    by_text: dict[str, Said] = {}
+    by_text: dict[str, ScoredText] = {}
     for each in hypotheses:
-        said = Said(codec.decode(each.tokens), each.log_probability, len(each.tokens) + each.finished)
-        by_text.setdefault(said.text, said)
+        text = ScoredText(codec.decode(each.tokens), each.log_probability, len(each.tokens) + each.finished)
+        by_text.setdefault(text.text, text)
     first, *others = by_text.values()
-    return Speech(
+    return Generation(
         best=first,
         others=tuple(others),
         words=words,

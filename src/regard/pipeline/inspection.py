@@ -30,7 +30,7 @@ from regard.encoders.labels import classify
 from regard.encoders.network import ConvNet
 from regard.encoders.pretrained import load_network
 from regard.errors import ModelError, RegardError
-from regard.pipeline.prefetch import Picture
+from regard.pipeline.prefetch import PreparedImage
 from regard.saved.bundle import Bundle
 from regard.text.vocabulary import BOS
 
@@ -106,7 +106,7 @@ class Inspection:
         }
 
 
-def inspect_captioner(bundle: Bundle, picture: Picture, ids: Sequence[int]) -> Inspection:
+def inspect_captioner(bundle: Bundle, picture: PreparedImage, ids: Sequence[int]) -> Inspection:
     """Look into a captioner while it writes a caption.
 
     Args:

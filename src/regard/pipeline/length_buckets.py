@@ -1,4 +1,4 @@
-"""Texts that are read together, cut into batches of like length."""
+"""Segments of texts that are read together, bucketed by length into batches."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from regard.pipeline.generation import Ids
 from regard.pipeline.segments import MAX_PIECES, Source
 
 
-class Job(NamedTuple):
-    """One part of one text: the ids of its pieces, those that its translation begins with, and its number."""
+class SegmentJob(NamedTuple):
+    """One segment of one text: the ids of its pieces, those that its translation begins with, and its number."""
 
     ids: Ids
     prefix: Ids
@@ -20,43 +20,43 @@ class Job(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Window:
-    """Texts that are read together.
+class LengthBuckets:
+    """Texts that are read together, their segments in batches of like length.
 
     Attributes:
         sources: the texts, in order.
-        jobs: their parts, in order.
-        parts: for each text the places of its parts among ``jobs``.
-        owners: for each part the place of its text among ``sources``.
-        batches: the places of parts of like length.
+        jobs: their segments, in order.
+        segments: for each text the indices of its segments among ``jobs``.
+        text_indices: for each segment the index of its text among ``sources``.
+        batches: the indices of segments of like length.
     """
 
     sources: Sequence[Source | TextError]
-    jobs: Sequence[Job]
-    parts: Sequence[range]
-    owners: Sequence[int]
+    jobs: Sequence[SegmentJob]
+    segments: Sequence[range]
+    text_indices: Sequence[int]
     batches: Sequence[Sequence[int]]
 
 
-def cut_window(sources: Sequence[Source | TextError], prefix: Ids, number: int, batch: int) -> Window:
-    """A window of texts that have been read.
+def bucket_by_length(sources: Sequence[Source | TextError], prefix: Ids, number: int, batch: int) -> LengthBuckets:
+    """Batches of like length from texts that have been read.
 
     Args:
         sources: the texts; for one that could not be read, its error.
         prefix: the ids that the translation of each begins with.
         number: of the first of them in the whole row of texts.
-        batch: how many parts are translated together.
+        batch: how many segments are translated together.
     """
-    jobs: list[Job] = []
-    parts: list[range] = []
+    jobs: list[SegmentJob] = []
+    segments: list[range] = []
     for each, source in enumerate(sources, start=number):
-        own = source.parts if isinstance(source, Source) else ()
-        parts.append(range(len(jobs), len(jobs) + len(own)))
-        # no text has more parts than pieces, so that all parts of all texts have numbers of their own
-        jobs += [Job(part.ids, () if i else prefix, each * MAX_PIECES + i) for i, part in enumerate(own)]
-    owners = [text for text, places in enumerate(parts) for _ in places]
+        own = source.segments if isinstance(source, Source) else ()
+        segments.append(range(len(jobs), len(jobs) + len(own)))
+        # no text has more segments than pieces, so that all segments of all texts have numbers of their own
+        jobs += [SegmentJob(one.ids, () if i else prefix, each * MAX_PIECES + i) for i, one in enumerate(own)]
+    text_indices = [text for text, indices in enumerate(segments) for _ in indices]
     # long ones first: the last batches are then short, and workers come to the end of them at nearly the same time
-    order = sorted(range(len(jobs)), key=lambda place: -len(jobs[place].ids))
-    # a window of which nothing is to be said has one batch of nothing, so that it gets its turn
+    order = sorted(range(len(jobs)), key=lambda index: -len(jobs[index].ids))
+    # texts without any segment give one empty batch, so that their turn comes
     batches = [order[first : first + batch] for first in range(0, max(1, len(order)), batch)]
-    return Window(sources, jobs, parts, owners, batches)
+    return LengthBuckets(sources, jobs, segments, text_indices, batches)

@@ -26,7 +26,7 @@ Got = TypeVar("Got")
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class PreparedImage:
     """One picture, ready.
 
     Attributes:
@@ -42,7 +42,7 @@ class Picture:
     photo: Pixels
 
 
-def read_picture(source: ImageSource, encoder: ImageEncoder) -> Picture | ImageError:
+def prepare_image(source: ImageSource, encoder: ImageEncoder) -> PreparedImage | ImageError:
     """Read and resize one picture; what is wrong with it is returned, so that it can take its place in a batch."""
     try:
         return _read(source, encoder)
@@ -52,7 +52,7 @@ def read_picture(source: ImageSource, encoder: ImageEncoder) -> Picture | ImageE
         return ImageError(image_name(source), describe(error), remedy=REPORT)
 
 
-def _read(source: ImageSource, encoder: ImageEncoder) -> Picture:
+def _read(source: ImageSource, encoder: ImageEncoder) -> PreparedImage:
     # a JPEG is decoded at no less than twice the hint, which serves the network and the eye
     photo = load_image(source, hint=max(encoder.picture_size, DISPLAY_SIDE // 2))
     pixels, frame = encoder.prepare(photo)
@@ -60,10 +60,10 @@ def _read(source: ImageSource, encoder: ImageEncoder) -> Picture:
     if max(shown.size) > DISPLAY_SIDE:
         shown = shown.copy()
         shown.thumbnail((DISPLAY_SIDE, DISPLAY_SIDE), Resampling.LANCZOS)
-    return Picture(photo.path, pixels.numpy(), encoder.regions(frame), np.asarray(shown))
+    return PreparedImage(photo.path, pixels.numpy(), encoder.regions(frame), np.asarray(shown))
 
 
-def ahead(read: Callable[[Given], Got], sources: Iterable[Given], *, count: int) -> Iterator[Got]:
+def prefetch(read: Callable[[Given], Got], sources: Iterable[Given], *, count: int) -> Iterator[Got]:
     """``read`` of each source, in order, up to ``count`` of them begun before they are asked for."""
     pool = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="regard-reader")
     waiting: deque[Future[Got]] = deque()

@@ -35,12 +35,12 @@ _ABBREVIATION = re.compile(
     re.IGNORECASE,
 )
 _LOOK_BACK = 24
-"""How many characters before a place decide whether a sentence ends there."""
+"""How many characters before a position decide whether a sentence ends there."""
 _INSIDE, _BETWEEN_WORDS, _AT_SPACE, _AT_CLAUSE, _AT_STOP = range(5)
 
 
 @dataclass(frozen=True)
-class Part:
+class Segment:
     """Pieces that are translated together.
 
     Attributes:
@@ -60,24 +60,24 @@ class Source:
 
     Attributes:
         text: as typed.
-        words: its words; the same as those of its parts, except that a part may begin or end inside of one.
-        parts: in order; none where the text is empty.
+        words: its words; the same as those of its segments, except that a segment may begin or end inside of one.
+        segments: in order; none where the text is empty.
         unfamiliar: whether much of it is unlike what the model learned from; False where the model cannot tell.
     """
 
     text: str
     words: tuple[WordPieces, ...]
-    parts: tuple[Part, ...]
+    segments: tuple[Segment, ...]
     unfamiliar: bool = False
 
 
-def read_source(text: str, codec: TextCodec, *, longest: int | None, known: SourceWords | None = None) -> Source:
+def segment_source(text: str, codec: TextCodec, *, longest: int | None, known: SourceWords | None = None) -> Source:
     """Take a text in.
 
     Args:
         text: anything.
         codec: of the source language.
-        longest: the most pieces of a part, ``<eos>`` not counted; None to make one part of all, however many
+        longest: the most pieces of a segment, ``<eos>`` not counted; None to make one segment of all, however many
             sentences there are.
         known: the words that the model learned from, in the spelling of which the text is read; None to read it as
             typed.
@@ -92,9 +92,11 @@ def read_source(text: str, codec: TextCodec, *, longest: int | None, known: Sour
         raise _too_long(f"{len(encoded):,} pieces", f"up to {MAX_PIECES:,}, which is about as many words")
     words = tuple(encoded.words)
     cuts = [] if longest is None else _cuts(encoded, words, longest)
-    parts = [_part(encoded, words, first, last) for first, last in zip([0, *cuts], [*cuts, len(encoded)], strict=True)]
+    segments = [
+        _segment(encoded, words, first, last) for first, last in zip([0, *cuts], [*cuts, len(encoded)], strict=True)
+    ]
     unfamiliar = known is not None and known.unfamiliar(text)
-    return Source(text, words, tuple(parts) if len(encoded) else (), unfamiliar)
+    return Source(text, words, tuple(segments) if len(encoded) else (), unfamiliar)
 
 
 def _too_long(size: str, allowed: str) -> TextError:
@@ -132,12 +134,12 @@ def _sentence_starts(encoded: Encoded, words: Sequence[WordPieces]) -> list[int]
     return starts
 
 
-def _ends_sentence(text: str, place: int) -> bool:
-    """Whether a sentence surely ends before ``place``: no abbreviation, initial or number before the full stop, and no
-    small letter behind it."""
-    before = text[max(0, place - _LOOK_BACK) : place]
-    glued = _is_glued(before, text[place : place + _LOOK_BACK])
-    if not (glued or _STOP.search(before)) or text[place].islower():
+def _ends_sentence(text: str, position: int) -> bool:
+    """Whether a sentence surely ends before ``position``: no abbreviation, initial or number before the full stop, and
+    no small letter behind it."""
+    before = text[max(0, position - _LOOK_BACK) : position]
+    glued = _is_glued(before, text[position : position + _LOOK_BACK])
+    if not (glued or _STOP.search(before)) or text[position].islower():
         return False
     found = _FULL_STOP.search(f"{before} " if glued else before)
     if found is None:
@@ -147,7 +149,7 @@ def _ends_sentence(text: str, place: int) -> bool:
 
 
 def _is_glued(before: str, after: str) -> bool:
-    """Whether a sentence ends between two words that no space parts, as in "a dog.A cat"."""
+    """Whether a sentence ends between two words that no space segments, as in "a dog.A cat"."""
     return bool(_GLUED.search(before)) and after[0].isalpha() and not (before[-1] == "." and _HOST.match(after))
 
 
@@ -170,14 +172,14 @@ def _rank(encoded: Encoded, starts: AbstractSet[int], piece: int) -> int:
     return _AT_SPACE if before[-1:].isspace() else _BETWEEN_WORDS
 
 
-def _part(encoded: Encoded, words: Sequence[WordPieces], first: int, last: int) -> Part:
+def _segment(encoded: Encoded, words: Sequence[WordPieces], first: int, last: int) -> Segment:
     if first == 0 and last == len(encoded):
-        return Part((*encoded.ids, EOS), tuple(words), 0)
+        return Segment((*encoded.ids, EOS), tuple(words), 0)
     begin = bisect_left(words, first, key=lambda word: word.pieces[-1])
     inside = range(begin, bisect_left(words, last, lo=begin, key=lambda word: word.pieces[0]))
     here = (replace(words[i], pieces=_shifted(words[i].pieces, first, last)) for i in inside)
     first_word = begin if inside else 0
-    return Part((*encoded.ids[first:last], EOS), tuple(here), first_word)
+    return Segment((*encoded.ids[first:last], EOS), tuple(here), first_word)
 
 
 def _shifted(pieces: Sequence[int], first: int, last: int) -> tuple[int, ...]:

@@ -17,15 +17,15 @@ from regard.errors import ConfigError, ModelError, TextError
 from regard.ops.linear import InferencePrecision
 from regard.parallel.workers import Workers, WorkSharing
 from regard.pipeline.engine import Engine
-from regard.pipeline.explain import measure_speech
-from regard.pipeline.forced_alignment import PairReader
-from regard.pipeline.generation import Ids, Speech, branch, prefix_ids, speak
+from regard.pipeline.explain import measure_generation
+from regard.pipeline.forced_alignment import ForcedAligner
+from regard.pipeline.generation import Generation, Ids, generate, generate_alternatives, prefix_ids
 from regard.pipeline.isolation import REPORT, Defect, answer_each, describe
-from regard.pipeline.length_buckets import Job, Window, cut_window
+from regard.pipeline.length_buckets import LengthBuckets, SegmentJob, bucket_by_length
 from regard.pipeline.next_words import distinct_next_words
 from regard.pipeline.options import SearchChanges, changed_options
-from regard.pipeline.reassembly import joined
-from regard.pipeline.segments import Source, read_source
+from regard.pipeline.reassembly import reassemble
+from regard.pipeline.segments import Source, segment_source
 from regard.results import Translation
 from regard.saved.bundle import Bundle
 from regard.search import SearchOptions
@@ -47,7 +47,7 @@ class Translator(WorkSharing):
         bundle: a model of kind ``translator``.
         device: where it computes.
         whole: read every text as one sentence, however long. Otherwise a text is cut into sentences, and these into
-            parts where they are longer than the model is used to.
+            segments where they are longer than the model is used to.
         precision: in which numbers, see :class:`regard.pipeline.engine.Engine`.
         shortlist: write each sentence in pieces of its shortlist alone, which the model's lexicon gives. Probabilities
             are then those among these pieces.
@@ -125,14 +125,14 @@ class Translator(WorkSharing):
             ModelError: the model has no attention, or runs outside of torch.
         """
         options = changed_options(self.bundle.search, changes, alternatives=None)
-        source = read_source(text, self._codec, longest=self._longest)
-        if len(source.parts) != 1:
-            raise TextError(f"the text has {len(source.parts)} parts", remedy="explain one sentence at a time")
-        annotations = self._annotate([source.parts[0].ids])
+        source = segment_source(text, self._codec, longest=self._longest)
+        if len(source.segments) != 1:
+            raise TextError(f"the text has {len(source.segments)} parts", remedy="explain one sentence at a time")
+        annotations = self._annotate([source.segments[0].ids])
         beginning = prefix_ids(self.bundle.codec, prefix)
-        (speech,) = speak(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
-        measured = measure_speech(self._engine, self.bundle.model, annotations, speech, seed=options.seed)
-        translation = self._joined(source, [speech], options)
+        (generation,) = generate(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
+        measured = measure_generation(self._engine, self.bundle.model, annotations, generation, seed=options.seed)
+        translation = self._reassembled(source, [generation], options)
         pairs = zip(translation.words, measured, strict=True)
         return replace(translation, words=tuple(replace(word, faithfulness=each) for word, each in pairs))
 
@@ -179,7 +179,7 @@ class Translator(WorkSharing):
             changes: as for :meth:`translate`.
 
         Returns:
-            Whole translations, each with another word at that place, the most probable word first.
+            Whole translations, each with another word at that position, the most probable word first.
 
         Raises:
             ConfigError: there is no such word, or an option cannot be used.
@@ -188,12 +188,12 @@ class Translator(WorkSharing):
         if not 0 <= word < len(translation.words):
             raise ConfigError(f"there is no word {word}", allowed=f"numbers below {len(translation.words)}, from 0")
         options = changed_options(self.bundle.search, changes, alternatives=0)
-        said = [each.text for each in translation.words]
-        place = locate(said, translation.text)[word]
-        assert place is not None, "a translation spells its words"
-        prefix = self.bundle.codec.encode(translation.text[: place[0]]).ids
-        found = self._branches(translation.source, prefix, options, count=BRANCHES * count)
-        return distinct_next_words(found, said[:word], count=count, unlike=said[word])
+        words = [each.text for each in translation.words]
+        span = locate(words, translation.text)[word]
+        assert span is not None, "a translation spells its words"
+        prefix = self.bundle.codec.encode(translation.text[: span[0]]).ids
+        found = self._continuations(translation.source, prefix, options, count=BRANCHES * count)
+        return distinct_next_words(found, words[:word], count=count, unlike=words[word])
 
     def translations_after(
         self, text: str, prefix: str, *, count: int = 5, **changes: Unpack[SearchChanges]
@@ -212,9 +212,9 @@ class Translator(WorkSharing):
         """
         options = changed_options(self.bundle.search, changes, alternatives=0)
         beginning = prefix_ids(self.bundle.codec, prefix)
-        said = [word.text for word in self.bundle.codec.words(beginning)]
-        found = self._branches(text, beginning, options, count=BRANCHES * count)
-        return distinct_next_words(found, said, count=count)
+        words = [word.text for word in self.bundle.codec.words(beginning)]
+        found = self._continuations(text, beginning, options, count=BRANCHES * count)
+        return distinct_next_words(found, words, count=count)
 
     def align_many(self, pairs: Iterable[tuple[str, str]], *, batch: int = BATCH) -> Iterator[Translation | TextError]:
         """What the model makes of translations that are given: where it looks for each of their words, and how
@@ -228,18 +228,18 @@ class Translator(WorkSharing):
             For each pair, in order, the given translation with its alignment and its score, or the error in its place.
         """
         assert batch >= 1, "a batch holds a pair"
-        return PairReader(self.bundle, self._annotate).align(pairs, batch=batch)
+        return ForcedAligner(self.bundle, self._annotate).align(pairs, batch=batch)
 
-    def say(self, jobs: Sequence[Job], options: SearchOptions) -> list[Speech | Defect]:
-        """What the search finds for parts of like length together: the work of one worker.
+    def generate_batch(self, jobs: Sequence[SegmentJob], options: SearchOptions) -> list[Generation | Defect]:
+        """What the search finds for segments of like length together: the work of one worker.
 
         Raises:
             ConfigError: a prefix leaves no room for a word.
         """
 
-        def translate_batch(batch: Sequence[Job]) -> list[Speech]:
+        def translate_batch(batch: Sequence[SegmentJob]) -> list[Generation]:
             ids = [job.ids for job in batch]
-            return speak(
+            return generate(
                 self._engine,
                 self._annotate(ids),
                 options,
@@ -250,49 +250,53 @@ class Translator(WorkSharing):
 
         return answer_each(translate_batch, jobs) if jobs else []
 
-    def _branches(self, text: str, prefix: Ids, options: SearchOptions, *, count: int) -> list[Translation]:
+    def _continuations(self, text: str, prefix: Ids, options: SearchOptions, *, count: int) -> list[Translation]:
         """Translations of one sentence that begin with ``prefix`` and go on with different pieces.
 
         Raises:
             TextError: the text is no sentence, or more than one.
         """
         source = self._read_text(text)
-        if len(source.parts) != 1:
-            raise TextError(f"the text has {len(source.parts)} parts", remedy="ask about one sentence at a time")
-        ids = [source.parts[0].ids]
+        if len(source.segments) != 1:
+            raise TextError(f"the text has {len(source.segments)} parts", remedy="ask about one sentence at a time")
+        ids = [source.segments[0].ids]
         own = None if self._lexicon is None else self._lexicon.becomes(ids[0]).tolist()
-        speeches = branch(self._engine, self._annotate(ids), options, prefix=prefix, count=count, own=own)
-        return [self._joined(source, [speech], options) for speech in speeches]
+        generations = generate_alternatives(
+            self._engine, self._annotate(ids), options, prefix=prefix, count=count, own=own
+        )
+        return [self._reassembled(source, [generation], options) for generation in generations]
 
     def _stream(
         self, texts: Iterable[str | TextError], batch: int, options: SearchOptions, prefix: Ids, number: int
     ) -> Iterator[Translation | TextError]:
-        read: deque[Window] = deque()
+        read: deque[LengthBuckets] = deque()
 
-        def requests() -> Iterator[tuple[Sequence[Job], SearchOptions]]:
-            for window in self._windows(texts, batch, prefix, number):
-                read.append(window)
-                yield from (([window.jobs[place] for place in places], options) for places in window.batches)
+        def requests() -> Iterator[tuple[Sequence[SegmentJob], SearchOptions]]:
+            for buckets in self._buckets(texts, batch, prefix, number):
+                read.append(buckets)
+                yield from (([buckets.jobs[index] for index in indices], options) for indices in buckets.batches)
 
-        with closing(self.share(self.say, requests())) as answers:
+        with closing(self.share(self.generate_batch, requests())) as answers:
             for first in answers:
-                window = read.popleft()
-                said = chain([first], islice(answers, len(window.batches) - 1))
-                yield from self._translations(window, said, options)
+                buckets = read.popleft()
+                generated = chain([first], islice(answers, len(buckets.batches) - 1))
+                yield from self._translations(buckets, generated, options)
 
-    def _windows(self, texts: Iterable[str | TextError], batch: int, prefix: Ids, number: int) -> Iterator[Window]:
+    def _buckets(
+        self, texts: Iterable[str | TextError], batch: int, prefix: Ids, number: int
+    ) -> Iterator[LengthBuckets]:
         """What is read at a time, cut into batches of like length."""
         sources: list[Source | TextError] = []
-        num_parts = 0
+        num_segments = 0
         for text in texts:
             sources.append(self._read(text))
-            num_parts += len(sources[-1].parts) if isinstance(sources[-1], Source) else 0
-            if max(num_parts, len(sources)) >= WINDOW * batch:
-                yield cut_window(sources, prefix, number, batch)
+            num_segments += len(sources[-1].segments) if isinstance(sources[-1], Source) else 0
+            if max(num_segments, len(sources)) >= WINDOW * batch:
+                yield bucket_by_length(sources, prefix, number, batch)
                 number += len(sources)
-                sources, num_parts = [], 0
+                sources, num_segments = [], 0
         if sources:
-            yield cut_window(sources, prefix, number, self._even(num_parts, batch))
+            yield bucket_by_length(sources, prefix, number, self._even(num_segments, batch))
 
     def _read(self, text: str | TextError) -> Source | TextError:
         try:
@@ -303,42 +307,46 @@ class Translator(WorkSharing):
             return TextError(f"the text {describe(error)}", remedy=REPORT)
 
     def _read_text(self, text: str) -> Source:
-        return read_source(text, self._codec, longest=self._longest, known=self.bundle.source_words)
+        return segment_source(text, self._codec, longest=self._longest, known=self.bundle.source_words)
 
     def _translations(
-        self, window: Window, said: Iterable[Sequence[Speech | Defect]], options: SearchOptions
+        self, buckets: LengthBuckets, generated: Iterable[Sequence[Generation | Defect]], options: SearchOptions
     ) -> Iterator[Translation | TextError]:
-        """The texts of a window in order, from what is said batch by batch."""
-        spoken: dict[int, Speech | Defect] = {}
+        """The texts of some buckets in order, from what is generated batch by batch."""
+        done: dict[int, Generation | Defect] = {}
         whole: dict[int, Translation | TextError] = {}
-        for places, speeches in zip(window.batches, said, strict=True):
-            spoken.update(zip(places, speeches, strict=True))
-            # what is whole is joined at once, while workers go on
-            for text in {window.owners[place] for place in places}:
-                source, parts = window.sources[text], window.parts[text]
-                assert isinstance(source, Source), "only what could be read has parts"
-                if all(part in spoken for part in parts):
-                    whole[text] = self._answer(source, [spoken[part] for part in parts], options)
-        for text, source in enumerate(window.sources):
+        for indices, generations in zip(buckets.batches, generated, strict=True):
+            done.update(zip(indices, generations, strict=True))
+            # what is whole is reassembled at once, while workers go on
+            for text in {buckets.text_indices[index] for index in indices}:
+                source, segments = buckets.sources[text], buckets.segments[text]
+                assert isinstance(source, Source), "only what could be read has segments"
+                if all(segment in done for segment in segments):
+                    whole[text] = self._answer(source, [done[segment] for segment in segments], options)
+        for text, source in enumerate(buckets.sources):
             if isinstance(source, TextError):
                 yield source
             else:
-                yield whole[text] if window.parts[text] else self._answer(source, [], options)
+                yield whole[text] if buckets.segments[text] else self._answer(source, [], options)
 
     def _answer(
-        self, source: Source, speeches: Sequence[Speech | Defect], options: SearchOptions
+        self, source: Source, generations: Sequence[Generation | Defect], options: SearchOptions
     ) -> Translation | TextError:
-        """The translation of a text from what was said of its parts, or the error in its place."""
-        reasons = [each.reason for each in speeches if isinstance(each, Defect)]
+        """The translation of a text from what was generated for its segments, or the error in its place."""
+        reasons = [each.reason for each in generations if isinstance(each, Defect)]
         if not reasons:
             try:
-                return self._joined(source, [each for each in speeches if isinstance(each, Speech)], options)
+                return self._reassembled(
+                    source, [each for each in generations if isinstance(each, Generation)], options
+                )
             except Exception as error:
                 reasons = [describe(error)]
         return TextError(f"the text {reasons[0]}", remedy=REPORT)
 
-    def _joined(self, source: Source, speeches: Sequence[Speech], options: SearchOptions) -> Translation:
-        return joined(source, speeches, alpha=options.length_normalisation, attends=self.bundle.model.decoder.attends)
+    def _reassembled(self, source: Source, generations: Sequence[Generation], options: SearchOptions) -> Translation:
+        return reassemble(
+            source, generations, alpha=options.length_normalisation, attends=self.bundle.model.decoder.attends
+        )
 
     def _annotate(self, ids: Sequence[Ids]) -> Annotations:
         return self._engine.annotate(*pad_sources(ids))

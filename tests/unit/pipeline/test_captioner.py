@@ -14,7 +14,7 @@ from PIL import Image
 from regard.data.images import ImageSource, Photo, load_image
 from regard.errors import ConfigError, ImageError, ModelError, TextError
 from regard.pipeline import Captioner, Translator, load, load_captioner, load_translator
-from regard.pipeline.generation import Speech, speak
+from regard.pipeline.generation import Generation, generate
 from regard.results import Caption
 from regard.saved.bundle import Bundle, save_bundle
 
@@ -64,13 +64,13 @@ def test_a_picture_that_fails_costs_no_other_whatever_it_raises(
             raise AssertionError("in a decoder")
         return load_image(source, hint=hint)
 
-    def search_and_fail(*given: Any, numbers: Sequence[int], **options: Any) -> list[Speech]:
+    def search_and_fail(*given: Any, numbers: Sequence[int], **options: Any) -> list[Generation]:
         if 2 in numbers:  # the fourth photo, of those that can be read the third
             raise ZeroDivisionError("in a batch")
-        return speak(*given, numbers=numbers, **options)
+        return generate(*given, numbers=numbers, **options)
 
     monkeypatch.setattr("regard.pipeline.prefetch.load_image", read)
-    monkeypatch.setattr("regard.pipeline.captioner.speak", search_and_fail)
+    monkeypatch.setattr("regard.pipeline.captioner.generate", search_and_fail)
     results = list(captioner.caption_many(photos))
     assert [i for i, each in enumerate(results) if isinstance(each, ImageError)] == [1, 3]
     assert f"{photos[1]}: failed in a way that regard did not expect (AssertionError: in a decoder)" in str(results[1])

@@ -1,4 +1,4 @@
-"""Translations that are given: read as the decoder would read them, each pair in its place."""
+"""Translations that are given: read as the decoder would read them, each pair in its index."""
 
 from __future__ import annotations
 

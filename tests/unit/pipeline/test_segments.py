@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regard.errors import TextError
-from regard.pipeline.segments import read_source
+from regard.pipeline.segments import segment_source
 from regard.text import CharacterCodec, SubwordCodec, TextCodec, WordCodec
 from regard.text.vocabulary import EOS
 
@@ -15,15 +15,15 @@ SENTENCES = "A dog runs on the beach. Two cats sit near a car, and a man looks a
 CODEC = SubwordCodec.train([SENTENCES], size=330)
 
 
-def texts_of_parts(text: str, codec: TextCodec, longest: int) -> list[str]:
+def texts_of_segments(text: str, codec: TextCodec, longest: int) -> list[str]:
     """What each part covers, as text."""
-    source = read_source(text, codec, longest=longest)
-    return [text[part.words[0].span[0] : part.words[-1].span[1]] for part in source.parts]
+    source = segment_source(text, codec, longest=longest)
+    return [text[part.words[0].span[0] : part.words[-1].span[1]] for part in source.segments]
 
 
 def test_a_short_text_is_one_part() -> None:
-    source = read_source("A dog runs.", CODEC, longest=50)
-    (part,) = source.parts
+    source = segment_source("A dog runs.", CODEC, longest=50)
+    (part,) = source.segments
     assert part.ids == CODEC.encode("A dog runs.", eos=True).ids
     assert (part.words, part.first_word) == (source.words, 0)
     assert [word.text for word in source.words] == ["A", "dog", "runs", "."]
@@ -31,12 +31,12 @@ def test_a_short_text_is_one_part() -> None:
 
 def test_an_empty_text_has_no_part() -> None:
     for text in ("", "  \n\t "):
-        source = read_source(text, CODEC, longest=5)
-        assert (source.text, source.words, source.parts) == (text, (), ())
+        source = segment_source(text, CODEC, longest=5)
+        assert (source.text, source.words, source.segments) == (text, (), ())
 
 
 def test_every_sentence_is_a_part() -> None:
-    assert texts_of_parts(SENTENCES, CODEC, 500) == [
+    assert texts_of_segments(SENTENCES, CODEC, 500) == [
         "A dog runs on the beach.",
         "Two cats sit near a car, and a man looks at them!",
         "Why?",
@@ -68,11 +68,11 @@ def test_every_sentence_is_a_part() -> None:
     ],
 )
 def test_what_is_one_sentence_stays_one(text: str) -> None:
-    assert len(read_source(text, CODEC, longest=500).parts) == 1
+    assert len(segment_source(text, CODEC, longest=500).segments) == 1
 
 
 @pytest.mark.parametrize(
-    ("text", "parts"),
+    ("text", "segments"),
     [
         ("“A dog runs.” Two cats sit.", ["“A dog runs.”", "Two cats sit."]),
         ("He runs (fast.) Why? “Who knows?” I do.", ["He runs (fast.)", "Why?", "“Who knows?”", "I do."]),
@@ -86,42 +86,42 @@ def test_what_is_one_sentence_stays_one(text: str) -> None:
         ("개가 달린다.고양이가 앉아 있다.", ["개가 달린다.", "고양이가 앉아 있다."]),
     ],
 )
-def test_sentences_end_where_a_reader_sees_them_end(text: str, parts: list[str]) -> None:
-    assert texts_of_parts(text, CODEC, 500) == parts
+def test_sentences_end_where_a_reader_sees_them_end(text: str, segments: list[str]) -> None:
+    assert texts_of_segments(text, CODEC, 500) == segments
 
 
 def test_a_long_sentence_is_cut_behind_a_clause_else_between_words_else_anywhere() -> None:
     codec = WordCodec.train([SENTENCES], rule="plain")
-    assert texts_of_parts("Two cats sit near a car, and a man looks", codec, 9) == [
+    assert texts_of_segments("Two cats sit near a car, and a man looks", codec, 9) == [
         "Two cats sit near a car,",
         "and a man looks",
     ]
-    assert texts_of_parts("Two, cats sit near a car", codec, 6) == ["Two, cats sit near a", "car"]
-    assert texts_of_parts("a b c d e f", codec, 4) == ["a b c d", "e f"]
-    assert texts_of_parts("abcdefgh", CharacterCodec.train(["abcdefgh"]), 3) == ["abcdefgh"] * 3
+    assert texts_of_segments("Two, cats sit near a car", codec, 6) == ["Two, cats sit near a", "car"]
+    assert texts_of_segments("a b c d e f", codec, 4) == ["a b c d", "e f"]
+    assert texts_of_segments("abcdefgh", CharacterCodec.train(["abcdefgh"]), 3) == ["abcdefgh"] * 3
 
 
 def test_a_word_that_is_cut_belongs_to_both_parts() -> None:
     codec = CharacterCodec.train(["ab abcdef"])
-    source = read_source("ab abcdef", codec, longest=5)
+    source = segment_source("ab abcdef", codec, longest=5)
     assert [word.text for word in source.words] == ["ab", "abcdef"]
-    assert [part.first_word for part in source.parts] == [0, 1, 1]
-    assert [part.words[0].pieces for part in source.parts] == [(0, 1), (0, 1, 2, 3, 4), (0, 1)]
+    assert [part.first_word for part in source.segments] == [0, 1, 1]
+    assert [part.words[0].pieces for part in source.segments] == [(0, 1), (0, 1, 2, 3, 4), (0, 1)]
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=60), st.integers(1, 12))
 def test_no_piece_is_lost_and_no_part_is_too_long(text: str, longest: int) -> None:
-    source = read_source(text, CODEC, longest=longest)
-    pieces = [token for part in source.parts for token in part.ids[:-1]]
+    source = segment_source(text, CODEC, longest=longest)
+    pieces = [token for part in source.segments for token in part.ids[:-1]]
     assert tuple(pieces) == CODEC.encode(text).ids
-    for part in source.parts:
+    for part in source.segments:
         assert part.ids[-1] == EOS
         assert 1 <= len(part.ids) - 1 <= longest
         same = source.words[part.first_word : part.first_word + len(part.words)]
         assert [word.span for word in part.words] == [word.span for word in same]
         assert all(0 <= piece < len(part.ids) - 1 for word in part.words for piece in word.pieces)
-    assert sum(len(word.pieces) for part in source.parts for word in part.words) == sum(
+    assert sum(len(word.pieces) for part in source.segments for word in part.words) == sum(
         len(word.pieces) for word in source.words
     )
 
@@ -129,4 +129,4 @@ def test_no_piece_is_lost_and_no_part_is_too_long(text: str, longest: int) -> No
 @pytest.mark.parametrize("text", ["a " * 10_000, "x" * 200_000, "😀" * 3_000])
 def test_far_too_long_texts_are_one_line(text: str) -> None:
     with pytest.raises(TextError, match=r"the text has [\d,]+ (pieces|characters); allowed: up to .*line by line"):
-        read_source(text, CODEC, longest=20)
+        segment_source(text, CODEC, longest=20)

@@ -14,9 +14,9 @@ from regard.config import parse
 from regard.errors import ConfigError, TextError
 from regard.model import EncoderDecoder, ModelSettings
 from regard.pipeline import Captioner, Translator, translate_caption
-from regard.pipeline.generation import Speech, speak
+from regard.pipeline.generation import Generation, generate
 from regard.pipeline.pivot import as_sentence
-from regard.pipeline.segments import MAX_PIECES, Source, read_source
+from regard.pipeline.segments import MAX_PIECES, Source, segment_source
 from regard.results import Translation
 from regard.saved.bundle import Bundle
 from regard.text import TextCodec
@@ -61,15 +61,15 @@ def test_a_text_that_fails_costs_no_other_whatever_it_raises(
     def read(text: str, codec: TextCodec, **how: Any) -> Source:
         if text == TEXTS[4]:
             raise RecursionError("too deep")
-        return read_source(text, codec, **how)
+        return segment_source(text, codec, **how)
 
-    def search_and_fail(*given: Any, numbers: Sequence[int], **options: Any) -> list[Speech]:
+    def search_and_fail(*given: Any, numbers: Sequence[int], **options: Any) -> list[Generation]:
         if any(number // MAX_PIECES == 2 for number in numbers):
             raise ZeroDivisionError("in a batch")
-        return speak(*given, numbers=numbers, **options)
+        return generate(*given, numbers=numbers, **options)
 
-    monkeypatch.setattr("regard.pipeline.translator.read_source", read)
-    monkeypatch.setattr("regard.pipeline.translator.speak", search_and_fail)
+    monkeypatch.setattr("regard.pipeline.translator.segment_source", read)
+    monkeypatch.setattr("regard.pipeline.translator.generate", search_and_fail)
     results = list(translator.translate_many(TEXTS))
     assert [i for i, each in enumerate(results) if isinstance(each, TextError)] == [2, 4]
     assert "ZeroDivisionError: in a batch" in str(results[2])

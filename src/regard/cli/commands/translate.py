@@ -94,16 +94,16 @@ def translate(
     announce_export(name, computing)
     with load_translator(name, **asdict(computing)) as translator:
         shower = _Shower(saver, as_json=as_json, longest=search.get("max_length", translator.bundle.search.max_length))
-        speak = partial(translator.translate_many, prefix=prefix, alternatives=alternatives, **search)
+        generate = partial(translator.translate_many, prefix=prefix, alternatives=alternatives, **search)
         if instead is not None and texts:
             translation = translator.translate(texts[0], prefix=prefix, alternatives=0, **search)
             shower.show(_others(translator, translation, instead, count=num_others, search=search))
         elif file is None:
-            shower.show(speak(texts or decode_lines(sys.stdin.buffer, origin="standard input")))
+            shower.show(generate(texts or decode_lines(sys.stdin.buffer, origin="standard input")))
         elif output is None:
             with ShownProgress(beside_results=True) as progress:
                 progress.start("lines", count)
-                shower.show(_counted(speak(iterate_lines(file)), progress))
+                shower.show(_counted(generate(iterate_lines(file)), progress))
         else:
             # the number of workers and threads changes nothing, so that another may go on
             computed = (computing.runtime, computing.precision, computing.shortlist)
@@ -112,7 +112,7 @@ def translate(
                 progress.start("lines", count, done=lines.num_done)
                 rest = islice(iterate_lines(file), lines.num_done, None)
                 with _continuable(lines, output):
-                    shower.show(_counted(speak(rest, first=lines.num_done), progress), lines)
+                    shower.show(_counted(generate(rest, first=lines.num_done), progress), lines)
                 lines.finish()
     shower.finish()
 

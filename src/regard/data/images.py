@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import struct
 import threading
@@ -41,6 +42,22 @@ MAX_PIXELS = 175_000_000
 """Larger pictures are refused from their header alone: more than cameras give, and less than the 178,956,970 from which
 Pillow itself takes a picture for an attack."""
 
+MAX_BYTES = 420_000_000
+"""How much memory one picture may take while it is decoded: 105 million pixels of three colours. Pillow decodes whole
+pictures only, and makes none but JPEG smaller on the way."""
+LARGE_BYTES = 32_000_000
+"""Pictures that take more than that are decoded one at a time, whatever the number of threads."""
+STRIP_PIXELS = 2**20
+"""A picture that is to be made smaller is converted in strips of about so many pixels."""
+MOST_PIXELS_KEPT = 2**24
+"""A picture of more pixels is made smaller than a hint asks for, such as a panorama of which only one side is long."""
+
+_BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "LA": 4, "PA": 4}
+"""What Pillow takes for a pixel; four where it is not said."""
+_WEBP_BYTES, _PROGRESSIVE_BYTES = 16, 6
+"""What a decoder of WebP takes for a pixel, its copies included; and that of a progressive JPEG besides, before it can
+give anything."""
+
 PAPER = (255, 255, 255)
 """What transparent pictures lie on."""
 
@@ -64,6 +81,7 @@ SIDEWAYS = frozenset({5, 6, 7, 8})
 # What Pillow's decoders raise for damaged data, beside OSError: found by feeding them damaged files.
 _DECODER_ERRORS = (SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
 
+_one_large = threading.Lock()
 # Silencing warnings is not safe across threads, and folders are decoded by several.
 _silence = threading.Lock()
 
@@ -117,8 +135,9 @@ def load_image(source: ImageSource, *, hint: int | None = None) -> Photo:
 
     Args:
         source: a path, an open binary file, a Pillow image, or an array of bytes or 16-bit numbers.
-        hint: the side in pixels to which the picture will be resized. A large JPEG is then decoded at a half, a quarter
-            or an eighth of its size, never below twice the hint, which is many times faster.
+        hint: the side in pixels to which the picture will be resized. A large picture is then brought to a fraction of
+            its size, never below twice the hint: a JPEG is decoded at a half, a quarter or an eighth, which is many
+            times faster, and others are averaged in strips, which takes less memory.
 
     Raises:
         ImageError: there is no such file, or it is empty, damaged, too large or no picture.
@@ -243,15 +262,45 @@ def _decode(file: BinaryIO, path: str, hint: int | None) -> Photo:
         raise _too_large(path)
     if hint is not None:
         image.draft(None, (2 * hint, 2 * hint))
-    image.load()
-    return _photo(image, path, size=size)
+    num_bytes = _decoded_bytes(image, size)
+    if num_bytes > MAX_BYTES:
+        remedy = "make it smaller, or save it as JPEG" if image.format != "JPEG" else "make it smaller"
+        raise ImageError(
+            path, f"takes {num_bytes / 1e6:,.0f} MB to decode", allowed=f"{MAX_BYTES / 1e6:,.0f} MB", remedy=remedy
+        )
+    with _one_large if num_bytes > LARGE_BYTES else contextlib.nullcontext():
+        image.load()
+        return _photo(image, path, size=size, factor=1 if hint is None else _reduction(image.size, hint))
 
 
-def _photo(image: Image.Image, path: str, *, size: tuple[int, int] | None = None) -> Photo:
-    """Turn a decoded picture upright and into RGB; ``size`` is that of the original where it was decoded smaller."""
+def _decoded_bytes(image: Image.Image, size: tuple[int, int]) -> int:
+    """The memory that decoding takes of a picture of which the header is read; ``size`` is that of the original."""
+    pixels = image.width * image.height
+    if image.format == "WEBP":
+        return pixels * _WEBP_BYTES
+    before = size[0] * size[1] * _PROGRESSIVE_BYTES if image.info.get("progressive") else 0
+    return before + pixels * _BYTES_PER_PIXEL.get(image.mode, 4)
+
+
+def _reduction(size: tuple[int, int], hint: int) -> int:
+    """By what whole number a picture is made smaller."""
+    wanted = min(size) // (2 * hint)
+    needed = math.ceil(math.sqrt(size[0] * size[1] / MOST_PIXELS_KEPT))
+    return max(1, wanted, needed)
+
+
+def _photo(image: Image.Image, path: str, *, size: tuple[int, int] | None = None, factor: int = 1) -> Photo:
+    """Turn a decoded picture upright and into RGB.
+
+    Args:
+        image: the picture.
+        path: its name.
+        size: of the original, where it was decoded smaller.
+        factor: by what to make it smaller still.
+    """
     width, height = size or image.size
     orientation = _orientation(image)
-    rgb = _to_rgb(image, path)
+    rgb = _to_rgb(image, path) if factor == 1 else _reduced(image, path, factor)
     if orientation in UPRIGHT:
         rgb = rgb.transpose(UPRIGHT[orientation])
     if orientation in SIDEWAYS:
@@ -265,6 +314,17 @@ def _orientation(image: Image.Image) -> int:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
         return value if isinstance(value, int) else 1
     return 1
+
+
+def _reduced(image: Image.Image, path: str, factor: int) -> Image.Image:
+    """RGB at 1 / factor of the size, means over squares, made in strips: there is never a second copy as large."""
+    width, height = image.size
+    rgb = Image.new("RGB", (-(-width // factor), -(-height // factor)))
+    rows = factor * max(1, STRIP_PIXELS // (width * factor))
+    for top in range(0, height, rows):
+        strip = _to_rgb(image.crop((0, top, width, min(height, top + rows))), path)
+        rgb.paste(strip.reduce(factor), (0, top // factor))
+    return rgb
 
 
 def _to_rgb(image: Image.Image, path: str) -> Image.Image:

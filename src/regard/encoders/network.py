@@ -192,7 +192,7 @@ class ConvNet(nn.Module, abc.ABC):
             if isinstance(module, nn.BatchNorm2d):
                 convolution = before[1]
                 assert isinstance(convolution, nn.Conv2d), f"{path} is registered right behind its convolution"
-                twin.set_submodule(before[0], fuse_conv_bn_eval(convolution, module).requires_grad_(False))
+                twin.set_submodule(before[0], _fold(convolution, module).requires_grad_(False))
                 twin.set_submodule(path, nn.Identity())
             before = (path, module)
         return twin
@@ -202,6 +202,16 @@ class ConvNet(nn.Module, abc.ABC):
         if found is None:
             raise unknown_name("layer", layer, self.layers, owner=self.name)
         return found
+
+
+def _fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+    """The convolution that does the work of both, in evaluation mode."""
+    if not convolution.weight.is_meta:
+        return fuse_conv_bn_eval(convolution, norm)
+    # without numbers there is nothing to compute, and computing nothing makes torch import half of itself
+    folded = copy.deepcopy(convolution)
+    folded.bias = nn.Parameter(convolution.weight.new_empty(convolution.out_channels))
+    return folded
 
 
 def initialise(network: nn.Module) -> None:

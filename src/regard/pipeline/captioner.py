@@ -27,7 +27,7 @@ from regard.pipeline.generation import Generation, Ids, generate, generate_alter
 from regard.pipeline.inspection import Inspection, inspect_captioner
 from regard.pipeline.isolation import REPORT, Defect, answer_each, describe
 from regard.pipeline.options import SearchChanges, changed_options
-from regard.pipeline.prefetch import PreparedImage, prefetch, prepare_image
+from regard.pipeline.prefetch import AHEAD, PreparedImage, cut_batches, prefetch, prepare_image
 from regard.pipeline.region import Box, Positions, check_box, gather_positions, positions_in, scatter_weights
 from regard.results import Caption, Word
 from regard.saved.bundle import Bundle
@@ -309,9 +309,9 @@ class Captioner(WorkSharing):
         waiting: deque[Sequence[PreparedImage | ImageError]] = deque()
 
         def requests() -> Iterator[tuple[Sequence[Pixels], SearchOptions, Ids, int, Sequence[Positions] | None]]:
-            read = prefetch(lambda image: prepare_image(image, self._encoder), images, count=batch)
+            read = prefetch(lambda image: prepare_image(image, self._encoder), images, count=min(batch, AHEAD))
             number = 0
-            while pictures := list(islice(read, batch)):
+            for pictures in cut_batches(read, batch):
                 waiting.append(pictures)
                 readable = [each for each in pictures if isinstance(each, PreparedImage)]
                 kept = None if region is None else [positions_in(region, each.regions) for each in readable]

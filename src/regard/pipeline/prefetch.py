@@ -20,6 +20,10 @@ from regard.pipeline.isolation import REPORT, describe
 DISPLAY_SIDE = 1200
 """The longest side in pixels of the photo that a result carries for showing."""
 READERS = 2
+AHEAD = 16
+"""How many pictures are read before they are asked for."""
+BATCH_BYTES = 48_000_000
+"""What the photos of one batch take at most, unless a single one does; the small photos of data sets take less."""
 
 Given = TypeVar("Given")
 Got = TypeVar("Got")
@@ -76,3 +80,20 @@ def prefetch(read: Callable[[Given], Got], sources: Iterable[Given], *, count: i
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def cut_batches(
+    pictures: Iterable[PreparedImage | ImageError], count: int
+) -> Iterator[list[PreparedImage | ImageError]]:
+    """Pictures that are described together: at most ``count``, of at most :data:`BATCH_BYTES` in all."""
+    batch: list[PreparedImage | ImageError] = []
+    num_bytes = 0
+    for picture in pictures:
+        size = picture.photo.nbytes if isinstance(picture, PreparedImage) else 0
+        if batch and (len(batch) == count or num_bytes + size > BATCH_BYTES):
+            yield batch
+            batch, num_bytes = [], 0
+        batch.append(picture)
+        num_bytes += size
+    if batch:
+        yield batch

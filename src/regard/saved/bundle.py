@@ -20,7 +20,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
@@ -30,6 +30,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from regard.config import Settings, parse
 from regard.encoders.image import ImageEncoder, ImageEncoderSettings
@@ -150,8 +151,7 @@ def load_bundle(folder: Path) -> Bundle:
     weights = folder / WEIGHTS
 
     def build(settings: ModelSettings, writes: int, reads: int) -> EncoderDecoder:
-        with torch.device("meta"):
-            twin = build_model(settings, writes=writes, reads=reads, origin=folder)
+        twin = build_model(settings, writes=writes, reads=reads, origin=folder, numbers=False)
         check_headers(weights, named_tensors(twin))
         model = build_model(settings, writes=writes, reads=reads, origin=folder)
         load_tensors(model, unpack(read_tensors(weights), origin=str(weights)), origin=str(weights))
@@ -341,13 +341,31 @@ def write_texts(bundle: Bundle, folder: Path, *, precision: Precision) -> None:
         bundle.source_words.save(folder)
 
 
-def build_model(settings: ModelSettings, *, writes: int, reads: int, origin: Path) -> EncoderDecoder:
+_FILLING = {"normal_", "uniform_", "fill_", "zero_", "copy_", "add_", "mul_", "div_"}
+
+
+class _WithoutNumbers(TorchFunctionMode):
+    """A mode in which tensors are not filled: on the device meta torch follows that, too, and imports half of itself
+    for it, which takes a second and 150 MB."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, arguments: tuple[Any, ...] = (), options: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(function, "__name__", "") in _FILLING:
+            return arguments[0] if arguments else (options or {})["tensor"]
+        return function(*arguments, **(options or {}))
+
+
+def build_model(
+    settings: ModelSettings, *, writes: int, reads: int, origin: Path, numbers: bool = True
+) -> EncoderDecoder:
     """A model with arbitrary numbers; the caller's random numbers are left as they were.
 
     Args:
         settings: of a saved model.
         writes, reads: sizes of the vocabularies of its decoder and of its encoder, 0 for pictures.
         origin: the folder that it is saved in.
+        numbers: False for a model on the device meta, which has the shapes alone.
 
     Raises:
         ModelError: there is no such model.
@@ -355,7 +373,11 @@ def build_model(settings: ModelSettings, *, writes: int, reads: int, origin: Pat
     if isinstance(settings.encoder, ImageEncoderSettings) and settings.encoder.weights is not None:
         raise ModelError(f"{origin / CONFIG}: names weights outside the folder", remedy="set them to null")
     try:
-        with torch.random.fork_rng(devices=[]):
+        with ExitStack() as around:
+            around.enter_context(torch.random.fork_rng(devices=[]))
+            if not numbers:
+                around.enter_context(torch.device("meta"))
+                around.enter_context(_WithoutNumbers())
             return EncoderDecoder(settings, vocabulary_size=writes, source_vocabulary_size=reads)
     except ConfigError as error:
         raise ModelError(f"{origin / CONFIG}: {error}") from None

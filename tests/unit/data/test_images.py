@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 from PIL.Image import Transpose
 
+from regard.data import images
 from regard.data.images import MAX_PIXELS, ResizeMode, load_image, resize
 from regard.errors import ImageError
 
@@ -385,3 +386,39 @@ def test_many_threads_read_alike_and_leave_the_warnings_alone(tmp_path: Path) ->
         together = list(pool.map(lambda path: load_image(path).pixels, paths * 10))
     assert all((each == alone[index % len(paths)]).all() for index, each in enumerate(together))
     assert list(warnings.filters) == before
+
+
+@pytest.mark.parametrize("kind", ["RGB", "P", "RGBA", "L", "1", "I;16", "LA"])
+def test_a_hint_averages_a_large_picture_in_strips_as_a_whole_one_would_be(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(1)
+    coarse = Image.fromarray(random.integers(0, 256, (9, 7, 4), np.uint8), mode="RGBA").resize((523, 371))
+    if kind == "I;16":
+        image = Image.fromarray(random.integers(0, 2**16, (371, 523), np.uint16))
+    else:
+        image = coarse.convert("RGB").quantize(40) if kind == "P" else coarse.convert(kind)
+    content = io.BytesIO()
+    image.save(content, "PNG", **({"transparency": 3} if kind == "P" else {}))
+    whole = load_image(io.BytesIO(content.getvalue()))
+    monkeypatch.setattr(images, "STRIP_PIXELS", 4000)
+    small = load_image(io.BytesIO(content.getvalue()), hint=60)
+    assert small.image.size == (175, 124)
+    assert (small.width, small.height) == (523, 371)
+    assert np.array_equal(np.asarray(small.image), np.asarray(whole.image.reduce(3)))
+
+
+def test_what_takes_too_much_memory_is_refused_before_it_is_decoded() -> None:
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    def header(width: int, height: int) -> io.BytesIO:
+        parts = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) + chunk(b"IDAT", b"")
+        return io.BytesIO(b"\x89PNG\r\n\x1a\n" + parts)
+
+    with pytest.raises(
+        ImageError, match=r"takes 520 MB to decode; allowed: 420 MB; make it smaller, or save it as JPEG"
+    ):
+        load_image(header(13_000, 10_000))
+    with pytest.raises(ImageError, match="is damaged or cut short"):
+        load_image(header(10_400, 10_000))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from regard.data.images import ImageSource, Photo, load_image
 from regard.errors import ConfigError, ImageError, ModelError, TextError
 from regard.pipeline import Captioner, Translator, load, load_captioner, load_translator
 from regard.pipeline.generation import Generation, generate
+from regard.pipeline.prefetch import PreparedImage, cut_batches, prepare_image
 from regard.results import Caption
 from regard.saved.bundle import Bundle, save_bundle
 
@@ -76,6 +78,14 @@ def test_a_picture_that_fails_costs_no_other_whatever_it_raises(
     assert f"{photos[1]}: failed in a way that regard did not expect (AssertionError: in a decoder)" in str(results[1])
     assert "ZeroDivisionError: in a batch" in str(results[3])
     assert [str(results[i]) for i in (0, 2, 4)] == [expected[i] for i in (0, 2, 4)]
+
+
+def test_large_photos_are_described_a_few_at_a_time(captioner: Captioner, photos: list[Path]) -> None:
+    pictures = [prepare_image(photo, captioner.bundle.model.encoder) for photo in photos]
+    errors: list[PreparedImage | ImageError] = [ImageError("a", "is gone")] * 3
+    assert [len(each) for each in cut_batches([*pictures, *errors], 4)] == [4, 4]
+    large = [replace(each, photo=np.broadcast_to(np.uint8(0), (4000, 3000, 3))) for each in pictures]
+    assert [len(each) for each in cut_batches([*errors, *large], 64)] == [4, 1, 1, 1, 1]
 
 
 def test_the_same_picture_in_every_form_gets_the_same_caption(captioner: Captioner, photos: list[Path]) -> None:
@@ -243,6 +253,6 @@ def test_an_inspection_shows_what_the_caption_was_written_from(captioner: Captio
         exponents = np.exp(step.scores - step.scores.max())
         assert exponents / exponents.sum() == pytest.approx(step.weights, abs=1e-5)
         assert dict(step.next_words).get(step.text, word.probability) == pytest.approx(word.probability, abs=1e-4)
-    assert [each.layer for each in inspection.layers][0] == "stem"
+    assert inspection.layers[0].layer == "stem"
     assert inspection.layers[-1].layer == "stage3"
     assert all(each.maps.shape[0] <= 6 and max(each.maps.shape[1:]) <= 28 for each in inspection.layers)

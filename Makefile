@@ -7,16 +7,20 @@ RUN := $(VENV)/bin/python -m
 INSTALLED := $(VENV)/.installed
 PEERS := .venv-peers
 PEERS_INSTALLED := $(PEERS)/.installed
+AXE := .axe
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs bench clean
+.PHONY: help demo serve test test-browser check docs bench bench-serve clean
 
 help:
 	@echo 'make demo    caption photos, or your own (make demo IMAGE=photo.jpg), and translate sentences'
+	@echo 'make serve   open the page: photos described and sentences translated in the browser'
 	@echo 'make test    run all tests'
+	@echo 'make test-browser   try the page in Chromium; installs what it needs, or says what is missing'
 	@echo 'make check   check format, lint and types'
 	@echo 'make docs    write docs/cli.md and docs/settings.md anew from the commands and settings'
 	@echo 'make bench   measure speed and memory beside other projects, and write docs/performance.md'
+	@echo 'make bench-serve   measure the service under load, and write docs/service.md'
 	@echo 'make clean   remove the virtual environment and what the tools left'
 
 # The path goes through the environment, so that the shell does not read it again.
@@ -24,8 +28,24 @@ demo: export REGARD_DEMO_IMAGE = $(IMAGE)
 demo: $(INSTALLED)
 	@$(RUN) regard demo $${REGARD_DEMO_IMAGE:+"$$REGARD_DEMO_IMAGE"}
 
+serve: $(INSTALLED)
+	@$(RUN) regard serve --open $(SERVE)
+
 test: $(INSTALLED)
 	$(RUN) pytest
+
+# Chromium comes from the system, axe-core from npm; what cannot be installed is said, and the tests that need it are
+# skipped. SCREENSHOTS=docs/images takes the pictures of the README anew.
+test-browser: export REGARD_SCREENSHOTS = $(SCREENSHOTS)
+test-browser: $(INSTALLED)
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || [ -n "$$REGARD_CHROMIUM" ] || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+		&& DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium >/dev/null; } || \
+		echo 'there is no chromium, and it cannot be installed here; on Debian and Ubuntu: apt install chromium' >&2
+	@[ -f $(AXE)/node_modules/axe-core/axe.min.js ] || \
+		npm install --silent --no-save --no-audit --no-fund --prefix $(AXE) axe-core@4.14.1 || \
+		echo 'axe-core cannot be installed, which needs npm: accessibility is not checked' >&2
+	$(RUN) pytest tests/browser
 
 check: $(INSTALLED)
 	$(RUN) ruff format --check .
@@ -41,8 +61,11 @@ docs: $(INSTALLED)
 bench: $(INSTALLED) $(PEERS_INSTALLED)
 	$(VENV)/bin/python benchmarks/run.py
 
+bench-serve: $(INSTALLED) $(PEERS_INSTALLED)
+	$(VENV)/bin/python benchmarks/serve_load.py --peer $(PEERS)/bin/python --output docs/service.md
+
 clean:
-	rm -rf $(VENV) $(PEERS) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(AXE) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # The build backend comes from constraints.txt too, which pip does not apply to isolated builds: hence two steps.
 $(INSTALLED): pyproject.toml constraints.txt

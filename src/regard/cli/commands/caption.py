@@ -17,7 +17,9 @@ from regard.cli.photos import Photos, find_photos
 from regard.cli.progress import ShownProgress
 from regard.cli.report import say, say_error, say_json
 from regard.cli.saving import Saver
+from regard.cli.served import Server, caption_served, check_served
 from regard.compute import ComputeOptions
+from regard.config import override
 from regard.errors import ImageError, RegardError
 from regard.saved.default import DEFAULT_CAPTIONER
 
@@ -66,12 +68,19 @@ def caption(
     to: To = None,
     min_evidence: MinEvidence = None,
     min_confidence: MinConfidence = None,
+    server: Server = None,
     *,
     computing: ComputeOptions,
     save: Save = None,
     as_json: AsJson = False,
 ) -> None:
     """Describe photos, one line a photo. What cannot be read is said on standard error; then the exit status is 1."""
+    if server is not None:
+        check_served(computing, save, hedged=min_evidence is not None or min_confidence is not None)
+        query = {"model": None if model == DEFAULT_CAPTIONER else model, "prefix": prefix or None, "to": to}
+        changed = override({} if beam is None else {"beam": beam}, changes or [])
+        caption_served(server, photos, {**changed, **query, "alternatives": alternatives}, as_json=as_json)
+        return
     from regard.pipeline import load_captioner, load_translator
 
     search = search_changes(beam, changes)

@@ -107,7 +107,7 @@ class Service:
         finally:
             gone.cancel()
             waiting.answer.cancel()
-        headers = {} if answer.media_type == "application/json" else {"x-regard-result": "1"}
+        headers = {"x-regard-result": "1"} if answer.media_type.startswith(("text/html", "image/")) else {}
         return Response(answer.body, media_type=answer.media_type, headers=headers)
 
 

@@ -20,8 +20,13 @@ from regard.saved.bundle import SHIPPED, read_config, shipped_models
 from regard.saved.default import DEFAULT_CAPTIONER
 from regard.serve.problems import Problem
 
-MEDIA_TYPES = {"json": "application/json", "html": "text/html; charset=utf-8", "png": "image/png"}
-"""What a result is sent as, by the suffix under which it would be saved."""
+MEDIA_TYPES = {
+    "json": "application/json",
+    "html": "text/html; charset=utf-8",
+    "png": "image/png",
+    "events": "text/event-stream",
+}
+"""What a result is sent as, by its form."""
 
 
 @dataclass(frozen=True)
@@ -230,12 +235,23 @@ def _named(item: Item) -> io.BytesIO:
 
 
 def _rendered(item: int, result: Result, form: str) -> Reply:
-    """The result as what would be saved under the suffix ``form``."""
+    """The result in a form: as data, as events, or as what would be saved under that suffix."""
     if form == "json":
         return _json(item, result.to_dict())
+    if form == "events":
+        return Reply(item, _events(result.to_dict()), MEDIA_TYPES[form])
     with tempfile.TemporaryDirectory() as folder:
         body = result.save(Path(folder) / f"result.{form}").read_bytes()
     return Reply(item, body, MEDIA_TYPES[form])
+
+
+def _events(data: dict[str, Any]) -> bytes:
+    """Server-sent events: each word of the text with its weights or its row of the alignment, then the whole."""
+    words = [{"index": index, **word} for index, word in enumerate(data["words"])]
+    for word, row in zip(words, data.get("alignment", ()), strict=False):
+        word["alignment"] = row
+    events = [*(("word", word) for word in words), ("result", data)]
+    return "".join(f"event: {name}\ndata: {json.dumps(value)}\n\n" for name, value in events).encode()
 
 
 def _json(item: int, value: Any) -> Reply:

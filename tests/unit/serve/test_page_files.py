@@ -10,6 +10,7 @@ import pytest
 
 import regard
 from regard.serve.problems import CODES
+from regard.serve.settings import Limits
 from regard.views.colour import ramp
 from regard.views.heat_map import FULL_HEAT, SIGMA, VEIL
 
@@ -74,3 +75,12 @@ def test_nothing_is_fetched_from_elsewhere_and_nothing_is_inline(path: Path) -> 
     assert "insertAdjacentHTML" not in text
     if path.suffix == ".html":
         assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=", text)
+
+
+def test_the_page_about_the_service_names_every_code_and_every_limit() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "service.md").read_text(encoding="utf-8")
+    for code, (status, _) in CODES.items():
+        assert f"| `{code}` | {status} |" in text
+    for name, field in Limits.model_fields.items():
+        shown = f"{field.default:g}" if isinstance(field.default, float) else f"{field.default:,}"
+        assert f"| `{name}` | {shown} |" in text

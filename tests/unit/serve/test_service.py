@@ -95,6 +95,18 @@ def test_a_result_as_a_page_or_a_picture(service: Running, accept: str, begins: 
         assert answer.headers["content-security-policy"].startswith("sandbox")
 
 
+def test_words_are_sent_as_events(service: Running) -> None:
+    answer = service.caption(png(1), {"accept": "text/event-stream"})
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    events = [each.split("\n") for each in answer.body.decode().strip().split("\n\n")]
+    names, data = [each[0] for each in events], [json.loads(each[1].removeprefix("data: ")) for each in events]
+    assert names == [*["event: word"] * (len(events) - 1), "event: result"]
+    assert data[-1] == service.caption(png(1)).json()
+    assert [each["weights"] for each in data[:-1]] == [each["weights"] for each in data[-1]["words"]]
+    translated = service.translate({"accept": "text/event-stream"}, text="A dog").body.decode()
+    assert translated.count("event: word") == translated.split("event: result")[0].count('"alignment"')
+
+
 def test_models_and_state(service: Running, tiny_models: tuple[Path, Path]) -> None:
     models = service.get("/v1/models").json()["models"]
     assert [(each["name"], each["kind"]) for each in models] == [

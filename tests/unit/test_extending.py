@@ -6,26 +6,38 @@ import re
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 import regard
+from regard.cli.saving import Saver
 from regard.config import parse
 from regard.decoders import DECODERS
 from regard.decoders.base import Decoder
 from regard.encoders import ENCODERS
 from regard.errors import ConfigError
 from regard.fast import for_search, for_training
+from regard.metrics import score_captions
+from regard.metrics.metric import CAPTION_METRICS
 from regard.model import EncoderDecoder, ModelSettings
+from regard.registry import Registry
+from regard.results import VIEWS, Translation, save_together
 from regard.scores import SCORES
 from regard.search import SearchOptions, SpecialTokens, search
 
 PAGE = Path(regard.__file__).parents[2] / "docs" / "extending.md"
 BLOCKS = dict(re.findall(r"```python\n# src/(\S+)\.py\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))
-LINES = dict(re.findall(r'^"(\w+)": "(regard\.[\w.:]+)",$', PAGE.read_text(encoding="utf-8"), re.MULTILINE))
-REGISTRIES = {"cosine": SCORES, "glimpse": DECODERS, "bag": ENCODERS}
+LINES = dict(re.findall(r'^"([\w.]+)": "(regard\.[\w.:]+)",$', PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+REGISTRIES: dict[str, Registry[Any]] = {
+    "cosine": SCORES,
+    "glimpse": DECODERS,
+    "bag": ENCODERS,
+    ".txt": VIEWS,
+    "distinct": CAPTION_METRICS,
+}
 VOCABULARY, SIZE = 13, 8
 
 
@@ -35,7 +47,7 @@ def extended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGARD_REFERENCE", "0")
     for name, registry in REGISTRIES.items():
         home, _, attribute = LINES[name].partition(":")
-        module = ModuleType(f"extension_{name}")  # other tests read every class of the package
+        module = ModuleType(f"extension_{name.strip('.')}")  # other tests read every class of the package
         monkeypatch.setitem(sys.modules, module.__name__, module)
         exec(compile(BLOCKS[home.replace(".", "/")], home, "exec"), module.__dict__)
         monkeypatch.setattr(registry, "_homes", {**registry._homes, name: f"{module.__name__}:{attribute}"})
@@ -114,3 +126,19 @@ def test_a_problem_of_a_part_names_it() -> None:
         build(name="glimse")
     with pytest.raises(ConfigError, match=r"decoder\.attend\.score: input should be one of .*'cosine'"):
         build(name="attend", score="cosinus")
+
+
+def test_results_are_saved_by_the_view_of_the_page(translation: Translation, tmp_path: Path) -> None:
+    assert translation.save(tmp_path / "one.txt").read_text(encoding="utf-8") == f"{translation.text}\n"
+    both = save_together([translation, translation], tmp_path / "both.TXT").read_text(encoding="utf-8")
+    assert both == f"{translation.text}\n" * 2
+    saver = Saver(tmp_path / "folder", count=1)
+    saver.add(translation, "sentence")
+    assert {path.suffix for path in (tmp_path / "folder").iterdir()} == {".html", ".png", ".json", ".txt"}
+
+
+def test_captions_are_scored_by_the_metric_of_the_page() -> None:
+    scores = score_captions(["A dog runs.", "A dog sits."], [["a dog"], ["a cat"]])
+    assert scores["distinct1"] == pytest.approx(100 * 4 / 6)
+    assert scores["distinct2"] == pytest.approx(100 * 3 / 4)
+    assert "|distinct:corpus|" in scores.signature

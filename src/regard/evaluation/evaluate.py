@@ -55,7 +55,7 @@ def _captions(
     captioner: Captioner, data: Path, split: str, *, meteor: bool, progress: Progress, changes: SearchChanges
 ) -> dict[str, Any]:
     outputs = caption_split(captioner, data, split, progress=progress, changes=changes)
-    scores = score_captions(outputs.hypotheses, outputs.references, with_meteor=meteor).as_dict()
+    scores = score_captions(outputs.hypotheses, outputs.references, also=["meteor"] if meteor else []).as_dict()
     return _scored(split, scores, seconds=round(outputs.seconds, 3), precision=captioner.precision)
 
 

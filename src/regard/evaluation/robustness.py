@@ -84,7 +84,7 @@ def _score(
         said.append(result.text)
         progress.advance(1)
     scores = score_translations(said, pairs.targets, target_language=translator.languages[1])
-    return scores.bleu, scores.signature
+    return scores["bleu"], scores.signature
 
 
 def _two_at_once(texts: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,9 +2,10 @@
 
 from regard.metrics.alignment import WordAlignment, alignment_error_rate, format_pharaoh, parse_pharaoh
 from regard.metrics.bleu import BleuReferences, corpus_bleu, sentence_bleu
-from regard.metrics.captions import CaptionScores, score_captions
+from regard.metrics.captions import score_captions
 from regard.metrics.cider import CiderD, ReferenceVectors, cider_d_scores, corpus_cider_d
 from regard.metrics.meteor import corpus_meteor
+from regard.metrics.metric import Scores
 from regard.metrics.resampling import (
     Bootstrap,
     LengthBin,
@@ -15,18 +16,17 @@ from regard.metrics.resampling import (
 )
 from regard.metrics.rouge import corpus_rouge_l, rouge_l
 from regard.metrics.shared_task_tokens import shared_task_tokens
-from regard.metrics.translations import TranslationScores, score_translations
+from regard.metrics.translations import score_translations
 from regard.text.captions import caption_tokens
 
 __all__ = [
     "BleuReferences",
     "Bootstrap",
-    "CaptionScores",
     "CiderD",
     "LengthBin",
     "PairedComparison",
     "ReferenceVectors",
-    "TranslationScores",
+    "Scores",
     "WordAlignment",
     "alignment_error_rate",
     "bleu_by_length",

@@ -14,6 +14,7 @@ from collections.abc import Hashable, Sequence
 from typing import TypeAlias
 
 from regard.metrics.checks import check_reference_groups, check_same_length
+from regard.metrics.metric import CaptionMetric
 
 MAX_ORDER = 4
 
@@ -127,3 +128,6 @@ def sentence_bleu(hypothesis: Tokens, references: Sequence[Tokens]) -> float:
         DataError: ``references`` is empty or a string.
     """
     return BleuReferences(references).sentence_bleu(hypothesis)
+
+
+CAPTION_BLEU = CaptionMetric(("bleu1", "bleu2", "bleu3", "bleu4"), "bleu:closest", corpus_bleu)

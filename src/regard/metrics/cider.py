@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 from regard.metrics.bleu import Tokens
 from regard.metrics.checks import check_reference_groups, check_same_length
+from regard.metrics.metric import CaptionMetric
 
 MAX_ORDER = 4
 SIGMA = 6.0
@@ -183,3 +184,6 @@ def _count_ngrams(numbers: list[int]) -> list[dict[int, int]]:
 
 def _num_bigrams(tokens: Tokens) -> int:
     return max(0, len(tokens) - 1)
+
+
+CIDER = CaptionMetric(("cider",), "cider-d:corpus-df", lambda texts, references: [corpus_cider_d(texts, references)])

@@ -15,6 +15,7 @@ from typing import IO
 
 from regard.errors import DependencyError, RegardError
 from regard.metrics.checks import check_reference_groups, check_same_length
+from regard.metrics.metric import CaptionMetric
 
 _SEPARATOR = " ||| "
 
@@ -96,3 +97,11 @@ def _ask(questions: IO[str], answers: IO[str], question: str) -> str:
 
 def _line(words: Sequence[str]) -> str:
     return " ".join(" ".join(words).replace("|||", "").split())
+
+
+METEOR = CaptionMetric(
+    ("meteor",),
+    "meteor:1.5-en-norm",
+    lambda texts, references: [corpus_meteor(texts, references)],
+    on_request=True,
+)

@@ -12,6 +12,7 @@ from collections.abc import Hashable, Sequence
 
 from regard.metrics.bleu import Tokens
 from regard.metrics.checks import check_reference_groups, check_same_length
+from regard.metrics.metric import CaptionMetric
 
 BETA = 1.2
 
@@ -63,3 +64,6 @@ def corpus_rouge_l(hypotheses: Sequence[Tokens], references: Sequence[Sequence[T
     """
     count = check_same_length(hypotheses=hypotheses, references=references)
     return sum(rouge_l(*pair) for pair in zip(hypotheses, references, strict=True)) / count
+
+
+ROUGE_L = CaptionMetric(("rouge_l",), "rouge-l:beta-1.2", lambda texts, references: [corpus_rouge_l(texts, references)])

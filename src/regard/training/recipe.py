@@ -15,14 +15,13 @@ from regard.data.encoding import LengthSettings
 from regard.data.random_crops import CropSettings
 from regard.encoders.image import ImageEncoderSettings
 from regard.errors import ConfigError, unknown_name
+from regard.metrics.metric import TRANSLATION_METRICS, caption_score_names
 from regard.model import ModelSettings
 from regard.saved.storage import Precision
 from regard.search import SearchOptions
 from regard.text import CodecSettings, SubwordSettings
 from regard.text.noise import NoiseSettings
 
-CAPTION_METRICS = ("cider", "bleu4", "bleu3", "bleu2", "bleu1", "rouge_l")
-TRANSLATION_METRICS = ("bleu", "chrf", "bleu_lc_tok")
 """The validation scores that a recipe may choose by, see :mod:`regard.metrics`."""
 
 
@@ -222,8 +221,8 @@ class Recipe(Settings):
     keep_words: bool = True
     """With ``begin_from``, whether a captioner keeps words that the data do not hold."""
     metric: str = ""
-    """The validation score that chooses the best epoch: one of :data:`CAPTION_METRICS` or :data:`TRANSLATION_METRICS`;
-    empty for ``cider`` (captions) or ``bleu`` (translations)."""
+    """The validation score that chooses the best epoch, by its name in :data:`regard.metrics.metric.CAPTION_METRICS` or
+    ``TRANSLATION_METRICS``; empty for ``cider`` (captions) or ``bleu`` (translations)."""
     search: SearchOptions = SearchOptions()
     """How captions are searched in validation, and afterwards by default."""
     stored: Precision = "float16"
@@ -241,7 +240,10 @@ class Recipe(Settings):
     @property
     def metrics(self) -> tuple[str, ...]:
         """The scores that validation gives, the usual one to choose by first."""
-        return CAPTION_METRICS if isinstance(self.data, CaptionData) else TRANSLATION_METRICS
+        if not isinstance(self.data, CaptionData):
+            return tuple(TRANSLATION_METRICS)
+        usual = ("cider", "bleu4")
+        return (*usual, *(name for name in caption_score_names() if name not in usual))
 
     @model_validator(mode="after")
     def _metric_is_measured(self) -> Recipe:

@@ -45,8 +45,8 @@ def test_the_separator_inside_a_caption_does_not_break_the_talk(play: Callable[[
 
 def test_scores_of_captions_take_it_in(play: Callable[[str], None]) -> None:
     play(CORRECT)
-    scores = score_captions(["A dog ."], [["a dog"]], with_meteor=True)
-    assert scores.meteor == 100
+    scores = score_captions(["A dog ."], [["a dog"]], also=["meteor"])
+    assert scores["meteor"] == 100
     assert scores.as_dict()["meteor"] == 100
     assert "|meteor:1.5-en-norm|" in scores.signature
 

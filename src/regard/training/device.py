@@ -30,18 +30,17 @@ def decoder_autocast(device: torch.device, precision: TrainingPrecision) -> torc
 
 @contextmanager
 def gpu_settings(device: torch.device, precision: TrainingPrecision) -> Iterator[None]:
-    """TF32 where a phase on a GPU allows it, and convolutions by the algorithm that is measured to be the fastest."""
+    """TF32 where a phase on a GPU allows it."""
     if device.type != "cuda":
         yield
         return
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark
+    before = matmul.allow_tf32, cudnn.allow_tf32
     matmul.allow_tf32 = cudnn.allow_tf32 = precision == "bfloat16"
-    cudnn.benchmark = True
     try:
         yield
     finally:
-        matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = before
+        matmul.allow_tf32, cudnn.allow_tf32 = before
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:

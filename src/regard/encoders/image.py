@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -174,14 +175,26 @@ class ImageEncoder(nn.Module):
             x = self.network.run(x, until=self._boundary)
         return x.reshape(-1, *self.trunk_shape)
 
-    def tail(self, features: Tensor) -> Annotations:
-        """The rest of the work: the trunk's output, float32 [batch, *trunk_shape], to annotations."""
+    def tail(self, features: Tensor, *, layers: Callable[[Tensor], Tensor] | None = None) -> Annotations:
+        """The rest of the work: the trunk's output, float32 [batch, *trunk_shape], to annotations.
+
+        ``layers`` may stand in for :meth:`run_learning`.
+        """
         if self.frozen:
             return self._named(features, None)
         x = features if self.settings.form == "grid" else features.flatten(0, 1)
         x = x.contiguous(memory_format=torch.channels_last)
-        values = self._annotate(self.network.run(x, after=self._boundary, until=self.layer))
+        values = self._annotate((layers or self.run_learning)(x))
         return self._named(values, self._taught(x))
+
+    def run_learning(self, x: Tensor) -> Tensor:
+        """The layers that learn: from the last frozen layer's output, or a normalised picture, to the annotations'."""
+        return self.network.run(x, after=self._boundary, until=self.layer)
+
+    def learning_modules(self) -> list[nn.Module]:
+        """The modules that :meth:`run_learning` is made of."""
+        layers = self.network.layers[len(self._trunk_layers()) :]
+        return [module for layer in layers for module in self.network.layer_modules(layer)]
 
     def train(self, mode: bool = True) -> ImageEncoder:
         """Set the mode of this module; the network itself stays in evaluation mode."""

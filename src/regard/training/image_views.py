@@ -25,6 +25,7 @@ from regard.data.random_crops import CropSettings, cut_crops, draw_crops
 from regard.encoders.image import ImageEncoder
 from regard.model import EncoderDecoder
 from regard.progress import Progress
+from regard.training.cuda_graphs import LearningLayers, Replayed
 
 PLAIN = "plain"
 CROP_SIDE = 0.9
@@ -131,6 +132,7 @@ class PhotosInMemory(ImageViews):
         self._crops = crops
         self._photos: Tensor | None = None
         self._plain: Tensor | None = None
+        self._layers: Replayed | None = None
 
     def prepare(self, model: EncoderDecoder, progress: Progress) -> None:
         """Decode all photos, with as many threads as there are processors."""
@@ -138,6 +140,8 @@ class PhotosInMemory(ImageViews):
         encoder, size = model.encoder, model.encoder.picture_size
         side = round(size * MARGIN)
         progress.start("photos", len(self._training) + len(self._validation))
+        if model.device.type == "cuda" and not encoder.frozen:
+            self._layers = Replayed(lambda: LearningLayers(encoder))
         self._photos = _decode(self._training, encoder, side, progress).to(model.device)
         self._plain = _decode(self._validation, encoder, size, progress).to(model.device)
 
@@ -145,8 +149,8 @@ class PhotosInMemory(ImageViews):
         assert self._photos is not None, "prepare comes first"
         crops = draw_crops(self._crops, entropy, mirrored=self._mirrored)
         chosen = self._photos[torch.tensor(list(photos)).to(self._photos.device)]
-        annotations: Annotations = encoder(cut_crops(chosen, crops, encoder.picture_size))
-        return annotations
+        features = encoder.trunk(cut_crops(chosen, crops, encoder.picture_size))
+        return encoder.tail(features, layers=self._layers)
 
     def validate(self, encoder: ImageEncoder, photos: Sequence[int]) -> Annotations:
         assert self._plain is not None, "prepare comes first"

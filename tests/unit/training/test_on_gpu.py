@@ -11,10 +11,12 @@ import torch
 from regard.annotations import Annotations
 from regard.decoders import build_decoder
 from regard.decoders.attend import AttendSettings
+from regard.encoders.image import ImageEncoder, ImageEncoderSettings
 from regard.errors import Interrupted
 from regard.ops.additive import additive_scores_reference
 from regard.text.vocabulary import EOS
 from regard.training.batched_rewards import BatchedRewards
+from regard.training.cuda_graphs import LearningLayers, Replayed
 from regard.training.recipe import Recipe, SelfCritical
 from regard.training.rewards import Rewards
 from regard.training.run import train
@@ -70,6 +72,24 @@ def test_rewards_are_those_of_the_processor() -> None:
         [0, 1], samples.to(device), lengths.to(device)
     )
     torch.testing.assert_close(found.cpu(), Rewards(references, settings).judge([0, 1], samples, lengths))
+
+
+def test_a_recorded_encoder_has_the_gradients_of_the_encoder() -> None:
+    torch.manual_seed(0)
+    settings = ImageEncoderSettings(name="efficientnet_lite0", size=64, weights=None, train_from="stem")
+    encoder = ImageEncoder(settings).to("cuda")
+    replayed, parameters = Replayed(lambda: LearningLayers(encoder)), list(encoder.network.parameters())
+    for _ in range(4):
+        pixels = torch.randint(0, 256, (3, 64, 64, 3), dtype=torch.uint8, device="cuda")
+        results = []
+        for layers in (replayed, None):
+            with torch.autocast("cuda", torch.bfloat16):
+                values = encoder.tail(encoder.trunk(pixels), layers=layers).values
+            loss = values.float().square().mean()
+            results.append([values.detach().float(), *torch.autograd.grad(loss, parameters)])
+            results[-1] = [each.clone() for each in results[-1]]
+        for ours, theirs in zip(*results, strict=True):
+            torch.testing.assert_close(ours, theirs, atol=2e-2 * float(theirs.abs().max()) + 1e-6, rtol=0)
 
 
 def test_a_run_continues_on_another_device(tiny_recipe: Recipe, tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ from regard.training.image_views import CachedViews, ImageViews, PhotosInMemory
 from regard.training.recipe import CaptionData, Phase
 from regard.training.task import Task
 
-SEARCH_BATCH = 50
-"""Images searched together in validation."""
+SEARCH_BATCH = {"cpu": 50, "cuda": 250}
+"""Images searched together in validation, by the type of the device."""
 
 
 class CaptionTask(Task):
@@ -163,11 +163,11 @@ class CaptionTask(Task):
 
     def _say(self, model: EncoderDecoder, options: SearchOptions, progress: Progress) -> list[str]:
         """A caption for every validation image, set after set."""
-        count = sum(map(len, self.validation.values()))
+        count, size = sum(map(len, self.validation.values())), SEARCH_BATCH.get(model.device.type, 50)
         texts, specials = [], SpecialTokens.of(self.codec, options)
         progress.start("validation", count)
-        for first in range(0, count, SEARCH_BATCH):
-            images = range(first, min(first + SEARCH_BATCH, count))
+        for first in range(0, count, size):
+            images = range(first, min(first + size, count))
             with torch.inference_mode():
                 annotations = model.bridged(self.views.validate(_pictures(model), images))
             found = search(model.decoder, annotations, options, tokens=specials)

@@ -24,6 +24,7 @@ from regard.data.images import Photo, load_image, resize
 from regard.data.random_crops import CropSettings, cut_crops, draw_crops
 from regard.encoders.image import ImageEncoder
 from regard.model import EncoderDecoder
+from regard.ops import use_reference
 from regard.progress import Progress
 from regard.training.cuda_graphs import LearningLayers, Replayed
 
@@ -140,7 +141,7 @@ class PhotosInMemory(ImageViews):
         encoder, size = model.encoder, model.encoder.picture_size
         side = round(size * MARGIN)
         progress.start("photos", len(self._training) + len(self._validation))
-        if model.device.type == "cuda" and not encoder.frozen:
+        if model.device.type == "cuda" and not encoder.frozen and not use_reference():
             self._layers = Replayed(lambda: LearningLayers(encoder))
         self._photos = _decode(self._training, encoder, side, progress).to(model.device)
         self._plain = _decode(self._validation, encoder, size, progress).to(model.device)

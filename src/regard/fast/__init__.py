@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from regard.annotations import Annotations
     from regard.decoders.base import Decoder, Stepper, TeacherForcing
+    from regard.encoders.image import ImageEncoder
     from regard.ops.linear import InferencePrecision
 
     TextReader = Callable[[Tensor, Tensor | None], Annotations]
@@ -106,6 +107,15 @@ def encoder_for_training(encoder: nn.Module) -> TextReader:
     """The fast pass of a text encoder with gradients, or the encoder itself."""
     twin: TextReader | None = None if use_reference() else _twin(TRAINING, encoder)
     return encoder if twin is None else twin
+
+
+def learning_layers_for_training(encoder: ImageEncoder) -> Callable[[Tensor], Tensor] | None:
+    """The layers of an image encoder that learn, as CUDA graphs; None where they run plainly."""
+    if use_reference() or encoder.device.type != "cuda" or encoder.frozen:
+        return None
+    from regard.fast.training.cuda_graphs import LearningLayers, Replayed
+
+    return Replayed(lambda: LearningLayers(encoder))
 
 
 def encoder_for_search(encoder: nn.Module, precision: InferencePrecision = "float32") -> Callable[..., Annotations]:

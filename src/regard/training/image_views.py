@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,10 +23,9 @@ from regard.data.features import FeatureCache, content_key, settings_key
 from regard.data.images import Photo, load_image, resize
 from regard.data.random_crops import CropSettings, cut_crops, draw_crops
 from regard.encoders.image import ImageEncoder
+from regard.fast import learning_layers_for_training
 from regard.model import EncoderDecoder
-from regard.ops import use_reference
 from regard.progress import Progress
-from regard.training.cuda_graphs import LearningLayers, Replayed
 
 PLAIN = "plain"
 CROP_SIDE = 0.9
@@ -133,7 +132,7 @@ class PhotosInMemory(ImageViews):
         self._crops = crops
         self._photos: Tensor | None = None
         self._plain: Tensor | None = None
-        self._layers: Replayed | None = None
+        self._layers: Callable[[Tensor], Tensor] | None = None
 
     def prepare(self, model: EncoderDecoder, progress: Progress) -> None:
         """Decode all photos, with as many threads as there are processors."""
@@ -141,8 +140,7 @@ class PhotosInMemory(ImageViews):
         encoder, size = model.encoder, model.encoder.picture_size
         side = round(size * MARGIN)
         progress.start("photos", len(self._training) + len(self._validation))
-        if model.device.type == "cuda" and not encoder.frozen and not use_reference():
-            self._layers = Replayed(lambda: LearningLayers(encoder))
+        self._layers = learning_layers_for_training(encoder)
         self._photos = _decode(self._training, encoder, side, progress).to(model.device)
         self._plain = _decode(self._validation, encoder, size, progress).to(model.device)
 

@@ -175,7 +175,7 @@ class Trainer:
                 raise self._diverged("the loss is not a number")
             _set_rates(optimizer, phase.optim, step=position.step, total=total_steps)
             self._descend(loss, optimizer, phase.optim.clip)
-            del loss  # nothing of a step may be pending when the next is recorded, see regard.training.cuda_graphs
+            del loss  # nothing of a step may be pending when the next is recorded, see regard.fast.training.cuda_graphs
             if average is not None:
                 average.update(self.model)
                 position.averaged = average.updates

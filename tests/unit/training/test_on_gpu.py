@@ -13,10 +13,10 @@ from regard.decoders import build_decoder
 from regard.decoders.attend import AttendSettings
 from regard.encoders.image import ImageEncoder, ImageEncoderSettings
 from regard.errors import Interrupted
+from regard.fast.training.cuda_graphs import LearningLayers, Replayed
 from regard.ops.additive import additive_scores_reference
 from regard.text.vocabulary import EOS
 from regard.training.batched_rewards import BatchedRewards
-from regard.training.cuda_graphs import LearningLayers, Replayed
 from regard.training.recipe import Recipe, SelfCritical
 from regard.training.rewards import Rewards
 from regard.training.run import train

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from regard.training import cuda_graphs
-from regard.training.cuda_graphs import Replayed
+from regard.fast.training import cuda_graphs
+from regard.fast.training.cuda_graphs import Replayed
 
 
 @pytest.fixture

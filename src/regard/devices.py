@@ -21,8 +21,8 @@ def resolve_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         usable = device.type == "cpu" or bool(torch.get_device_module(device).is_available())
-    except (RuntimeError, AttributeError):
-        # what torch raises for a name that it does not know, and for devices that cannot compute
+    except (RuntimeError, AttributeError, TypeError):
+        # what torch raises for a name that it does not know or that is no text, and for devices that cannot compute
         usable = False
     if not usable:
         raise ConfigError(

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from regard.composed_attention import Floats, compose_attention, link_words, locate
 from regard.errors import ConfigError
 from regard.files import check_suffix, write_file
+from regard.metrics.alignment import Link, attention_links, format_pharaoh
 from regard.registry import Registry
 
 if TYPE_CHECKING:
@@ -294,15 +295,26 @@ class Translation(Result):
             "unfamiliar": self.unfamiliar,
         }
 
-    def pharaoh(self) -> str:
-        """The alignment in Pharaoh format: ``source-target`` word numbers from 0, one link a target word.
+    def links(self, tokens: str = "spaces") -> frozenset[Link]:
+        """For each target word the source word that it looked at most, as (source, target), counted from 0.
 
-        Each target word is linked to the source word that it looked at most.
+        Args:
+            tokens: what is counted as a word, see :data:`regard.metrics.alignment.TOKENS`.
+
+        Raises:
+            ConfigError: there are no such tokens.
         """
-        if not self.alignment.size:
-            return ""
-        links = sorted((int(source), target) for target, source in enumerate(self.alignment.argmax(axis=1)))
-        return " ".join(f"{source}-{target}" for source, target in links)
+        source = self.source, [word.span for word in self.source_words]
+        target = self.text, locate([word.text for word in self.words], self.text)
+        return attention_links(self.alignment, source, target, tokens=tokens)
+
+    def pharaoh(self, tokens: str = "spaces") -> str:
+        """:meth:`links` in Pharaoh format: ``source-target``, sorted, with spaces between them.
+
+        Raises:
+            ConfigError: there are no such tokens.
+        """
+        return format_pharaoh(self.links(tokens))
 
 
 @dataclass(frozen=True, eq=False)

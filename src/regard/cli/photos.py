@@ -20,8 +20,9 @@ Photos = Annotated[
 def find_photos(words: Iterable[str]) -> Iterator[str | ImageError]:
     """The path of each photo once, in the order of ``words``; a folder's and a pattern's in alphabetical order.
 
-    A folder means every file in it and in its folders, hidden ones left out: a file there that is no picture is not
-    passed over in silence. A word that leads to no file gives the error that says so, in its place.
+    A folder means every file in it and in its folders: a file there that is no picture is not passed over in silence,
+    but for hidden ones and for what phones, cameras and systems put beside photos. A word that leads to no file gives
+    the error that says so, in its place.
     """
     seen: set[str] = set()
     for word in words:
@@ -49,8 +50,23 @@ def _files(word: str) -> Iterator[str]:
 def _files_below(folder: Path) -> Iterator[str]:
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not hidden and not path.is_dir():
+        if not hidden and not path.is_dir() and not _is_companion(path):
             yield str(path)
+
+
+_COMPANIONS = frozenset(
+    f".{suffix}"
+    for kinds in ("aae xmp thm lrv dop pp3 ini db", "mov mp4 m4v avi 3gp mkv webm mts", "wav mp3 m4a aac")
+    for suffix in kinds.split()
+)
+"""Endings of what lies beside photos: how they were edited, films, sounds, and thumbnails of folders."""
+_TEXTS, _PHOTOS = frozenset([".txt", ".caption", ".json"]), (".jpg", ".JPG", ".jpeg", ".png", ".webp", ".heic", ".HEIC")
+"""Endings of a photo's caption, which has the name of the photo."""
+
+
+def _is_companion(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    return suffix in _COMPANIONS or (suffix in _TEXTS and any(path.with_suffix(each).exists() for each in _PHOTOS))
 
 
 def _why_nothing(word: str) -> str:

@@ -10,6 +10,7 @@ import contextlib
 import io
 import math
 import os
+import re
 import struct
 import threading
 import warnings
@@ -31,13 +32,18 @@ from regard.errors import ImageError
 Pixels = NDArray[np.uint8]
 """RGB values, [height, width, 3]."""
 
-ImageSource = str | os.PathLike[str] | BinaryIO | Image.Image | NDArray[Any]
-"""What :func:`load_image` reads: a path, an open binary file, a Pillow image, or an array [H, W] or [H, W, 1 to 4]."""
+ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | NDArray[Any]
+"""What :func:`load_image` reads: a path, the bytes of a file, an open binary file, a Pillow image, or an array [H, W]
+or [H, W, 1 to 4]."""
 
 ResizeMode = Literal["squash", "crop", "letterbox"]
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
-READABLE = "JPEG, PNG, WebP, GIF and BMP"
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+READABLE = "JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP and, with the package pillow-heif, HEIC"
+GIVEN = "a path, the bytes of a file, an open binary file, a Pillow image, or an array of uint8 [height, width, 3]"
+HEIC_BRANDS = frozenset([b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"])
+"""The brands of files in the High Efficiency Image File Format (ISO/IEC 23008-12), as phones write them."""
+AVIF_BRANDS = frozenset([b"avif", b"avis"])
 MAX_PIXELS = 175_000_000
 """Larger pictures are refused from their header alone: more than cameras give, and less than the 178,956,970 from which
 Pillow itself takes a picture for an attack."""
@@ -134,15 +140,17 @@ def load_image(source: ImageSource, *, hint: int | None = None) -> Photo:
     """Read one picture.
 
     Args:
-        source: a path, an open binary file, a Pillow image, or an array of bytes or 16-bit numbers.
+        source: a path, the bytes of a file, an open binary file, a Pillow image, or an array of 8 or 16 bits a number.
         hint: the side in pixels to which the picture will be resized. A large picture is then brought to a fraction of
             its size, never below twice the hint: a JPEG is decoded at a half, a quarter or an eighth, which is many
             times faster, and others are averaged in strips, which takes less memory.
 
     Raises:
-        ImageError: there is no such file, or it is empty, damaged, too large or no picture.
+        ImageError: there is no such file, it is empty, damaged, too large or no picture, or what is given is no file.
     """
     path = image_name(source)
+    if reason := _why_no_source(source):
+        raise ImageError(path, reason[0], remedy=reason[1])
     if isinstance(source, np.ndarray):
         return _photo(_from_array(source), path)
     if isinstance(source, Image.Image):
@@ -152,7 +160,25 @@ def load_image(source: ImageSource, *, hint: int | None = None) -> Photo:
         with _one_error(path), _existing(path).open("rb") as file:
             return _decode(file, path, hint)
     with _one_error(path):
-        return _decode(io.BytesIO(source.read()), path, hint)
+        data = source if isinstance(source, bytes) else source.read()
+        return _decode(io.BytesIO(data), path, hint)
+
+
+def _why_no_source(source: object) -> tuple[str, str] | None:
+    """Why nothing can be read from what was given, and what to give instead; None where something can."""
+    if isinstance(source, str) and _ADDRESS.match(source):
+        return "is an address, and nothing is fetched from a network", "download the picture and give its file"
+    if isinstance(source, list | tuple | set | dict):
+        return "is many where one picture is meant", "give them one by one, or all to caption_many"
+    if isinstance(source, str) and not source.strip():
+        return "is an empty name", f"give {GIVEN}"
+    if isinstance(source, str | os.PathLike | bytes | np.ndarray | Image.Image) or hasattr(source, "read"):
+        return None
+    return "is no picture", f"give {GIVEN}"
+
+
+_ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]+://|data:)", re.IGNORECASE)
+_LONGEST_NAME = 60
 
 
 def image_name(source: ImageSource) -> str:
@@ -161,6 +187,10 @@ def image_name(source: ImageSource) -> str:
         return "<array>"
     if isinstance(source, Image.Image):
         return str(getattr(source, "filename", "")) or "<image>"
+    if isinstance(source, str) and _ADDRESS.match(source):
+        return source if len(source) <= _LONGEST_NAME else f"{source[:_LONGEST_NAME]}…"
+    if not isinstance(source, str | os.PathLike) and not hasattr(source, "read"):
+        return f"<{type(source).__name__}>"
     return os.fsdecode(source) if isinstance(source, str | os.PathLike) else str(getattr(source, "name", "<file>"))
 
 
@@ -252,11 +282,12 @@ def _quiet() -> Iterator[None]:
 
 
 def _decode(file: BinaryIO, path: str, hint: int | None) -> Photo:
-    if not file.read(1):
+    head = file.read(_HEAD)
+    if not head:
         raise ImageError(path, "is empty")
     file.seek(0)
     with _quiet():
-        image = Image.open(file, formats=FORMATS)
+        image = _open_heic(file, path) if _is_heic(head, path) else Image.open(file, formats=FORMATS)
     size = image.size
     if size[0] * size[1] > MAX_PIXELS:
         raise _too_large(path)
@@ -271,6 +302,36 @@ def _decode(file: BinaryIO, path: str, hint: int | None) -> Photo:
     with _one_large if num_bytes > LARGE_BYTES else contextlib.nullcontext():
         image.load()
         return _photo(image, path, size=size, factor=1 if hint is None else _reduction(image.size, hint))
+
+
+_HEAD = 64
+
+
+def _is_heic(head: bytes, path: str) -> bool:
+    """Whether a file of boxes (ISO/IEC 14496-12) is a HEIC photo.
+
+    Raises:
+        ImageError: it is a film.
+    """
+    if head[4:8] != b"ftyp":
+        return False
+    end = min(len(head), int.from_bytes(head[:4], "big"))
+    brands = {head[8:12], *(head[place : place + 4] for place in range(16, end, 4))}
+    if brands & AVIF_BRANDS:
+        return False
+    if not brands & HEIC_BRANDS:
+        raise ImageError(path, "is a film, not a picture", allowed=READABLE)
+    return True
+
+
+def _open_heic(file: BinaryIO, path: str) -> Image.Image:
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError:
+        remedy = 'install the package that reads it with: pip install "regard[heif]", or save the photo as JPEG'
+        raise ImageError(path, "is a HEIC photo", remedy=remedy) from None
+    image: Image.Image = HeifImageFile(file)  # type: ignore[no-untyped-call]
+    return image
 
 
 def _decoded_bytes(image: Image.Image, size: tuple[int, int]) -> int:

@@ -7,27 +7,18 @@ between spaces, as in every file of alignments, whatever pieces the translator r
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from regard.annotations import Span
-from regard.composed_attention import locate
 from regard.data.lines import read_lines
 from regard.data.parallel import SentencePairs, read_parallel
 from regard.errors import DataError, ModelError, TextError
 from regard.evidence.aligner import Aligner, Symmetry, symmetrise
 from regard.metrics import WordAlignment, alignment_error_rate, parse_pharaoh
-from regard.metrics.alignment import Link
+from regard.metrics.alignment import Link, token_spans
 from regard.pipeline import Translator, load_translator
 from regard.progress import SILENT, Progress
-from regard.results import Translation
-
-_BETWEEN_SPACES = re.compile(r"\S+")
 
 
 @dataclass(frozen=True)
@@ -49,6 +40,7 @@ def align(
     split: str,
     *,
     gold: Path | None = None,
+    tokens: str = "spaces",
     reverse: str | os.PathLike[str] | Translator | None = None,
     symmetry: Symmetry = "intersection",
     learned_from: str | None = None,
@@ -61,6 +53,7 @@ def align(
         data: a folder of parallel sentences.
         split: its name.
         gold: a file in Pharaoh format, a line a pair: what people linked.
+        tokens: what is counted as words, see :data:`regard.metrics.alignment.TOKENS`.
         reverse: a model of the other direction, whose links are united with those of the first.
         symmetry: how, see :func:`regard.evidence.aligner.symmetrise`.
         learned_from: in place of a gold file, hold the links against an aligner of another kind, learned from this
@@ -74,26 +67,28 @@ def align(
 
     Raises:
         ModelError: the model cannot be used, or has no attention.
+        ConfigError: there are no such tokens.
         DataError: the data or the gold file cannot be used.
     """
     assert gold is None or learned_from is None, "links are held against one thing"
     translator = model if isinstance(model, Translator) else load_translator(model)
     source, target = translator.languages
     pairs = read_parallel(data, split, source=source, target=target)
-    marked = None if gold is None else _read_gold(gold, pairs)
-    links = _links(translator, pairs, origin=f"{data}: line {{}} of {split}", progress=progress)
+    marked = None if gold is None else _read_gold(gold, pairs, tokens)
+    links = _links(translator, pairs, tokens, origin=f"{data}: line {{}} of {split}", progress=progress)
     if reverse is not None:
         other = reverse if isinstance(reverse, Translator) else load_translator(reverse)
-        back = _reverse_links(other, translator, data, split, progress)
+        back = _reverse_links(other, translator, data, split, tokens, progress)
         links = [symmetrise(one, two, symmetry) for one, two in zip(links, back, strict=True)]
     if learned_from is not None:
-        marked = learned_alignment(read_parallel(data, learned_from, source=source, target=target), pairs)
+        seen = read_parallel(data, learned_from, source=source, target=target)
+        marked = learned_alignment(seen, pairs, tokens)
     return AlignedPairs(links, None if marked is None else _error_rate(links, marked))
 
 
-def learned_alignment(seen: SentencePairs, pairs: SentencePairs) -> list[WordAlignment]:
+def learned_alignment(seen: SentencePairs, pairs: SentencePairs, tokens: str = "spaces") -> list[WordAlignment]:
     """What an aligner of both directions finds: sure where they agree, possible where that is grown."""
-    every = [(source.split(), target.split()) for own in (seen, pairs) for source, target in own]
+    every = [(_words(source, tokens), _words(target, tokens)) for own in (seen, pairs) for source, target in own]
     wanted = every[len(seen) :]
     forward = Aligner(every).align(wanted)
     turned = Aligner([(target, source) for source, target in every]).align([(two, one) for one, two in wanted])
@@ -104,8 +99,12 @@ def learned_alignment(seen: SentencePairs, pairs: SentencePairs) -> list[WordAli
     ]
 
 
+def _words(text: str, tokens: str) -> list[str]:
+    return [text[start:end] for start, end in token_spans(text, tokens)]
+
+
 def _reverse_links(
-    reverse: Translator, translator: Translator, data: Path, split: str, progress: Progress
+    reverse: Translator, translator: Translator, data: Path, split: str, tokens: str, progress: Progress
 ) -> list[frozenset[Link]]:
     """What a model of the other direction links, each link turned round."""
     source, target = translator.languages
@@ -113,11 +112,13 @@ def _reverse_links(
         given = f"the reverse model translates from {reverse.languages[0]} into {reverse.languages[1]}"
         raise ModelError(given, allowed=f"a model from {target} into {source}")
     pairs = read_parallel(data, split, source=target, target=source)
-    links = _links(reverse, pairs, origin=f"{data}: line {{}} of {split}", progress=progress)
+    links = _links(reverse, pairs, tokens, origin=f"{data}: line {{}} of {split}", progress=progress)
     return [frozenset((i, j) for j, i in own) for own in links]
 
 
-def _links(translator: Translator, pairs: SentencePairs, *, origin: str, progress: Progress) -> list[frozenset[Link]]:
+def _links(
+    translator: Translator, pairs: SentencePairs, tokens: str, *, origin: str, progress: Progress
+) -> list[frozenset[Link]]:
     """The links of every pair; ``origin`` says where a pair stands, with braces for its line."""
     _check_looks(translator)
     filled = [each for each, pair in enumerate(pairs) if all(side.strip() for side in pair)]
@@ -128,7 +129,7 @@ def _links(translator: Translator, pairs: SentencePairs, *, origin: str, progres
         if isinstance(result, TextError):
             given = f"{origin.format(each + 1)} cannot be aligned, {result.given}"
             raise DataError(given, allowed=result.allowed, remedy=result.remedy)
-        links[each] = spaced_links(result)
+        links[each] = result.links(tokens)
         progress.advance(1)
     return links
 
@@ -142,36 +143,12 @@ def _check_looks(translator: Translator) -> None:
         )
 
 
-def spaced_links(translation: Translation) -> frozenset[Link]:
-    """For each word of a translation the source word that it looked at most, words being what stands between spaces.
-
-    Returns:
-        (source word, target word), both counted from 0.
-    """
-    sources = _places([word.span for word in translation.source_words], translation.source)
-    targets = _places(locate([word.text for word in translation.words], translation.text), translation.text)
-    weights = np.zeros((len(translation.text.split()), len(translation.source.split())))
-    for row, place in zip(translation.alignment, targets, strict=True):
-        np.add.at(weights[place], sources, row)
-    return frozenset((int(row.argmax()), place) for place, row in enumerate(weights) if row.any())
-
-
-def _places(spans: Sequence[Span | None], text: str) -> npt.NDArray[np.int64]:
-    """In which word between spaces each span stands; what was not found stands with what came before it."""
-    starts = [found.start() for found in _BETWEEN_SPACES.finditer(text)]
-    first, places = 0, []
-    for span in spans:
-        first = first if span is None else span[0]
-        places.append(np.searchsorted(starts, first, side="right") - 1)
-    return np.array(places, dtype=np.int64).clip(min=0)
-
-
-def _read_gold(path: Path, pairs: SentencePairs) -> list[WordAlignment]:
+def _read_gold(path: Path, pairs: SentencePairs, tokens: str) -> list[WordAlignment]:
     gold = parse_pharaoh(read_lines(path), origin=str(path))
     if len(gold) != len(pairs):
         raise DataError(f"{path}: has {len(gold):,} lines", allowed=f"a line for each of the {len(pairs):,} pairs")
     for number, (marked, (source, target)) in enumerate(zip(gold, pairs, strict=True), start=1):
-        sizes = len(source.split()), len(target.split())
+        sizes = len(token_spans(source, tokens)), len(token_spans(target, tokens))
         for link in marked.possible:
             if not (link[0] < sizes[0] and link[1] < sizes[1]):
                 raise DataError(

@@ -12,12 +12,16 @@ Gold files mark a possible link with ``3?5`` or ``3p5``.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from regard.errors import DataError
+import numpy as np
+from numpy.typing import NDArray
+
+from regard.composed_attention import Floats, Span, locate
+from regard.errors import DataError, unknown_name
 from regard.metrics.checks import check_same_length
 
 Link: TypeAlias = tuple[int, int]
@@ -31,6 +35,71 @@ class WordAlignment:
 
     sure: frozenset[Link]
     possible: frozenset[Link]
+
+
+TOKENS = ("spaces", "13a")
+"""What alignments may count as words: what stands between spaces, as files of alignments do unless they say otherwise,
+or the tokens of BLEU's 13a, where a full stop is a word of its own."""
+
+
+def token_spans(text: str, tokens: str) -> list[Span]:
+    """Where each word of a text stands.
+
+    Args:
+        text: as typed.
+        tokens: one of :data:`TOKENS`.
+
+    Raises:
+        ConfigError: it is none of them.
+    """
+    if tokens not in TOKENS:
+        raise unknown_name("tokens", tokens, TOKENS)
+    if tokens == "spaces":
+        return [found.span() for found in re.finditer(r"\S+", text)]
+    from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
+
+    cut: Callable[[str], str] = Tokenizer13a()  # type: ignore[no-untyped-call]
+    return [span for span in locate(cut(text).split(), text) if span is not None]
+
+
+def attention_links(
+    alignment: Floats,
+    source: tuple[str, Sequence[Span]],
+    target: tuple[str, Sequence[Span | None]],
+    *,
+    tokens: str = "spaces",
+) -> frozenset[Link]:
+    """For each word of a translation the source word that it looked at most.
+
+    Args:
+        alignment: [target words, source words] as the model cuts them; rows sum to 1.
+        source, target: the text, and where each of the model's words stands in it; what was not found stands with what
+            came before it.
+        tokens: how the words that are linked are cut, see :func:`token_spans`.
+
+    Returns:
+        (source word, target word), both counted from 0.
+
+    Raises:
+        ConfigError: there are no such tokens.
+    """
+    cut = [token_spans(text, tokens) for text, _ in (source, target)]
+    weights = np.zeros((len(cut[1]), len(cut[0])))
+    if weights.size:
+        sources, targets = _places(source[1], cut[0]), _places(target[1], cut[1])
+        for row, place in zip(alignment, targets, strict=True):
+            np.add.at(weights[place], sources, row)
+    return frozenset((int(row.argmax()), place) for place, row in enumerate(weights) if row.any())
+
+
+def _places(spans: Sequence[Span | None], words: Sequence[Span]) -> NDArray[np.int64]:
+    """In which of ``words`` each span begins."""
+    starts = [start for start, _ in words]
+    first, places = 0, []
+    for span in spans:
+        first = first if span is None else span[0]
+        places.append(np.searchsorted(starts, first, side="right") - 1)
+    return np.array(places, dtype=np.int64).clip(min=0)
 
 
 def parse_pharaoh(lines: Iterable[str], *, origin: str) -> list[WordAlignment]:

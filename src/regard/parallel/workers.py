@@ -29,7 +29,7 @@ from contextlib import ExitStack, suppress
 from itertools import chain, islice, starmap
 from queue import SimpleQueue
 from types import TracebackType
-from typing import IO, Any, BinaryIO, Self, TypeVar
+from typing import IO, Any, BinaryIO, NoReturn, Self, TypeVar
 
 from regard.errors import RegardError, WorkerError
 
@@ -144,6 +144,18 @@ class WorkSharing:
 
     def __init__(self, workers: Workers | None) -> None:
         self._workers = workers
+
+    def __reduce__(self) -> NoReturn:
+        """A model is not sent to other processes, which load it themselves in less time.
+
+        Raises:
+            WorkerError: always.
+        """
+        raise WorkerError(
+            f"a {type(self).__name__} cannot be pickled",
+            remedy="give other processes its name and let each load it, or share the work with "
+            "regard.load(..., workers=2)",
+        )
 
     def start_workers(self) -> None:
         """Start the worker processes now and wait until they are ready; otherwise the first work worth it does.

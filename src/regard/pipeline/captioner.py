@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -12,10 +13,11 @@ from typing import Unpack
 
 import numpy as np
 import torch
+from PIL import Image
 
-from regard.data.images import ImageSource, Pixels
+from regard.data.images import ImageSource, Pixels, image_name
 from regard.encoders.image import ImageEncoder
-from regard.errors import ImageError
+from regard.errors import ConfigError, ImageError
 from regard.evidence.calibration import Calibration
 from regard.faithfulness import Floats
 from regard.ops.linear import InferencePrecision
@@ -168,6 +170,11 @@ class Captioner(WorkSharing):
             TextError: ``prefix`` holds a word that the model does not know.
         """
         assert batch >= 1, "a batch holds a picture"
+        if isinstance(images, str | os.PathLike | bytes | Image.Image | np.ndarray):
+            raise ConfigError(
+                f"caption_many takes many pictures, and was given one: {image_name(images)}",
+                remedy="give it to caption, or give a list of pictures",
+            )
         if region is not None:
             check_box(region)
         options = changed_options(self.bundle.search, changes, alternatives=alternatives)

@@ -6,6 +6,7 @@ leaves everything to the model itself.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from regard.annotations import Annotations, Concepts
 from regard.decoders.base import Stepper
 from regard.encoders.image import ImageEncoder
+from regard.errors import WorkerError
 from regard.fast import encoder_for_search, for_search
 from regard.fast.search.lexical_shortlist import SharedTokens
 from regard.ops.linear import InferencePrecision
@@ -53,6 +55,7 @@ class Engine:
         precision: InferencePrecision = "float32",
         shortlists: bool = False,
     ) -> None:
+        self._process = os.getpid()
         self.device = torch.device(device)
         self.codec: TextCodec = bundle.codec
         self._model = bundle.model.to(self.device).eval()
@@ -64,12 +67,26 @@ class Engine:
         self._encoder = encoder_for_search(self._model.encoder, precision)
 
     def annotate(self, *inputs: Tensor) -> Annotations:
-        """What the decoder looks at, from what the encoder reads (pixels, or tokens and their mask)."""
+        """What the decoder looks at, from what the encoder reads (pixels, or tokens and their mask).
+
+        Raises:
+            WorkerError: the model was loaded by the process that this one was forked from.
+        """
+        self._require_own_process()
         with torch.inference_mode():
             moved = [each.to(self.device) for each in inputs]
             if isinstance(self._encoder, ImageEncoder) and self._encoder is not self._model.encoder:
                 return self._model.bridged(_joined([self._encoder(part) for part in torch.split(moved[0], PASS)]))
             return self._model.bridged(self._encoder(*moved))
+
+    def _require_own_process(self) -> None:
+        """Refuse to compute in a fork, where threads of the parent's are waited for that do not exist."""
+        if os.getpid() != self._process:
+            raise WorkerError(
+                "the model was loaded before this process was forked, and cannot compute here",
+                remedy="load it in each process (such as in the initializer of a Pool), or share the work with "
+                "regard.load(..., workers=2) instead of a Pool",
+            )
 
 
 def _joined(parts: Sequence[Annotations]) -> Annotations:

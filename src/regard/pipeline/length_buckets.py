@@ -11,6 +11,13 @@ from regard.pipeline.generation import Ids
 from regard.pipeline.segments import MAX_PIECES, Source
 
 
+class Pause:
+    """Stands among texts where the next one is still to come: those before it are answered first."""
+
+
+PAUSE = Pause()
+
+
 class SegmentJob(NamedTuple):
     """One segment of one text: the ids of its pieces, those that its translation begins with, and its number."""
 

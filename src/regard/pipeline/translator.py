@@ -21,7 +21,7 @@ from regard.pipeline.explain import measure_generation
 from regard.pipeline.forced_alignment import ForcedAligner
 from regard.pipeline.generation import Generation, Ids, generate, generate_alternatives, prefix_ids
 from regard.pipeline.isolation import REPORT, Defect, answer_each, describe
-from regard.pipeline.length_buckets import LengthBuckets, SegmentJob, bucket_by_length
+from regard.pipeline.length_buckets import LengthBuckets, Pause, SegmentJob, bucket_by_length
 from regard.pipeline.next_words import distinct_next_words
 from regard.pipeline.options import SearchChanges, changed_options
 from regard.pipeline.reassembly import reassemble
@@ -138,7 +138,7 @@ class Translator(WorkSharing):
 
     def translate_many(
         self,
-        texts: Iterable[str | TextError],
+        texts: Iterable[str | TextError | Pause],
         *,
         batch: int = BATCH,
         first: int = 0,
@@ -150,7 +150,7 @@ class Translator(WorkSharing):
 
         Args:
             texts: as for :meth:`translate`; they may be made as they are asked for. One that could not be read may be
-                given as its error.
+                given as its error, and :data:`PAUSE` between two has those before it answered at once.
             batch: how many are translated together; eight times as many are read at a time.
             first: which text the first one is, of a longer row of which it continues the translation: what is drawn at
                 random for a text is a function of the seed and of its number.
@@ -164,6 +164,11 @@ class Translator(WorkSharing):
             ConfigError: an option cannot be used.
         """
         assert batch >= 1, "a batch holds a sentence"
+        if isinstance(texts, str | bytes):
+            raise ConfigError(
+                f"translate_many takes many texts, and was given one: {texts!r:.60}",
+                remedy="give it to translate, or give a list of texts",
+            )
         options = changed_options(self.bundle.search, changes, alternatives=alternatives)
         return self._stream(texts, batch, options, prefix_ids(self.bundle.codec, prefix), first)
 
@@ -267,7 +272,7 @@ class Translator(WorkSharing):
         return [self._reassembled(source, [generation], options) for generation in generations]
 
     def _stream(
-        self, texts: Iterable[str | TextError], batch: int, options: SearchOptions, prefix: Ids, number: int
+        self, texts: Iterable[str | TextError | Pause], batch: int, options: SearchOptions, prefix: Ids, number: int
     ) -> Iterator[Translation | TextError]:
         read: deque[LengthBuckets] = deque()
 
@@ -283,15 +288,17 @@ class Translator(WorkSharing):
                 yield from self._translations(buckets, generated, options)
 
     def _buckets(
-        self, texts: Iterable[str | TextError], batch: int, prefix: Ids, number: int
+        self, texts: Iterable[str | TextError | Pause], batch: int, prefix: Ids, number: int
     ) -> Iterator[LengthBuckets]:
         """What is read at a time, cut into batches of like length."""
         sources: list[Source | TextError] = []
         num_segments = 0
         for text in texts:
-            sources.append(self._read(text))
-            num_segments += len(sources[-1].segments) if isinstance(sources[-1], Source) else 0
-            if max(num_segments, len(sources)) >= WINDOW * batch:
+            if not isinstance(text, Pause):
+                sources.append(self._read(text))
+                num_segments += len(sources[-1].segments) if isinstance(sources[-1], Source) else 0
+            full = max(num_segments, len(sources)) >= WINDOW * batch
+            if full or (sources and isinstance(text, Pause)):
                 yield bucket_by_length(sources, prefix, number, batch)
                 number += len(sources)
                 sources, num_segments = [], 0
@@ -307,6 +314,12 @@ class Translator(WorkSharing):
             return TextError(f"the text {describe(error)}", remedy=REPORT)
 
     def _read_text(self, text: str) -> Source:
+        if not isinstance(text, str):
+            many = isinstance(text, list | tuple)
+            raise TextError(
+                f"a {type(text).__name__} is no text",
+                remedy="give many texts to translate_many" if many else "give a str, such as 'A dog runs.'",
+            )
         return segment_source(text, self._codec, longest=self._longest, known=self.bundle.source_words)
 
     def _translations(

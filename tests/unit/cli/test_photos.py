@@ -51,3 +51,19 @@ def test_a_path_stays_as_it_was_typed(folder: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_name_too_long_for_the_system_is_one_error(folder: Path) -> None:
     assert found(folder, "x" * 5000) == ["cannot be read (File name too long)"]
+
+
+def test_companions_of_photos_are_passed_over(tmp_path: Path) -> None:
+    for name in (
+        "IMG_1.JPG",
+        "IMG_1.MOV",
+        "IMG_1.AAE",
+        "Thumbs.db",
+        "desktop.ini",
+        ".DS_Store",
+        "._IMG_1.JPG",
+        "IMG_1.txt",
+    ):
+        (tmp_path / name).touch()
+    assert found(tmp_path, ".") == ["IMG_1.JPG"]
+    assert found(tmp_path, "IMG_1.MOV") == ["IMG_1.MOV"], "what is named is looked at"

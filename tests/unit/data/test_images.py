@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import sys
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -242,10 +243,56 @@ def test_arrays_that_are_no_pictures(array: NDArray[Any], part: str) -> None:
 def test_paths_files_and_pillow_images_agree(tmp_path: Path) -> None:
     path = tmp_path / "höhe 1.png"
     position_map(30, 20).save(path)
+    data = path.read_bytes()
     with path.open("rb") as file, Image.open(path) as opened:
-        photos = [load_image(source) for source in (path, str(path), file, opened, io.BytesIO(path.read_bytes()))]
-    assert [photo.path for photo in photos] == [str(path)] * 4 + ["<file>"]
+        photos = [load_image(source) for source in (path, str(path), file, opened, io.BytesIO(data), data)]
+    assert [photo.path for photo in photos] == [str(path)] * 4 + ["<file>", "<bytes>"]
     assert all((photo.pixels == photos[0].pixels).all() for photo in photos)
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "TIFF", "MPO"])
+def test_what_phones_and_cameras_make(kind: str) -> None:
+    photo = load_image(io.BytesIO(encode(patched(), kind)))
+    assert np.abs(photo.pixels.astype(int) - load_image(patched()).pixels).mean() < 6
+
+
+def test_heic_is_read_where_its_package_is_and_named_where_it_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    path = tmp_path / "IMG_1.jpg"
+    pillow_heif.from_pillow(patched()).save(path, format="HEIF")
+    photo = load_image(path)
+    assert np.abs(photo.pixels.astype(int) - load_image(patched()).pixels).mean() < 8
+    path.write_bytes(path.read_bytes()[:40] + b"\0" * 60)
+    with pytest.raises(ImageError, match=r"damaged|cut short|no picture"):
+        load_image(path)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ImageError, match=r"is a HEIC photo; install .*regard\[heif\]"):
+        load_image(path)
+
+
+@pytest.mark.parametrize("brand", [b"qt  ", b"mp42", b"isom"])
+def test_a_film_is_called_one(brand: bytes) -> None:
+    with pytest.raises(ImageError, match="is a film, not a picture"):
+        load_image(b"\0\0\0\x14ftyp" + brand + b"\0\0\0\0isom" + b"\0" * 40)
+
+
+@pytest.mark.parametrize(
+    ("given", "part"),
+    [
+        ("https://example.org/a.jpg", "https://example.org/a.jpg: is an address.*download the picture"),
+        ("data:image/png;base64," + "A" * 5000, "is an address"),
+        ("", "is an empty name; give a path"),
+        (None, "<NoneType>: is no picture; give a path"),
+        (3.5, "<float>: is no picture"),
+        (["a.jpg"], "<list>: is many where one picture is meant; .*caption_many"),
+    ],
+)
+def test_what_is_no_picture_is_one_short_line(given: Any, part: str) -> None:
+    with pytest.raises(ImageError, match=part) as caught:
+        load_image(given)
+    assert len(str(caught.value)) < 300
 
 
 def test_a_hint_decodes_a_large_jpeg_smaller_and_keeps_its_geometry() -> None:

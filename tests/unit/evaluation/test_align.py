@@ -10,7 +10,7 @@ import pytest
 
 from regard.config import parse
 from regard.errors import DataError, ModelError
-from regard.evaluation.align import align, spaced_links
+from regard.evaluation.align import align
 from regard.metrics import format_pharaoh
 from regard.model import EncoderDecoder, ModelSettings
 from regard.pipeline import Translator
@@ -40,10 +40,10 @@ def test_pieces_between_spaces_are_one_word() -> None:
         ["gut", "gemacht", "!"],
         [[0.4, 0.2, 0.3, 0.1], [0.0, 0.4, 0.3, 0.3], [0.1, 0.1, 0.1, 0.7]],
     )
-    assert spaced_links(said) == {(0, 0), (1, 1), (1, 2)}
+    assert said.links() == {(0, 0), (1, 1), (1, 2)}
     joined = translation("a b", "x! y", [(0, 1), (2, 3)], ["x", "!", "y"], [[0.6, 0.4], [0.1, 0.9], [1.0, 0.0]])
-    assert spaced_links(joined) == {(1, 0), (0, 1)}
-    assert spaced_links(translation("", "", [], [], np.zeros((0, 0)))) == frozenset()
+    assert joined.links() == {(1, 0), (0, 1)}
+    assert translation("", "", [], [], np.zeros((0, 0))).links() == frozenset()
 
 
 @pytest.fixture

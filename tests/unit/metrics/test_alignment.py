@@ -1,9 +1,11 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regard.errors import DataError
+from regard.errors import ConfigError, DataError
 from regard.metrics import WordAlignment, alignment_error_rate, format_pharaoh, parse_pharaoh
+from regard.metrics.alignment import attention_links, token_spans
 
 links = st.frozensets(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=8)
 
@@ -61,3 +63,22 @@ def test_nothing_predicted_against_nothing_sure_is_no_error() -> None:
 def test_unequal_lengths_are_refused() -> None:
     with pytest.raises(DataError, match="1 predicted, 2 sure, 1 possible"):
         alignment_error_rate([set()], [set(), set()], [set()])
+
+
+def test_words_are_what_stands_between_spaces_or_13a_tokens() -> None:
+    text = "A dog's bone, on the beach."
+    assert [text[start:end] for start, end in token_spans(text, "spaces")] == text.split()
+    assert [text[start:end] for start, end in token_spans(text, "13a")][-2:] == ["beach", "."]
+    with pytest.raises(ConfigError, match="tokens"):
+        token_spans(text, "words")
+
+
+def test_links_follow_the_words_that_are_counted() -> None:
+    source, target = "A dog runs.", "Ein Hund rennt."
+    spans = [(0, 1), (2, 5), (6, 10), (10, 11)]
+    placed = [(0, 3), (4, 8), (9, 14), (14, 15)]
+    alignment = np.eye(4)
+    assert attention_links(alignment, (source, spans), (target, placed)) == {(0, 0), (1, 1), (2, 2)}
+    links = attention_links(alignment, (source, spans), (target, placed), tokens="13a")
+    assert links == {(0, 0), (1, 1), (2, 2), (3, 3)}
+    assert attention_links(np.zeros((0, 4)), (source, spans), ("", [])) == frozenset()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from PIL import Image
 
 from regard.data.images import ImageSource, Photo, load_image
-from regard.errors import ConfigError, ImageError, ModelError, TextError
+from regard.errors import ConfigError, ImageError, ModelError, TextError, WorkerError
 from regard.pipeline import Captioner, Translator, load, load_captioner, load_translator
 from regard.pipeline.generation import Generation, generate
 from regard.pipeline.prefetch import PreparedImage, cut_batches, prepare_image
@@ -256,3 +258,31 @@ def test_an_inspection_shows_what_the_caption_was_written_from(captioner: Captio
     assert inspection.layers[0].layer == "stem"
     assert inspection.layers[-1].layer == "stage3"
     assert all(each.maps.shape[0] <= 6 and max(each.maps.shape[1:]) <= 28 for each in inspection.layers)
+
+
+@pytest.mark.parametrize("one", ["ab.jpg", b"", Path("a.jpg"), np.zeros((4, 4, 3), np.uint8)])
+def test_one_picture_where_many_are_meant_is_one_line(captioner: Captioner, one: Any) -> None:
+    with pytest.raises(ConfigError, match=r"caption_many takes many pictures, and was given one: .*give it to caption"):
+        captioner.caption_many(one)
+
+
+def test_bytes_of_a_file_are_a_picture(captioner: Captioner, photos: list[Path]) -> None:
+    assert captioner.caption(photos[0].read_bytes()).text == captioner.caption(photos[0]).text
+
+
+def test_a_model_is_neither_pickled_nor_used_in_a_fork(captioner: Captioner, photos: list[Path]) -> None:
+    with pytest.raises(WorkerError, match=r"a Captioner cannot be pickled; .*workers=2"):
+        pickle.dumps(captioner)
+    captioner.caption(photos[0])
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            captioner.caption(photos[0])
+        except WorkerError as error:
+            os.write(writing, str(error).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        assert "loaded before this process was forked" in answer.read()

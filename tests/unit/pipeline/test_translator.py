@@ -15,6 +15,7 @@ from regard.errors import ConfigError, TextError
 from regard.model import EncoderDecoder, ModelSettings
 from regard.pipeline import Captioner, Translator, translate_caption
 from regard.pipeline.generation import Generation, generate
+from regard.pipeline.length_buckets import PAUSE, Pause
 from regard.pipeline.pivot import as_sentence
 from regard.pipeline.segments import MAX_PIECES, Source, segment_source
 from regard.results import Translation
@@ -261,3 +262,31 @@ def test_translations_after_a_beginning_differ_in_the_next_word(translator: Tran
         assert [word.text for word in other.words[:2]] == ["Zwei", "Hunde"]
     with pytest.raises(TextError, match="the text has 0 parts"):
         translator.translations_after("", "Zwei")
+
+
+def test_one_text_where_many_are_meant_and_many_where_one_is(translator: Translator) -> None:
+    with pytest.raises(ConfigError, match=r"translate_many takes many texts, and was given one: 'A dog.'"):
+        translator.translate_many("A dog.")
+    given: Any
+    for given, remedy in ((["A dog."], "translate_many"), (None, "give a str"), (3, "give a str")):
+        with pytest.raises(TextError, match=f"is no text; .*{remedy}"):
+            translator.translate(given)
+
+
+def test_a_pause_has_the_texts_before_it_answered(translator: Translator) -> None:
+    asked: list[str] = []
+
+    def texts() -> Iterator[str | Pause]:
+        for text in TEXTS:
+            asked.append(text)
+            yield text
+            yield PAUSE
+            yield PAUSE
+
+    answers = translator.translate_many(texts())
+    expected = [each.text for each in translator.translate_many(TEXTS) if isinstance(each, Translation)]
+    for number, text in enumerate(expected, start=1):
+        answer = next(answers)
+        assert isinstance(answer, Translation)
+        assert (answer.text, len(asked)) == (text, number)
+    assert list(answers) == []

@@ -46,6 +46,11 @@ Output = Annotated[
 ]
 
 
+Tokens = Annotated[
+    str, typer.Option(metavar="NAME", help="What is counted as words: what stands between spaces, or 13a tokens.")
+]
+
+
 @with_compute_options(without=["runtime", "precision", "shortlist", "workers"])
 def align(
     model: Model,
@@ -56,6 +61,7 @@ def align(
     symmetrise: Symmetrise = "intersection",
     against: Against = None,
     output: Output = None,
+    tokens: Tokens = "spaces",
     *,
     computing: ComputeOptions,
     as_json: AsJson = False,
@@ -79,6 +85,7 @@ def align(
             data,
             split,
             gold=gold,
+            tokens=tokens,
             reverse=reverse,
             symmetry=symmetry,
             learned_from=against,

@@ -48,6 +48,13 @@ Instead = Annotated[
     ),
 ]
 File = Annotated[Path | None, typer.Option(metavar="FILE", help="Translate the lines of a file.")]
+Pharaoh = Annotated[
+    bool,
+    typer.Option("--pharaoh", help="Print instead of translations which source word each word comes from."),
+]
+Tokens = Annotated[
+    str, typer.Option(metavar="NAME", help="What --pharaoh counts as words: what stands between spaces, or 13a tokens.")
+]
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -72,6 +79,8 @@ def translate(
     instead: Instead = None,
     file: File = None,
     output: Output = None,
+    pharaoh: Pharaoh = False,
+    tokens: Tokens = "spaces",
     *,
     computing: ComputeOptions,
     save: Save = None,
@@ -81,6 +90,7 @@ def translate(
 
     What cannot be translated is said on standard error and leaves an empty line; then the exit status is 1.
     """
+    from regard.cli.arriving import arriving
     from regard.data.lines import count_lines, decode_lines, iterate_lines
     from regard.pipeline import load_translator
 
@@ -93,13 +103,18 @@ def translate(
     name = model or find_translator(source, to)
     announce_export(name, computing)
     with load_translator(name, **asdict(computing)) as translator:
-        shower = _Shower(saver, as_json=as_json, longest=search.get("max_length", translator.bundle.search.max_length))
+        shower = _Shower(
+            saver,
+            as_json=as_json,
+            pharaoh=tokens if pharaoh else None,
+            longest=search.get("max_length", translator.bundle.search.max_length),
+        )
         generate = partial(translator.translate_many, prefix=prefix, alternatives=alternatives, **search)
         if instead is not None and texts:
             translation = translator.translate(texts[0], prefix=prefix, alternatives=0, **search)
             shower.show(_others(translator, translation, instead, count=num_others, search=search))
         elif file is None:
-            shower.show(generate(texts or decode_lines(sys.stdin.buffer, origin="standard input")))
+            shower.show(generate(texts or arriving(decode_lines(sys.stdin.buffer, origin="standard input"))))
         elif output is None:
             with ShownProgress(beside_results=True) as progress:
                 progress.start("lines", count)
@@ -107,7 +122,7 @@ def translate(
         else:
             # the number of workers and threads changes nothing, so that another may go on
             computed = (computing.runtime, computing.precision, computing.shortlist)
-            settings = repr((prefix, alternatives, search, as_json, *computed)).encode()
+            settings = repr((prefix, alternatives, search, as_json, pharaoh and tokens, *computed)).encode()
             with LineFile(output, made_from=[settings, file, *_files(name)]) as lines, ShownProgress() as progress:
                 progress.start("lines", count, done=lines.num_done)
                 rest = islice(iterate_lines(file), lines.num_done, None)
@@ -123,12 +138,14 @@ class _Shower:
     Args:
         saver: None to save nothing.
         as_json: show their data, not their texts.
+        pharaoh: show their alignments, with words cut this way; None for their texts.
         longest: after how many pieces a translation is cut off.
     """
 
-    def __init__(self, saver: Saver | None, *, as_json: bool, longest: int) -> None:
+    def __init__(self, saver: Saver | None, *, as_json: bool, pharaoh: str | None, longest: int) -> None:
         self._saver = saver
         self._as_json = as_json
+        self._pharaoh = pharaoh
         self._longest = longest
         self._failed = False
 
@@ -148,7 +165,10 @@ class _Shower:
             if self._as_json:
                 write_json({"error": str(taken)} if isinstance(taken, TextError) else taken)
             else:
-                write("" if isinstance(result, TextError) else result.text)
+                write("" if isinstance(result, TextError) else self._line(result))
+
+    def _line(self, translation: Translation) -> str:
+        return translation.text if self._pharaoh is None else translation.pharaoh(self._pharaoh)
 
     def _take(self, translation: Translation, number: int) -> dict[str, Any] | TextError:
         """Save a translation and give its data. What goes wrong in drawing it is its own error, and no other's."""

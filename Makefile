@@ -2,9 +2,15 @@
 # Needs make, a shell and Python 3.11 or newer; another Python is chosen with: make PYTHON=python3.12 test
 
 PYTHON ?= python3
+comma := ,
 VENV := .venv
 RUN := $(VENV)/bin/python -m
 INSTALLED := $(VENV)/.installed
+DEMO_INSTALLED := $(VENV)/.installed-demo
+# what is needed to use regard; the tools to develop it hold that, too
+USABLE := $(if $(wildcard $(INSTALLED)),$(INSTALLED),$(DEMO_INSTALLED))
+# the compiler for GPU kernels, only where there is a GPU
+EXTRAS := dev$(if $(shell command -v nvidia-smi),$(comma)triton)
 PEERS := .venv-peers
 PEERS_INSTALLED := $(PEERS)/.installed
 AXE := .axe
@@ -17,22 +23,27 @@ help:
 	@echo 'make serve   open the page: photos described and sentences translated in the browser'
 	@echo 'make test    run all tests'
 	@echo 'make test-browser   try the page in Chromium; installs what it needs, or says what is missing'
+	@echo 'make test-hostile   attack it with odd files, lines, models and recipes, and with kills; takes an hour'
 	@echo 'make check   check format, lint and types'
 	@echo 'make docs    write docs/cli.md and docs/settings.md anew from the commands and settings'
 	@echo 'make bench   measure speed and memory beside other projects, and write docs/performance.md'
 	@echo 'make bench-serve   measure the service under load, and write docs/service.md'
+	@echo 'make sbom    write sbom.json: what regard needs, in which versions and under which licences'
 	@echo 'make clean   remove the virtual environment and what the tools left'
 
 # The path goes through the environment, so that the shell does not read it again.
 demo: export REGARD_DEMO_IMAGE = $(IMAGE)
-demo: $(INSTALLED)
+demo: $(USABLE)
 	@$(RUN) regard demo $${REGARD_DEMO_IMAGE:+"$$REGARD_DEMO_IMAGE"}
 
-serve: $(INSTALLED)
+serve: $(USABLE)
 	@$(RUN) regard serve --open $(SERVE)
 
 test: $(INSTALLED)
 	$(RUN) pytest
+
+test-hostile: $(INSTALLED)
+	$(VENV)/bin/python tests/hostile/attack.py
 
 # Chromium comes from the system, axe-core from npm; what cannot be installed is said, and the tests that need it are
 # skipped. SCREENSHOTS=docs/images takes the pictures of the README anew.
@@ -64,11 +75,15 @@ bench: $(INSTALLED) $(PEERS_INSTALLED)
 bench-serve: $(INSTALLED) $(PEERS_INSTALLED)
 	$(VENV)/bin/python benchmarks/serve_load.py --peer $(PEERS)/bin/python --output docs/service.md
 
+sbom: $(INSTALLED)
+	$(VENV)/bin/python tools/sbom.py > sbom.json
+
 clean:
 	rm -rf $(VENV) $(PEERS) $(AXE) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # The build backend comes from constraints.txt too, which pip does not apply to isolated builds: hence two steps.
-$(INSTALLED): pyproject.toml constraints.txt
+# Python compiles what is imported when it first is; compiling all of torch beforehand takes longer than to install it.
+define install
 	@command -v "$(PYTHON)" >/dev/null || { \
 		echo 'error: there is no $(PYTHON); install Python 3.11 or newer, or name one: make PYTHON=... $(MAKECMDGOALS)' >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -78,9 +93,17 @@ $(INSTALLED): pyproject.toml constraints.txt
 		echo 'error: $(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
 	@echo 'installing into $(VENV), once; this takes some minutes'
 	"$(PYTHON)" -m venv $(VENV)
-	$(RUN) pip install --quiet --disable-pip-version-check --constraint constraints.txt hatchling
-	$(RUN) pip install --disable-pip-version-check --constraint constraints.txt --no-build-isolation --editable '.[dev]'
-	@touch $(INSTALLED)
+	$(RUN) pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt hatchling
+	$(RUN) pip install --no-compile --disable-pip-version-check --constraint constraints.txt --no-build-isolation \
+		--editable '.[$(1)]'
+	@touch $@
+endef
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(call install,$(EXTRAS))
+
+$(DEMO_INSTALLED): pyproject.toml constraints.txt
+	$(call install,demo$(comma)serve)
 
 # The other projects that `make bench` measures. One that cannot be installed is missing from the table and stops nothing.
 $(PEERS_INSTALLED): benchmarks/peers.txt | $(INSTALLED)

@@ -40,7 +40,6 @@ TRAINING: Registry[Callable[[Any], Any]] = Registry(
         "regard.decoders.single_vector:FeedbackDecoder": "regard.fast.training.single_vector:feedback_twin",
         "regard.decoders.transformer:TransformerDecoder": "regard.fast.training.transformer:twin",
         "regard.encoders.recurrent:RecurrentEncoder": "regard.fast.training.recurrent_encoder:twin",
-        "regard.encoders.transformer:TransformerEncoder": "regard.fast.training.transformer_encoder:twin",
     },
 )
 SEARCH: Registry[Callable[[Any, InferencePrecision], Any]] = Registry(
@@ -54,7 +53,6 @@ SEARCH: Registry[Callable[[Any, InferencePrecision], Any]] = Registry(
         "regard.decoders.single_vector:FeedbackDecoder": "regard.fast.search.single_vector:feedback_twin",
         "regard.decoders.transformer:TransformerDecoder": "regard.fast.search.transformer:twin",
         "regard.encoders.recurrent:RecurrentEncoder": "regard.fast.encoders.text:twin",
-        "regard.encoders.transformer:TransformerEncoder": "regard.fast.training.transformer_encoder:inference_twin",
         "regard.encoders.image:ImageEncoder": "regard.fast.encoders.image:twin",
     },
 )

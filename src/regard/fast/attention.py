@@ -8,10 +8,10 @@ from functools import cache
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from regard.attention import Attended, Attention, Memory, MultiHead
 from regard.ops.additive import additive_scores
-from regard.ops.linear import linear
 from regard.scores import Score
 from regard.scores.additive import Additive, Concat
 from regard.scores.dot import Dot

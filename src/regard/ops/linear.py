@@ -1,13 +1,11 @@
 """Matrix products of many rows, x Wᵀ + b, through oneDNN where PyTorch would ask its BLAS.
 
-    linear(x, weight, bias)                     once, with gradient, as ``torch.nn.functional.linear``
-    multiply(x, weight, bias)                   once, without gradient
+    multiply(x, weight, bias)                   once
     prepare_linear(weight, dtype, bias)         a matrix packed once, for the steps of one training pass
     inference_linear(weight, bias, precision=…) a matrix packed once, for inference
 
-Measured with AVX-512 on an AMD processor, oneDNN multiplies float32 matrices of these sizes a tenth faster, forwards
-and for the gradient of x, and faster still if it need not pack the matrix at every call. For the gradient of W
-neither gains, since both first have to pack a matrix.
+Measured with AVX-512 on an AMD processor, oneDNN multiplies float32 matrices of these sizes a tenth faster where it
+need not pack the matrix at every call.
 
 For inference products may be taken in lower precision; results are float32 all the same:
 
@@ -22,7 +20,7 @@ For inference products may be taken in lower precision; results are float32 all 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -45,16 +43,8 @@ _PROGRAM = 2 * 10**7
 """The number of multiplications that take about as long as making a program."""
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x Wᵀ + b [..., outputs], of x [..., inputs], W [outputs, inputs] and b [outputs]; as in PyTorch."""
-    if not (torch.is_grad_enabled() and _onednn_gains(x, weight)):
-        return nn.functional.linear(x, weight, bias)
-    product: Tensor = _Linear.apply(x, weight, bias)  # type: ignore[no-untyped-call]
-    return product
-
-
 def multiply(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """The same without gradient; x [rows, inputs], one row behind the other."""
+    """x Wᵀ + b [rows, outputs], of contiguous x [rows, inputs] and W [outputs, inputs]; without gradient."""
     if not _onednn_gains(x, weight):
         return nn.functional.linear(x, weight, bias)
     # of what is a part of a wider matrix oneDNN takes products a thousand times more slowly
@@ -96,30 +86,6 @@ class _PaddedLinear:
             self._largest = max(self._largest, len(x))
             return self._product(x)
         return self._product(nn.functional.pad(x, (0, 0, 0, missing)))[: len(x)]
-
-
-class _Linear(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        return multiply(_rows(x), weight, bias).view(*x.shape[:-1], len(weight))
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        x, weight = ctx.saved_tensors
-        grad_output = _rows(gradients[0])
-        needs_x, needs_weight, needs_bias = ctx.needs_input_grad
-        return (
-            multiply(grad_output, weight.t()).view_as(x) if needs_x else None,
-            torch.mm(grad_output.t(), _rows(x)) if needs_weight else None,
-            grad_output.sum(dim=0) if needs_bias else None,
-        )
-
-
-def _rows(x: Tensor) -> Tensor:
-    """[..., numbers] to [rows, numbers], one row behind the other."""
-    return x.reshape(-1, x.shape[-1]).contiguous()
 
 
 class _PackedLinear:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from regard.ops import linear as products
-from regard.ops.linear import InferencePrecision, inference_linear, linear
+from regard.ops.linear import InferencePrecision, inference_linear, multiply
 
 ERRORS: dict[InferencePrecision, float] = {"float32": 1e-6, "bfloat16": 2e-2, "int8": 3e-2}
 
@@ -16,39 +16,14 @@ def random(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)), dtype=dtype)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("with_bias", [True, False], ids=["bias", "no bias"])
-@pytest.mark.parametrize("shape", [(7, 5), (2, 3, 5), (1, 1, 1, 5), (5,), (0, 5)], ids=str)
-def test_products_and_gradients_are_those_of_pytorch(shape, with_bias, dtype):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_product_is_that_of_pytorch(with_bias, dtype):
     wide = random(9, 11, dtype=dtype)
     for weight in (random(3, 5, dtype=dtype), random(5, 3, dtype=dtype).t(), wide[:3, 2:7]):
-        found = []
-        for function in (linear, nn.functional.linear):
-            operands = [random(*shape, dtype=dtype), weight.detach(), random(3, dtype=dtype)][: 3 if with_bias else 2]
-            leaves = [operand.requires_grad_() for operand in operands]
-            product = function(*leaves)
-            push = torch.cos(torch.arange(product.numel(), dtype=dtype)).view_as(product)
-            found.append((product.detach(), *torch.autograd.grad((product * push).sum(), leaves)))
-        for ours, plain in zip(*found, strict=True):
-            torch.testing.assert_close(ours, plain, atol=1e-10 if dtype == torch.float64 else 1e-5, rtol=0)
-
-
-def test_gradients_are_taken_where_they_are_asked_for():
-    x, weight, bias = random(4, 5), random(3, 5).requires_grad_(), random(3)
-    (to_weight,) = torch.autograd.grad(linear(x, weight, bias).sum(), weight)
-    torch.testing.assert_close(to_weight, x.sum(dim=0).expand(3, -1))
-
-
-def test_a_gradient_that_is_spread_from_one_number():
-    x, weight = random(4, 5).requires_grad_(), random(3, 5)
-    (to_x,) = torch.autograd.grad(linear(x, weight).sum(), x)
-    torch.testing.assert_close(to_x, weight.sum(dim=0).expand(4, -1))
-
-
-def test_autocast_keeps_its_word():
-    x, weight = random(4, 5), random(3, 5).requires_grad_()
-    with torch.autocast("cpu", torch.bfloat16):
-        assert linear(x, weight).dtype == torch.bfloat16
+        for rows in (0, 1, 7):
+            x, bias = random(rows, 5, dtype=dtype), random(3, dtype=dtype) if with_bias else None
+            torch.testing.assert_close(multiply(x, weight, bias), nn.functional.linear(x, weight, bias))
 
 
 @pytest.mark.parametrize("precision", ERRORS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding
+from torch.nn.functional import embedding, linear
 
 from regard.annotations import Annotations
 from regard.attention import Attended, HardAttention
@@ -18,7 +18,6 @@ from regard.decoders.base import TeacherForcing, Trace
 from regard.fast.attention import fused, project_keys, query_operands, score_scale
 from regard.fast.support import knows_attention, knows_cell, knows_score, on_cpu
 from regard.fast.training.scans import drop, project_values_first, stack_steps
-from regard.ops.linear import linear
 from regard.ops.packing import Packing, pack_targets, share_prefixes
 from regard.ops.recurrent_scan import Operands, Scan, scan
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
 from regard.decoders.gated import GatedDecoder
 from regard.fast.training.scans import drop
-from regard.ops.linear import linear
 
 
 class GatedPass:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
 from regard.annotations import Annotations
 from regard.encoders.recurrent import RecurrentEncoder
 from regard.fast.support import on_cpu
 from regard.fast.training.scans import drop
-from regard.ops.linear import linear
 from regard.ops.packing import Packing, pack_targets
 from regard.ops.recurrent_scan import Operands, Scan, scan
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
 from regard.annotations import Annotations
 from regard.attention import Memory
@@ -11,7 +12,6 @@ from regard.decoders.base import TeacherForcing, Trace, uniform_weights
 from regard.decoders.rnnencdec import RnnEncDecDecoder
 from regard.fast.support import on_cpu
 from regard.fast.training.gated import GatedPass
-from regard.ops.linear import linear
 from regard.ops.packing import pack_targets
 from regard.ops.recurrent_scan import Operands, Scan, scan
 

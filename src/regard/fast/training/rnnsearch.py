@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
 from regard.annotations import Annotations
 from regard.attention import Attended
@@ -16,7 +17,6 @@ from regard.fast.attention import fused, project_keys, query_operands, score_sca
 from regard.fast.support import knows_attention, on_cpu
 from regard.fast.training.gated import GatedPass
 from regard.fast.training.scans import project_values_first, stack_steps
-from regard.ops.linear import linear
 from regard.ops.packing import pack_targets
 from regard.ops.recurrent_scan import Operands, Scan, scan
 

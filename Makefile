@@ -27,7 +27,7 @@ help:
 	@echo 'make check   check format, lint and types'
 	@echo 'make docs    write docs/cli.md and docs/settings.md anew from the commands and settings'
 	@echo 'make bench   measure speed and memory beside other projects, and write docs/performance.md'
-	@echo 'make bench-serve   measure the service under load, and write docs/service.md'
+	@echo 'make bench-serve   measure the service under load, and write docs/service-load.md'
 	@echo 'make sbom    write sbom.json: what regard needs, in which versions and under which licences'
 	@echo 'make clean   remove the virtual environment and what the tools left'
 
@@ -44,6 +44,7 @@ test: $(INSTALLED)
 
 test-hostile: $(INSTALLED)
 	$(VENV)/bin/python tests/hostile/attack.py
+	$(VENV)/bin/python tests/hostile/attack_service.py
 
 # Chromium comes from the system, axe-core from npm; what cannot be installed is said, and the tests that need it are
 # skipped. SCREENSHOTS=docs/images takes the pictures of the README anew.
@@ -72,14 +73,15 @@ docs: $(INSTALLED)
 bench: $(INSTALLED) $(PEERS_INSTALLED)
 	$(VENV)/bin/python benchmarks/run.py
 
-bench-serve: $(INSTALLED) $(PEERS_INSTALLED)
-	$(VENV)/bin/python benchmarks/serve_load.py --peer $(PEERS)/bin/python --output docs/service.md
+bench-serve: $(INSTALLED)
+	$(RUN) pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(PEERS)-serve litserve==0.2.19 pyzmq
+	$(VENV)/bin/python benchmarks/serve_load.py --peer $(PEERS)-serve --output docs/service-load.md
 
 sbom: $(INSTALLED)
 	$(VENV)/bin/python tools/sbom.py > sbom.json
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(AXE) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(PEERS)-serve $(AXE) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # The build backend comes from constraints.txt too, which pip does not apply to isolated builds: hence two steps.
 # Python compiles what is imported when it first is; compiling all of torch beforehand takes longer than to install it.

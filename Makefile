@@ -16,7 +16,7 @@ PEERS_INSTALLED := $(PEERS)/.installed
 AXE := .axe
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-browser check docs bench bench-serve clean
+.PHONY: help demo serve test test-browser test-hostile check docs bench bench-serve sbom clean
 
 help:
 	@echo 'make demo    caption photos, or your own (make demo IMAGE=photo.jpg), and translate sentences'

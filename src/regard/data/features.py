@@ -6,7 +6,7 @@ numbers, then the line that says they are there, so a kill at any moment costs a
 processes may share a cache: one of them writes, the others wait and find the rows there.
 
     features.bin    float16 rows, one after another
-    index.jsonl     a first line with key and shape, then one line per row: its name
+    index.jsonl     a first line with key and shape, then one line per row: its name and the CRC-32 of its numbers
     lock            held by the process that writes
 """
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,6 +66,8 @@ class FeatureCache:
         self._header = {"version": 1, "key": key, "shape": list(shape)}
         self._row_bytes = int(np.prod(shape)) * 2
         self._rows: dict[str, int] = {}
+        self._unchecked: dict[str, int] = {}
+        """The checksums of rows that were not read yet; caches of former versions have none."""
         with self._one_error():
             self._folder.mkdir(parents=True, exist_ok=True)
         if not self._index.exists():
@@ -82,9 +85,18 @@ class FeatureCache:
         return [name for name in dict.fromkeys(names) if name not in self._rows]
 
     def rows(self, names: Sequence[str]) -> Features:
-        """The rows of ``names``, [name, *shape]; each must be there."""
+        """The rows of ``names``, [name, *shape]; each must be there.
+
+        Raises:
+            DataError: a row is not what was stored, which is noticed when it is first read.
+        """
         mapped = np.memmap(self._numbers, dtype=np.float16, mode="r").reshape(-1, *self.shape)
-        return np.stack([mapped[self._rows[name]] for name in names])
+        rows: Features = np.stack([mapped[self._rows[name]] for name in names])
+        for name, row in zip(names, rows, strict=True):
+            checksum = self._unchecked.pop(name, None)
+            if checksum is not None and checksum != zlib.crc32(row.data):
+                raise DataError(f"{self._folder}: the features of {name!r} are damaged", remedy="delete that folder")
+        return rows
 
     def complete(
         self,
@@ -128,7 +140,8 @@ class FeatureCache:
                 file.flush()
                 os.fsync(file.fileno())
             with self._index.open("a", encoding="utf-8") as file:
-                file.writelines(json.dumps(name) + "\n" for name in names)
+                lines = ([name, zlib.crc32(row.data)] for name, row in zip(names, rows, strict=True))
+                file.writelines(json.dumps(line) + "\n" for line in lines)
         for name in names:
             self._rows[name] = len(self._rows)
 
@@ -146,14 +159,18 @@ class FeatureCache:
         values = _whole_lines(lines)
         if not values or values[0] != self._header:
             raise DataError(f"{self._folder}: holds something else than this cache", remedy="delete that folder")
-        names = [str(name) for name in values[1:]][:stored]
-        if mend and len(names) + 1 != len(lines):
+        entries = values[1 : stored + 1]
+        if mend and len(entries) + 1 != len(lines):
             with self._one_error():
-                self._write_index(names)
-        self._rows = {name: row for row, name in enumerate(names)}
+                self._write_index(entries)
+        pairs = [each if isinstance(each, list) and len(each) == 2 else (str(each), None) for each in entries]
+        checksums = {name: checksum for name, checksum in pairs if checksum is not None and name not in self._rows}
+        self._rows = {name: row for row, (name, _) in enumerate(pairs)}
+        self._unchecked |= checksums
 
-    def _write_index(self, names: Sequence[str]) -> None:
-        text = "".join(json.dumps(each) + "\n" for each in [self._header, *names])
+    def _write_index(self, entries: Sequence[Any]) -> None:
+        """Write an index of these entries, each the name of a row and its checksum."""
+        text = "".join(json.dumps(each) + "\n" for each in [self._header, *entries])
         with replacing(self._index, alone=True) as temporary:
             temporary.write_text(text, encoding="utf-8")
 

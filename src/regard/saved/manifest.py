@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from regard.errors import ModelError
@@ -19,10 +20,11 @@ VARIABLE = "REGARD_VERIFY"
 VERSION = 1
 
 
-def write_manifest(folder: Path) -> None:
-    """Write the checksums of all files below ``folder`` into it."""
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST]
-    sums = {path.relative_to(folder).as_posix(): sha256(path) for path in paths}
+def write_manifest(folder: Path, paths: Iterable[Path] | None = None) -> None:
+    """Write the checksums of files below ``folder`` into it; None for all that there are."""
+    if paths is None:
+        paths = [path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST]
+    sums = {path.relative_to(folder).as_posix(): sha256(path) for path in sorted(paths)}
     write_json_file(folder / MANIFEST, {"version": VERSION, "sha256": sums})
 
 

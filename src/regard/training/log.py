@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +21,10 @@ class RunLog:
         self._board = _board(folder / "tensorboard")
 
     def write(self, kind: str, step: int, values: dict[str, Any]) -> None:
-        """One line: what kind it is, at which step over the whole run, and its values."""
+        """One line of JSON: what kind it is, at which step over the whole run, and its values; null for what is no
+        number."""
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+            file.write(json.dumps({"kind": kind, "step": step, **_finite(values)}, allow_nan=False) + "\n")
         if self._board is None:
             return
         for name, value in values.items():
@@ -32,6 +35,13 @@ class RunLog:
         """Flush what is buffered."""
         if self._board is not None:
             self._board.close()
+
+
+def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with None for numbers that JSON cannot hold."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in values.items()
+    }
 
 
 def _board(folder: Path) -> SummaryWriter | None:

@@ -26,8 +26,9 @@ from regard.ops.cpu.compiled import NotCompiled, compile_ops, compiled_ops
 from regard.progress import Progress
 from regard.saved.tensors import load_tensors, named_tensors
 from regard.training.checkpoint import (
+    CHECKPOINT,
     Position,
-    load_checkpoint,
+    load_last_checkpoint,
     optimizer_tensors,
     restore_optimizer,
     save_checkpoint,
@@ -39,7 +40,6 @@ from regard.training.parameters import RunningAverage, Swapped
 from regard.training.recipe import OptimSettings, Phase, Recipe, goes_on
 from regard.training.task import Task
 
-CHECKPOINT = "checkpoint.safetensors"
 CHECKPOINT_SECONDS = 120.0
 WARMUP_SHARE = 0.2
 """How much of the steps of a phase warm-up may take at most; a longer one would never reach the full rate."""
@@ -282,10 +282,10 @@ class Trainer:
         self._saved_at = time.monotonic()
 
     def _restore(self) -> dict[str, Tensor]:
-        path = self.folder / CHECKPOINT
-        if not path.exists():
+        loaded = load_last_checkpoint(self.folder, say=self._progress.say)
+        if loaded is None:
             return {}
-        tensors, self._position, recipe = load_checkpoint(path)
+        tensors, self._position, recipe = loaded
         stored = _stored(recipe)
         if stored is None or not goes_on(stored, self.recipe):
             raise ModelError(
@@ -294,7 +294,7 @@ class Trainer:
             )
         if stored != self.recipe:
             self._position.stale = 0  # whoever asks for more epochs does not want to stop at once
-        load_tensors(self.model, _part(tensors, "model."), origin=str(path))
+        load_tensors(self.model, _part(tensors, "model."), origin=f"the checkpoint of {self.folder}")
         self._progress.say(f"continuing {self.folder} after {self._position.epochs} epochs")
         return tensors
 

@@ -31,11 +31,13 @@ from regard.files import cache_folder, lock, read_json_file, write_file, write_j
 from regard.model import EncoderDecoder
 from regard.progress import SILENT, Progress
 from regard.saved.bundle import BEST, SOURCE, Bundle, save_bundle
+from regard.saved.manifest import check_manifest, write_manifest
 from regard.text import TextCodec, WordCodec, load_codec
 from regard.text.vocabulary import UNK
 from regard.training.begin import begin, beginning, with_settings_of_the_model
 from regard.training.captions import CaptionTask
-from regard.training.loop import CHECKPOINT, Outcome, Trainer
+from regard.training.checkpoint import has_checkpoint
+from regard.training.loop import Outcome, Trainer
 from regard.training.model_card import model_card
 from regard.training.recipe import CaptionData, Recipe, TranslationData, goes_on
 from regard.training.translations import TranslationTask
@@ -114,7 +116,7 @@ def has_begun(folder: Path, recipe: Recipe) -> bool:
         ModelError: the folder holds a run of another recipe.
     """
     path = folder / RECIPE
-    begun = (folder / CHECKPOINT).exists() or (folder / OUTCOME).exists()
+    begun = has_checkpoint(folder) or (folder / OUTCOME).exists()
     stored = _read(path) if begun and path.exists() else recipe
     if stored is None or not goes_on(stored, recipe):
         raise ModelError(
@@ -172,7 +174,7 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
 
 
 def _run(recipe: Recipe, folder: Path, progress: Progress, cache: Path, device: torch.device) -> Outcome:
-    begun = (folder / CHECKPOINT).exists()
+    begun = has_checkpoint(folder)
     start = None if begun else beginning(recipe)
     task = _task(recipe, folder, cache, start)
     task.codec.save(folder)
@@ -180,6 +182,7 @@ def _run(recipe: Recipe, folder: Path, progress: Progress, cache: Path, device: 
     if source_codec is not None:
         (folder / SOURCE).mkdir(exist_ok=True)
         source_codec.save(folder / SOURCE)
+    write_manifest(folder, [folder / task.codec.file_name, *(folder / SOURCE).glob("*.json")])
     torch.manual_seed(recipe.seed)
     model = EncoderDecoder(
         recipe.model, vocabulary_size=task.vocabulary_size, source_vocabulary_size=task.source_vocabulary_size
@@ -207,7 +210,10 @@ def _compare_with_baseline(task: CaptionTask, outcome: Outcome, progress: Progre
 
 def _task(recipe: Recipe, folder: Path, cache: Path, start: Bundle | None) -> CaptionTask | TranslationTask:
     # a run that goes on keeps the codecs that its weights belong to
-    codec = load_codec(folder) if (folder / CHECKPOINT).exists() else None
+    begun = has_checkpoint(folder)
+    if begun:
+        check_manifest(folder)
+    codec = load_codec(folder) if begun else None
     match recipe.data:
         case CaptionData():
             assert codec is None or isinstance(codec, WordCodec), "captions are learned in words"

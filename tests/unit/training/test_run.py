@@ -79,6 +79,34 @@ def test_an_interrupted_run_ends_like_one_that_was_not(
     assert best[0] == best[1]
 
 
+def test_damage_between_two_stretches_is_noticed_and_named(
+    tiny_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    run, cache = tmp_path / "run", tmp_path / "cache"
+    while not (run / "checkpoint-before.safetensors").exists():
+        with pytest.raises(Interrupted):
+            train(tiny_recipe, run, progress=Watch(3), cache=cache)
+    torn = run / "checkpoint.safetensors"
+    torn.write_bytes(torn.read_bytes()[:-100])
+    watch = Watch(0)
+    with pytest.raises(Interrupted):
+        train(tiny_recipe, run, progress=watch, cache=cache)
+    assert any("checkpoint.safetensors: is no checkpoint" in line for line in watch.lines)
+    vocabulary = run / "vocabulary.json"
+    text = vocabulary.read_text()
+    vocabulary.write_text(text.replace("dogs", "cogs"))
+    with pytest.raises(ModelError, match=r"vocabulary\.json: is not the file that was saved"):
+        train(tiny_recipe, run, cache=cache)
+    vocabulary.write_text(text)
+    features = next(cache.rglob("features.bin"))
+    content = bytearray(features.read_bytes())
+    content[11] ^= 64
+    features.write_bytes(content)
+    with pytest.raises(DataError, match=r"features of .* are damaged; delete that folder"):
+        train(tiny_recipe, run, cache=cache)
+
+
 def test_augmented_pairs_and_two_passes_repeat_themselves_after_a_stop(
     tiny_translation_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,7 +47,7 @@ ONE_LAYER = [{"encoders", "decoders", "fast"}]
 """Rooms that may import one another."""
 
 NEVER_AT_MODULE_LEVEL = {"torchvision", "timm", "matplotlib", "ray", "onnx", "onnxruntime", "onnxscript"}
-OPTIONAL = {"skimage", "pycocoevalcap", "tensorboard", "sacremoses", "triton", "fastapi", "starlette", "uvicorn"}
+OPTIONAL = {"skimage", "sklearn", "pycocoevalcap", "tensorboard", "sacremoses", "triton", "fastapi", "starlette", "uvicorn"}
 
 WRITTEN_FOR = {
     "ops.triton_additive": {"triton"},

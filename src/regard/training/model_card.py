@@ -9,7 +9,7 @@ import yaml
 
 from regard.encoders.image import ImageEncoderSettings
 from regard.saved.bundle import Bundle
-from regard.training.recipe import CaptionData, Recipe
+from regard.training.recipe import CaptionData, CaptionSet, Recipe
 
 _CAPTION_LIMITS = """\
 - It describes everyday scenes like those it learned from; of anything else it says what looks nearest.
@@ -44,8 +44,7 @@ def model_card(recipe: Recipe, bundle: Bundle) -> str:
 
 ## Data
 
-Trained on the split `{data.train}` of `{Path(data.folder).name}`, and chosen by `{recipe.judged_by}` on its split
-`{data.validation}`. The terms of these data{_weights_note(recipe)} apply to what is done with the model.
+{_data_text(recipe)} The terms of these data{_weights_note(recipe)} apply to what is done with the model.
 
 ## Scores
 
@@ -63,6 +62,18 @@ Trained on the split `{data.train}` of `{Path(data.folder).name}`, and chosen by
 """
 
 
+def _data_text(recipe: Recipe) -> str:
+    """What the model learned from, what it was chosen by, and what is known of these data."""
+    sets = recipe.data.all_sets if isinstance(recipe.data, CaptionData) else [recipe.data]
+    learned = ", and on ".join(f"the split `{each.train}` of `{Path(each.folder).name}`" for each in sets)
+    judged = " and ".join(f"`{each.validation}`" for each in sets)
+    chosen = (
+        f"chosen by `{recipe.judged_by}` on {'its split' if len(sets) == 1 else 'the mean over their splits'} {judged}"
+    )
+    terms = [f"{each.name}: {each.terms}" for each in sets if isinstance(each, CaptionSet) and each.terms]
+    return "\n".join([f"Trained on {learned}, and {chosen}.", *(f"\n{text}\n" for text in terms)])
+
+
 def _weights_note(recipe: Recipe) -> str:
     encoder = recipe.model.encoder
     pretrained = isinstance(encoder, ImageEncoderSettings) and encoder.weights is not None
@@ -73,7 +84,8 @@ def _recipe_text(recipe: Recipe) -> str:
     """What the recipe says besides its defaults; where the data lay on the machine of the run is nobody's business."""
     brief = recipe.model_dump(mode="json", exclude_defaults=True)
     values = _named(brief, recipe.model_dump(mode="json"))
-    values["data"]["folder"] = Path(recipe.data.folder).name
+    for each in (values["data"], *values["data"].get("sets", [])):
+        each["folder"] = Path(each["folder"]).name
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True).strip()
 
 

@@ -37,6 +37,8 @@ class CaptionSet(Settings):
     validation: str = "dev"
     weight: float = Field(1.0, gt=0, le=1000)
     """How often each training image comes in an epoch, on average."""
+    terms: str = Field("", max_length=2000)
+    """What the model card says of these data: who made them, and under which licences."""
 
     @property
     def name(self) -> str:

@@ -20,6 +20,8 @@ def test_the_recipe_of_a_card_is_the_recipe(path: Path, tiny_translator: Bundle)
     recipe = read_recipe(path)
     card = model_card(recipe, tiny_translator)
     values = yaml.safe_load(card.partition("```yaml\n")[2].partition("```")[0])
-    assert values["data"]["folder"] == Path(recipe.data.folder).name
-    values["data"]["folder"] = recipe.data.folder
+    written = [values["data"], *values["data"].get("sets", [])]
+    for each, original in zip(written, [recipe.data, *getattr(recipe.data, "sets", [])], strict=True):
+        assert each["folder"] == Path(original.folder).name
+        each["folder"] = original.folder
     assert parse(Recipe, values, origin="the card") == recipe

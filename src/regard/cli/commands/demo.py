@@ -1,4 +1,4 @@
-"""``regard demo``: what regard does, shown on the sample photos of scikit-image and on your own."""
+"""``regard demo``: what regard does, shown on sample photos that come with other packages, and on your own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from regard.pipeline import Captioner
     from regard.results import Result
 
-SAMPLES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
+SAMPLES = {
+    "skimage": ("data", ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")),
+    "sklearn": ("datasets/images", ("china.jpg", "flower.jpg")),
+}
+"""Every photo in colour of people, animals, things or places that is inside these packages: by the package's module,
+the folder in it and the files. No captioner that ships learned from them, and none was chosen by them."""
+DISTRIBUTIONS = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
+"""What the packages are called where they are installed from."""
 SENTENCES = (
     "A dog runs on the beach.",
     "Two women in red coats are talking in front of a small house.",
@@ -79,13 +86,15 @@ def _show_translations(name: str, captioner: Captioner, photo: str, saver: Saver
 
 
 def sample_photos() -> list[str]:
-    """Photos that come with scikit-image.
+    """The files of :data:`SAMPLES`.
 
     Raises:
-        DependencyError: it is not installed.
+        DependencyError: one of the packages is not installed.
     """
-    spec = importlib.util.find_spec("skimage")
-    if spec is None or spec.origin is None:
-        raise DependencyError("scikit-image", extra="demo", purpose="the demo")
-    folder = Path(spec.origin).parent / "data"
-    return [str(folder / name) for name in SAMPLES]
+    photos = []
+    for module, (folder, names) in SAMPLES.items():
+        spec = importlib.util.find_spec(module)
+        if spec is None or spec.origin is None:
+            raise DependencyError(DISTRIBUTIONS[module], extra="demo", purpose="the demo")
+        photos += [str(Path(spec.origin).parent / folder / name) for name in names]
+    return photos

@@ -23,7 +23,9 @@ LAYERS = (
     {"attention"},
     {"text"},
     {"data"},
-    {"encoders", "decoders", "fast"},
+    {"encoders"},
+    {"decoders"},
+    {"fast"},
     {"model"},
     {"search"},
     {"metrics"},
@@ -38,13 +40,8 @@ LAYERS = (
     {"cli"},
     {"__main__"},
 )
-"""The rooms of the package, from the lowest up. A room imports from lower layers and from its own room alone.
-
-``fast`` holds twins of encoders and decoders, which choose between themselves and their twins: one layer for the three.
-"""
+"""The rooms of the package, from the lowest up. A room imports from lower layers and from its own room alone."""
 RANK = {room: rank for rank, layer in enumerate(LAYERS) for room in layer}
-ONE_LAYER = [{"encoders", "decoders", "fast"}]
-"""Rooms that may import one another."""
 
 NEVER_AT_MODULE_LEVEL = {"torchvision", "timm", "matplotlib", "ray", "onnx", "onnxruntime", "onnxscript"}
 OPTIONAL = {"skimage", "sklearn", "pycocoevalcap", "tensorboard", "sacremoses", "triton", "fastapi", "starlette", "uvicorn"}
@@ -131,11 +128,10 @@ def test_every_module_belongs_to_a_layer(name: str) -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_imports_run_one_way(name: str) -> None:
     room = name.split(".")[0]
-    friends = next((rooms for rooms in ONE_LAYER if room in rooms), {room})
     for each in graph()[name]:
         assert each, f"{name} imports from the package itself; import from the module that defines it"
         other = each.split(".")[0]
-        assert other in friends or RANK[other] < RANK[room], f"{name} imports {each!r}, which does not lie below it"
+        assert other == room or RANK[other] < RANK[room], f"{name} imports {each!r}, which does not lie below it"
 
 
 def test_no_modules_import_one_another() -> None:

@@ -13,7 +13,8 @@ from regard.decoders.rnnencdec import RnnEncDecSettings
 from regard.decoders.rnnsearch import RnnSearchSettings
 from regard.decoders.single_vector import FeedbackSettings, RepeatSettings
 from regard.decoders.transformer import TransformerDecoderSettings
-from regard.search import Hypothesis, SearchOptions, SpecialTokens, sample_captions, search
+from regard.search import Hypothesis, SearchOptions, SpecialTokens, search
+from regard.search.rollouts import sample_captions
 
 DIM, VOCABULARY, BATCH = 8, 13, 32
 TOKENS = SpecialTokens(bos=1, eos=2, forbidden=(0, 1, 3))

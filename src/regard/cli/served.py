@@ -14,7 +14,6 @@ from regard.cli.progress import ShownProgress
 from regard.cli.report import say, say_error, say_json
 from regard.compute import ComputeOptions
 from regard.errors import ImageError
-from regard.serve.client import Client
 
 KEY_VARIABLE = "REGARD_API_KEY"
 
@@ -48,6 +47,8 @@ def caption_served(url: str, photos: Sequence[str], query: Mapping[str, Any], *,
         RegardError: the service cannot be reached, or refuses.
         Exit: with 1 where a photo cannot be read.
     """
+    from regard.serve.client import Client
+
     found = list(find_photos(photos))
     paths = [each for each in found if isinstance(each, str)]
     results = Client(url, key=os.environ.get(KEY_VARIABLE)).caption_many(paths, query)

@@ -31,7 +31,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from regard.annotations import Annotations, Concepts
-from regard.encoders.labels import imagenet_labels
 from regard.errors import ModelError
 
 SMALLEST = 1e-6
@@ -69,6 +68,8 @@ def concept_words() -> tuple[ConceptWord, ...]:
 
 def class_words() -> Tensor:
     """The number of the word of each class, int64 [1000]."""
+    from regard.encoders.labels import imagenet_labels
+
     numbers = {label: number for number, word in enumerate(concept_words()) for label in word.labels}
     return torch.tensor([numbers[label] for label in imagenet_labels()], device="cpu")
 

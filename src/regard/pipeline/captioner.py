@@ -9,24 +9,21 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from operator import length_hint
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import torch
 from PIL import Image
 
+from regard.annotations import Annotations
 from regard.data.images import ImageSource, Pixels, image_name
 from regard.encoders.image import ImageEncoder
 from regard.errors import ConfigError, ImageError
-from regard.evidence.calibration import Calibration
-from regard.faithfulness import Floats
 from regard.ops.linear import InferencePrecision
 from regard.parallel.workers import Workers, WorkSharing
 from regard.pipeline.concepts import named, split_looks
-from regard.pipeline.confidence import caption_confidence, mean_annotations, with_novelty, word_evidence
 from regard.pipeline.engine import Engine
 from regard.pipeline.generation import Generation, Ids, generate, generate_alternatives, prefix_ids
-from regard.pipeline.inspection import Inspection, inspect_captioner
 from regard.pipeline.isolation import REPORT, Defect, answer_each, describe
 from regard.pipeline.options import SearchChanges, changed_options
 from regard.pipeline.prefetch import AHEAD, PreparedImage, cut_batches, prefetch, prepare_image
@@ -35,6 +32,11 @@ from regard.results import Caption, Word
 from regard.saved.bundle import Bundle
 from regard.search import SearchOptions
 from regard.text import merge_weights
+
+if TYPE_CHECKING:
+    from regard.evidence.calibration import Calibration
+    from regard.faithfulness import Floats
+    from regard.pipeline.inspection import Inspection
 
 BATCH = 64
 """Pictures whose captions are searched for together."""
@@ -135,7 +137,7 @@ class Captioner(WorkSharing):
         found = generate(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
         from regard.pipeline.explain import measure_generation, measure_pixels
 
-        (generation,) = with_novelty(named(found, annotations.concepts), annotations, self.bundle.calibration)
+        (generation,) = _with_novelty(named(found, annotations.concepts), annotations, self.bundle.calibration)
         measured = measure_generation(self._engine, self.bundle.model, annotations, generation, seed=options.seed)
         caption = _result(picture, generation, options.length_normalisation, self.bundle.calibration)
         if pixels and caption.words:
@@ -201,6 +203,8 @@ class Captioner(WorkSharing):
         annotations = self._engine.annotate(torch.from_numpy(picture.pixels[None]))
         found = generate(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
         (generation,) = named(found, annotations.concepts)
+        from regard.pipeline.inspection import inspect_captioner
+
         inspection = inspect_captioner(self.bundle, picture, generation.ids)
         caption = _result(picture, generation, options.length_normalisation, self.bundle.calibration)
         return caption, inspection
@@ -258,6 +262,8 @@ class Captioner(WorkSharing):
         Raises:
             ImageError: a picture cannot be read.
         """
+        from regard.pipeline.confidence import mean_annotations
+
         read = prefetch(lambda image: prepare_image(image, self._encoder), images, count=batch)
         while pictures := list(islice(read, batch)):
             for each in pictures:
@@ -297,7 +303,7 @@ class Captioner(WorkSharing):
             numbers, prefixes = [number + each for each in batch], [prefix] * len(batch)
             if kept is None:
                 generations = generate(self._engine, annotations, options, prefixes=prefixes, numbers=numbers)
-                return with_novelty(named(generations, annotations.concepts), annotations, calibration)
+                return _with_novelty(named(generations, annotations.concepts), annotations, calibration)
             # concepts speak for the whole picture, so a part of it does without
             own = [kept[each] for each in batch]
             positions, inside = annotations.num_regions, gather_positions(annotations, own)
@@ -305,7 +311,7 @@ class Captioner(WorkSharing):
             spread = [
                 _over_grid(generation, each, positions) for generation, each in zip(generations, own, strict=True)
             ]
-            return with_novelty(spread, annotations, calibration)
+            return _with_novelty(spread, annotations, calibration)
 
         calibration = self.bundle.calibration
         return answer_each(describe_batch, range(len(pixels))) if pixels else []
@@ -357,8 +363,29 @@ def _over_grid(generation: Generation, kept: Positions | None, positions: int) -
     return replace(generation, weights=scatter_weights(generation.weights, kept, positions=positions))
 
 
+def _with_novelty(
+    generations: Sequence[Generation], annotations: Annotations, calibration: Calibration | None
+) -> list[Generation]:
+    """The generations of a batch with how novel their photos are, where there is a calibration that asks."""
+    if calibration is None:
+        return list(generations)
+    from regard.pipeline.confidence import with_novelty
+
+    return with_novelty(generations, annotations, calibration)
+
+
+def _confidence(generation: Generation, calibration: Calibration | None) -> tuple[list[float | None], float | None]:
+    """The evidence for each word and the confidence in the caption; None without a calibration."""
+    if calibration is None:
+        return [None] * len(generation.words), None
+    from regard.pipeline.confidence import caption_confidence, word_evidence
+
+    evidence = word_evidence(generation, calibration)
+    return evidence, caption_confidence(generation, evidence, calibration)
+
+
 def _result(picture: PreparedImage, generation: Generation, alpha: float, calibration: Calibration | None) -> Caption:
-    evidence = [None] * len(generation.words) if calibration is None else word_evidence(generation, calibration)
+    evidence, confidence = _confidence(generation, calibration)
     looks = split_looks(merge_weights(generation.weights, generation.words), generation.concepts)
     grid = (picture.regions.rows, picture.regions.columns)
     words = zip(generation.words, generation.probabilities, looks, evidence, strict=True)
@@ -372,7 +399,7 @@ def _result(picture: PreparedImage, generation: Generation, alpha: float, calibr
         ),
         alternatives=generation.alternatives(alpha),
         finished=generation.finished,
-        confidence=None if calibration is None else caption_confidence(generation, evidence, calibration),
+        confidence=confidence,
         photo=picture.photo,
         regions=picture.regions,
     )

@@ -46,11 +46,9 @@ def mean_annotations(annotations: Annotations) -> Floats:
 
 
 def with_novelty(
-    generations: Sequence[Generation], annotations: Annotations, calibration: Calibration | None
+    generations: Sequence[Generation], annotations: Annotations, calibration: Calibration
 ) -> list[Generation]:
-    """The generations of a batch with how novel their photos are; without a calibration nobody asks."""
-    if calibration is None:
-        return list(generations)
+    """The generations of a batch with how novel their photos are."""
     novelty = calibration.novelty(mean_annotations(annotations)).tolist()
     return [replace(generation, novelty=each) for generation, each in zip(generations, novelty, strict=True)]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -17,10 +18,12 @@ from regard.decoders.base import Stepper
 from regard.encoders.image import ImageEncoder
 from regard.errors import WorkerError
 from regard.fast import encoder_for_search, for_search
-from regard.fast.search.lexical_shortlist import SharedTokens
 from regard.ops.linear import InferencePrecision
 from regard.saved.bundle import Bundle
 from regard.text import TextCodec
+
+if TYPE_CHECKING:
+    from regard.fast.search.lexical_shortlist import SharedTokens
 
 PASS = 4
 """Pictures that go through the network together: enough to use its numbers well, few enough to stay in the cache."""
@@ -62,6 +65,8 @@ class Engine:
         self.stepper: Stepper = for_search(self._model.decoder, precision)
         self.shared: SharedTokens | None = None
         if shortlists:
+            from regard.fast.search.lexical_shortlist import SharedTokens
+
             assert bundle.lexicon is not None, "shortlists come from a lexicon"
             self.shared = SharedTokens(self.stepper, bundle.lexicon.shared.tolist(), device=self.device)
         self._encoder = encoder_for_search(self._model.encoder, precision)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,9 +15,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from regard.annotations import Annotations
 from regard.decoders import Decoder
-from regard.errors import ConfigError, TextError
+from regard.errors import TextError
 from regard.fast import for_training
-from regard.fast.search.lexical_shortlist import ShortlistStepper
 from regard.pipeline.engine import Engine
 from regard.results import Alternative
 from regard.saved.bundle import Bundle
@@ -127,26 +126,14 @@ def generate(
     if own is None:
         found = search(engine.stepper, annotations, options, tokens=specials, prefixes=prefixes, numbers=numbers)
     else:
+        from regard.pipeline.shortlist import search_shortlists
+
         assert engine.shared is not None, "an engine that was asked for shortlists"
         lists = [(*words, *prefix) for words, prefix in zip(own, prefixes, strict=True)]
-        stepper = ShortlistStepper(engine.shared, lists)
-        begun = [stepper.to_shortlist(each, prefix) for each, prefix in enumerate(prefixes)]
-        numbered = _numbered(specials, stepper)
-        found = search(stepper, annotations, options, tokens=numbered, prefixes=begun, numbers=numbers)
-        found = [[_named(hypothesis, stepper, each) for hypothesis in rows] for each, rows in enumerate(found)]
+        found = search_shortlists(
+            engine.shared, lists, annotations, options, tokens=specials, prefixes=prefixes, numbers=numbers
+        )
     return [_generation(engine.codec, hypotheses) for hypotheses in found]
-
-
-def _numbered(specials: SpecialTokens, stepper: ShortlistStepper) -> SpecialTokens:
-    """The special tokens by their numbers, which are the same for all inputs."""
-    if specials.never_last:
-        raise ConfigError("no_end_after has no effect with a shortlist", remedy="translate without the shortlist")
-    bos, eos, *forbidden = stepper.to_shortlist(0, [specials.bos, specials.eos, *specials.forbidden])
-    return SpecialTokens(bos=bos, eos=eos, forbidden=tuple(forbidden))
-
-
-def _named(hypothesis: Hypothesis, stepper: ShortlistStepper, each: int) -> Hypothesis:
-    return replace(hypothesis, tokens=stepper.to_vocabulary(each, hypothesis.tokens))
 
 
 def force_decode(bundle: Bundle, annotations: Annotations, targets: Sequence[Source]) -> list[Generation]:

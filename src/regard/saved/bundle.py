@@ -35,7 +35,6 @@ from torch.overrides import TorchFunctionMode
 from regard.config import Settings, parse
 from regard.encoders.image import ImageEncoder, ImageEncoderSettings
 from regard.errors import ConfigError, ModelError, RegardError
-from regard.evidence.calibration import CAPTION_FEATURES, WORD_FEATURES, Calibration
 from regard.files import new_folder, read_json_file, read_text_file, resolve_folder, write_json_file
 from regard.model import EncoderDecoder, ModelSettings
 from regard.saved.manifest import check_manifest, write_manifest
@@ -46,6 +45,7 @@ from regard.text.loading import load_codec
 from regard.text.tokenizer import TextCodec
 
 if TYPE_CHECKING:
+    from regard.evidence.calibration import Calibration
     from regard.text.lexicon import Lexicon
     from regard.text.source_words import SourceWords
 
@@ -258,6 +258,8 @@ def _read_calibration(folder: Path, config: BundleConfig) -> Calibration | None:
     path = folder / CALIBRATION
     if config.kind != "captioner" or not os.path.lexists(path):
         return None
+    from regard.evidence.calibration import CAPTION_FEATURES, WORD_FEATURES, Calibration
+
     values = read_json_file(path, versions=[VERSION])
     return Calibration.from_dict(values, known=(WORD_FEATURES, CAPTION_FEATURES), origin=str(path))
 

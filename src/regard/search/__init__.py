@@ -8,6 +8,5 @@ kept and ranked.
 from regard.search.backpointers import Hypothesis
 from regard.search.loop import search
 from regard.search.options import SearchOptions, SpecialTokens
-from regard.search.rollouts import sample_captions
 
-__all__ = ["Hypothesis", "SearchOptions", "SpecialTokens", "sample_captions", "search"]
+__all__ = ["Hypothesis", "SearchOptions", "SpecialTokens", "search"]

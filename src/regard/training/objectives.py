@@ -16,7 +16,8 @@ from regard.decoders.base import Decoder, Trace
 from regard.encoders.image import ImageEncoder
 from regard.fast import for_training
 from regard.model import EncoderDecoder
-from regard.search import SpecialTokens, sample_captions
+from regard.search import SpecialTokens
+from regard.search.rollouts import sample_captions
 from regard.text.vocabulary import BOS
 from regard.training.checkpoint import Position
 from regard.training.device import decoder_autocast, encoder_autocast, to_device

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from regard.search import SearchOptions, sample_captions, search
+from regard.search import SearchOptions, search
+from regard.search.rollouts import sample_captions
 
 
 def say(toy, decoder, indices, *, numbers=None, **values):

@@ -105,10 +105,13 @@ def hedged(
     results: Iterator[Caption | ImageError], *, min_evidence: float | None, min_confidence: float | None
 ) -> Iterator[Caption | ImageError]:
     """The captions with what is not sure said more broadly, or left out; as they are where nothing was asked for."""
+    if min_evidence is None and min_confidence is None:
+        yield from results
+        return
     from regard.pipeline.hedging import hedge
 
     for each in results:
-        if isinstance(each, ImageError) or (min_evidence is None and min_confidence is None):
+        if isinstance(each, ImageError):
             yield each
         else:
             yield hedge(each, min_evidence=min_evidence, min_confidence=min_confidence)

@@ -330,7 +330,10 @@ def _open_heic(file: BinaryIO, path: str) -> Image.Image:
     except ImportError:
         remedy = 'install the package that reads it with: pip install "regard[heif]", or save the photo as JPEG'
         raise ImageError(path, "is a HEIC photo", remedy=remedy) from None
-    image: Image.Image = HeifImageFile(file)  # type: ignore[no-untyped-call]
+    try:
+        image: Image.Image = HeifImageFile(file)  # type: ignore[no-untyped-call]
+    except Exception as error:  # the package says neither what it raises nor when
+        raise ImageError(path, f"is a HEIC photo, and damaged ({error!s:.80})") from None
     return image
 
 

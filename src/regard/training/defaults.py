@@ -190,6 +190,7 @@ class _Shape:
     batch: int
     epochs: int
     validate_every: int
+    trained: bool
 
     @property
     def steps(self) -> int:
@@ -208,7 +209,8 @@ class _Shape:
             "label_smoothing": 0.1,
             # the average reaches back over a twentieth of the steps
             "average": round(min(0.998, max(0.8, 1 - 20 / self.steps)), 3),
-            "patience": 5,
+            # a schedule that falls to zero learns most at its end
+            "patience": None if self.trained else 8,
             "validate_every": self.validate_every,
             "optim": {"lr": lr, "warmup": self.warmup, "schedule": "cosine", "weight_decay": 0.01, "clip": 1.0},
         }
@@ -227,7 +229,7 @@ def _shape(count: int, *, trained: bool, pairs: bool = False) -> _Shape:
     steps_an_epoch = -(-count // batch)
     wanted, most = (200, 12) if trained else ((1200, 60) if pairs else (600, 30))
     epochs = min(most, max(5 if trained else 8, -(-wanted // steps_an_epoch)))
-    return _Shape(count, batch, epochs, validate_every=max(1, epochs // 15))
+    return _Shape(count, batch, epochs, validate_every=max(1, epochs // 15), trained=trained)
 
 
 def _model_of(name: str) -> dict[str, Any]:

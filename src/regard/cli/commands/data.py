@@ -78,3 +78,29 @@ def _lines(report: DataReport) -> Iterator[str]:
             f"words that stand less than {report.minimum_count} times in the training captions are unknown; "
             "--set data.minimum_count=1 learns all"
         )
+
+
+@data.command()
+def convert(
+    path: Data,
+    to: Annotated[
+        str, typer.Option("--to", metavar="LAYOUT", help="flickr8k, coco, csv or parquet; sentences: csv or parquet.")
+    ],
+    output: Annotated[Path, typer.Option(metavar="FOLDER", help="A new folder; images are linked or copied into it.")],
+    seed: Annotated[int, typer.Option(min=0, help="Of splits that the data do not have, which are drawn.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Write data in another layout, splits and all. What cannot be used is left out; then the status is 1."""
+    from regard.data.convert import convert as write
+
+    conversion = write(path, to, output, seed=seed)
+    if as_json:
+        left_out = [problem.to_dict() for problem in conversion.left_out]
+        say_json({"folder": str(output), "counts": dict(conversion.counts), "left_out": left_out})
+    else:
+        counts = ", ".join(f"{split} {count:,}" for split, count in conversion.counts.items())
+        say(f"{output}: {counts}")
+    for problem in conversion.left_out[:MOST_SHOWN]:
+        say_error(f"left out: {problem}")
+    if conversion.left_out:
+        raise typer.Exit(1)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+LONGEST_REASON = 300
+"""A name that a damaged file holds may be as long as the file."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -25,6 +28,10 @@ class Problem:
     remedy: str = ""
     split: str = ""
     harmless: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.reason) > LONGEST_REASON:
+            object.__setattr__(self, "reason", f"{self.reason[:LONGEST_REASON]}…")
 
     def __str__(self) -> str:
         place = f"{self.file}: " if self.line is None else f"{self.file}: line {self.line}: "

@@ -44,7 +44,17 @@ LAYERS = (
 RANK = {room: rank for rank, layer in enumerate(LAYERS) for room in layer}
 
 NEVER_AT_MODULE_LEVEL = {"torchvision", "timm", "matplotlib", "ray", "onnx", "onnxruntime", "onnxscript"}
-OPTIONAL = {"skimage", "sklearn", "pycocoevalcap", "tensorboard", "sacremoses", "triton", "fastapi", "starlette", "uvicorn"}
+OPTIONAL = {
+    "skimage",
+    "sklearn",
+    "pycocoevalcap",
+    "tensorboard",
+    "sacremoses",
+    "triton",
+    "fastapi",
+    "starlette",
+    "uvicorn",
+}
 
 WRITTEN_FOR = {
     "ops.triton_additive": {"triton"},

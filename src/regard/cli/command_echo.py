@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
-def retyped(command: str, arguments: Sequence[str], options: Mapping[str, object]) -> str:
+def command_line(command: str, arguments: Sequence[str], options: Mapping[str, object]) -> str:
     """A command line for a shell.
 
     Args:

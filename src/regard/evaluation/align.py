@@ -120,7 +120,7 @@ def _links(
     translator: Translator, pairs: SentencePairs, tokens: str, *, origin: str, progress: Progress
 ) -> list[frozenset[Link]]:
     """The links of every pair; ``origin`` says where a pair stands, with braces for its line."""
-    _check_looks(translator)
+    _check_attends(translator)
     filled = [each for each, pair in enumerate(pairs) if all(side.strip() for side in pair)]
     links: list[frozenset[Link]] = [frozenset()] * len(pairs)
     progress.start("alignments", len(pairs), done=len(pairs) - len(filled))
@@ -134,7 +134,7 @@ def _links(
     return links
 
 
-def _check_looks(translator: Translator) -> None:
+def _check_attends(translator: Translator) -> None:
     model = translator.bundle.model
     if not model.decoder.attends:
         raise ModelError(

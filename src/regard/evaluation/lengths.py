@@ -92,13 +92,13 @@ def measure_lengths(
         whole = Translator(translator.bundle, device=str(translator.device), whole=True)
         options: SearchChanges = {"max_length": room, **changes}
         progress.start(name, len(sources))
-        said = []
+        hypotheses = []
         for result in whole.translate_many(sources, alternatives=0, **options):
             if isinstance(result, TextError):
                 raise result
-            said.append(result.text)
+            hypotheses.append(result.text)
             progress.advance(1)
-        curves.append(Curve(name, bleu_by_length(said, targets, lengths, bins=bins)))
+        curves.append(Curve(name, bleu_by_length(hypotheses, targets, lengths, bins=bins)))
     return curves
 
 
@@ -156,15 +156,15 @@ def lengths_table(curves: Sequence[Curve], *, code: str = "") -> tuple[list[str]
 
 
 def _chart(curves: Sequence[Curve]) -> str:
-    filled = [place for place, each in enumerate(curves[0].bins) if each.count]
-    lines = [Line(curve.name, [_point(place, curve.bins[place]) for place in filled]) for curve in curves]
-    ticks = [(place, _label(curves[0].bins[place])) for place in filled]
+    filled = [index for index, each in enumerate(curves[0].bins) if each.count]
+    lines = [Line(curve.name, [_point(index, curve.bins[index]) for index in filled]) for curve in curves]
+    ticks = [(index, _label(curves[0].bins[index])) for index in filled]
     return line_chart(lines, title="BLEU as sentences grow", x=Axis("words of the source", ticks), y_title="BLEU")
 
 
-def _point(place: int, part: LengthBin) -> Point:
+def _point(index: int, part: LengthBin) -> Point:
     assert part.bleu is not None, "a bin with sentences has a score"
-    return Point(place, part.bleu, part.low, part.high)
+    return Point(index, part.bleu, part.low, part.high)
 
 
 def _label(part: LengthBin) -> str:
@@ -175,6 +175,8 @@ def _label(part: LengthBin) -> str:
 def _languages(translators: Mapping[str, Translator]) -> tuple[str, str]:
     languages = {translator.languages for translator in translators.values()}
     if len(languages) != 1:
-        told = ", ".join(f"{name} ({' to '.join(each.languages)})" for name, each in translators.items()) or "none"
-        raise ConfigError(f"the models do not share their languages: {told}", remedy="measure them one after the other")
+        given = ", ".join(f"{name} ({' to '.join(each.languages)})" for name, each in translators.items()) or "none"
+        raise ConfigError(
+            f"the models do not share their languages: {given}", remedy="measure them one after the other"
+        )
     return languages.pop()

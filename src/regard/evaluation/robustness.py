@@ -77,13 +77,13 @@ def _score(
     translator: Translator, pairs: SentencePairs, progress: Progress, changes: SearchChanges
 ) -> tuple[float, str]:
     """BLEU and its signature."""
-    said = []
+    hypotheses = []
     for result in translator.translate_many(pairs.sources, alternatives=0, **changes):
         if isinstance(result, TextError):
             raise result
-        said.append(result.text)
+        hypotheses.append(result.text)
         progress.advance(1)
-    scores = score_translations(said, pairs.targets, target_language=translator.languages[1])
+    scores = score_translations(hypotheses, pairs.targets, target_language=translator.languages[1])
     return scores["bleu"], scores.signature
 
 

@@ -6,9 +6,10 @@ is asked reads the inputs, cuts them into batches, and makes results of what com
 travels (no photo does), and results, their order, and what is drawn at random do not depend on how many workers there
 are.
 
-Workers are processes of their own, told by pipe what to do. A fork of this process could not use the threads that
-OpenMP began before it; processes of :mod:`multiprocessing` would run the caller's program again, up to where it asks
-for workers, unless it is written with care. A worker is ready within two seconds, most of which is importing torch.
+Workers are processes of their own, which get their requests by pipe. A fork of this process could not use the threads
+that OpenMP began before it; processes of :mod:`multiprocessing` would run the caller's program again, up to where it
+asks for workers, unless it is written with care. A worker is ready within two seconds, most of which is importing
+torch.
 """
 
 from __future__ import annotations
@@ -33,19 +34,19 @@ from typing import IO, Any, BinaryIO, NoReturn, Self, TypeVar
 
 from regard.errors import RegardError, WorkerError
 
-Answer = TypeVar("Answer")
+Response = TypeVar("Response")
 Loader = Callable[[], Any]
 """What gives a model; it is pickled by the name of its class or function."""
 Arguments = tuple[Any, ...]
 Request = tuple[str, Arguments]
 """The name of a method of the model, and what it is called with."""
 Jobs = SimpleQueue[tuple[Future[Any], Request] | None]
-"""What a crew shares, in order; None tells one of them to leave."""
+"""The queue that a team of workers takes requests from, in order; None ends the dispatching to one of them."""
 
-LEAST = 16
-"""Fewer units are not worth a process of their own."""
-SPARE = 2
-"""Requests that wait for a worker, so that none waits for a request; as many answers may wait for who asked."""
+MIN_BATCH = 16
+"""The smallest batch that is worth a process of its own."""
+NUM_PREFETCHED = 2
+"""Requests that are queued beyond one a worker; as many responses may wait for the caller."""
 FEWER = "use fewer workers"
 PROGRAM = "from regard.parallel.workers import serve; serve()"
 
@@ -84,7 +85,7 @@ class Workers:
         self._idle.clear()
         _end_all(self._alive)
 
-    def run(self, method: Callable[..., Answer], requests: Iterable[Arguments]) -> Iterator[Answer]:
+    def run(self, method: Callable[..., Response], requests: Iterable[Arguments]) -> Iterator[Response]:
         """What a method of the model gives for each request, in order.
 
         Args:
@@ -100,28 +101,28 @@ class Workers:
             yield from starmap(method, first)
             return
         jobs: Jobs = SimpleQueue()
-        waiting: deque[Future[Answer]] = deque()
-        crew: list[_Worker] = []
+        waiting: deque[Future[Response]] = deque()
+        team: list[_Worker] = []
         with ExitStack() as leaving:
-            leaving.callback(_leave, crew)
+            leaving.callback(_join_dispatchers, team)
             # those that are not done when nobody asks any more are not worth waiting for
             failing = leaving.enter_context(ExitStack())
-            failing.callback(self._dismiss, crew)
+            failing.callback(self._discard, team)
             for arguments in chain(first, requests):
-                if len(crew) < self.count:
-                    crew.append(self._hire(jobs))
+                if len(team) < self.count:
+                    team.append(self._take_worker(jobs))
                 waiting.append(Future())
                 jobs.put((waiting[-1], (method.__name__, arguments)))
-                if len(waiting) > self.count + SPARE:
+                if len(waiting) > self.count + NUM_PREFETCHED:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
             failing.pop_all()
-            self._idle += crew
+            self._idle += team
 
-    def _hire(self, jobs: Jobs) -> _Worker:
+    def _take_worker(self, jobs: Jobs) -> _Worker:
         worker = self._idle.pop() if self._idle else self._start()
-        worker.attend(jobs)
+        worker.dispatch(jobs)
         return worker
 
     def _start(self) -> _Worker:
@@ -130,9 +131,9 @@ class Workers:
         worker.load(self._load)
         return worker
 
-    def _dismiss(self, crew: Sequence[_Worker]) -> None:
-        self._alive.difference_update(crew)
-        _end(crew)
+    def _discard(self, team: Sequence[_Worker]) -> None:
+        self._alive.difference_update(team)
+        _end(team)
 
 
 class WorkSharing:
@@ -179,17 +180,17 @@ class WorkSharing:
     ) -> None:
         self.close()
 
-    def share(self, method: Callable[..., Answer], requests: Iterable[Arguments]) -> Generator[Answer]:
+    def share(self, method: Callable[..., Response], requests: Iterable[Arguments]) -> Generator[Response]:
         """What a method of this object gives for each request, in order; made ahead only for workers."""
         yield from starmap(method, requests) if self._workers is None else self._workers.run(method, requests)
 
-    def _even(self, total: int, batch: int) -> int:
+    def _balanced_batch(self, total: int, batch: int) -> int:
         """The size of batches, at most ``batch``, of which all workers get equally many of ``total`` units."""
         if self._workers is None or total <= batch:
             return batch
         # with two batches or more each, one that gets longer texts first gets shorter ones after
         rounds = max(2, math.ceil(total / (batch * self._workers.count)))
-        return min(batch, max(LEAST, math.ceil(total / (rounds * self._workers.count))))
+        return min(batch, max(MIN_BATCH, math.ceil(total / (rounds * self._workers.count))))
 
 
 class _Worker:
@@ -201,14 +202,14 @@ class _Worker:
 
     def __init__(self) -> None:
         self._ready = False
-        self._attending: tuple[threading.Thread, Jobs] | None = None
+        self._dispatcher: tuple[threading.Thread, Jobs] | None = None
         with ExitStack() as opened:
-            self._complaints = opened.enter_context(tempfile.TemporaryFile())
+            self._stderr = opened.enter_context(tempfile.TemporaryFile())
             self._process = self._start()
             assert self._process.stdin is not None, "a pipe"
             assert self._process.stdout is not None, "a pipe"
             self._requests = opened.enter_context(self._process.stdin)
-            self._answers = opened.enter_context(self._process.stdout)
+            self._responses = opened.enter_context(self._process.stdout)
             self._files = opened.pop_all()
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -217,7 +218,7 @@ class _Worker:
                 [sys.executable, "-P", "-c", PROGRAM],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._complaints,
+                stderr=self._stderr,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 # Ctrl-C is for this process alone, which ends its workers itself: a group of its own, on Windows too
                 process_group=0,
@@ -234,7 +235,7 @@ class _Worker:
         """
         self._send(load)
 
-    def ask(self, request: Request) -> Any:
+    def call(self, request: Request) -> Any:
         """What the model's method gives.
 
         Raises:
@@ -254,18 +255,18 @@ class _Worker:
             self._receive()
             self._ready = True
 
-    def attend(self, jobs: Jobs) -> None:
-        """Begin to hand jobs to it, from a thread of its own, until :func:`_leave`."""
-        thread = threading.Thread(target=_attend, args=(self, jobs), daemon=True, name="regard-attends-worker")
-        self._attending = (thread, jobs)
+    def dispatch(self, jobs: Jobs) -> None:
+        """Hand it requests from the queue, in a thread of its own, until :func:`_join_dispatchers`."""
+        thread = threading.Thread(target=_dispatch, args=(self, jobs), daemon=True, name="regard-dispatcher")
+        self._dispatcher = (thread, jobs)
         thread.start()
 
-    def tell_to_leave(self) -> threading.Thread | None:
-        """Tell the crew of this one that one of them is to leave; returns the thread to wait for, if any."""
-        if self._attending is None:
+    def stop_dispatching(self) -> threading.Thread | None:
+        """End the dispatching to one worker of its team; returns the thread to wait for, if any."""
+        if self._dispatcher is None:
             return None
-        thread, jobs = self._attending
-        self._attending = None
+        thread, jobs = self._dispatcher
+        self._dispatcher = None
         jobs.put(None)
         return thread
 
@@ -275,7 +276,7 @@ class _Worker:
         self._process.wait()
 
     def close(self) -> None:
-        """Close its pipes, when it has ended and nobody attends it any more."""
+        """Close its pipes, when it has ended and nothing is dispatched to it any more."""
         with suppress(OSError):  # what it did not live to read
             self._files.close()
 
@@ -287,26 +288,26 @@ class _Worker:
 
     def _receive(self) -> Any:
         try:
-            answer = pickle.load(self._answers)
+            response = pickle.load(self._responses)
         except (EOFError, pickle.UnpicklingError):
             raise self._failure() from None
-        if isinstance(answer, RegardError):
-            raise answer
-        return answer
+        if isinstance(response, RegardError):
+            raise response
+        return response
 
     def _failure(self) -> WorkerError:
-        """Why it answers no more."""
+        """Why it responds no more."""
         status = self._process.wait()
-        self._complaints.seek(0)
-        complaints = self._complaints.read().decode("utf-8", "replace").strip()
+        self._stderr.seek(0)
+        stderr = self._stderr.read().decode("utf-8", "replace").strip()
         if status < 0:
             how = f"signal {-status} ({signal.strsignal(-status)})"
             error = WorkerError(f"a worker process was ended from outside by {how}", remedy=_remedy(status))
         else:
-            reason = complaints.splitlines()[-1] if complaints else f"exit status {status}"
+            reason = stderr.splitlines()[-1] if stderr else f"exit status {status}"
             error = WorkerError(f"a worker process failed: {reason}", remedy="without workers the same may tell more")
-        if complaints:
-            error.add_note(complaints)
+        if stderr:
+            error.add_note(stderr)
         return error
 
 
@@ -317,35 +318,35 @@ def _remedy(status: int) -> str:
     return "without workers the same may tell more"
 
 
-def _attend(worker: _Worker, jobs: Jobs) -> None:
-    """Hand jobs to a worker, one after the other, until it is told to leave or fails."""
+def _dispatch(worker: _Worker, jobs: Jobs) -> None:
+    """Hand requests to a worker, one after the other, until the queue gives None or the worker fails."""
     while (job := jobs.get()) is not None:
-        answer, request = job
+        response, request = job
         try:
-            answer.set_result(worker.ask(request))
-        except BaseException as error:  # whatever it is, it is raised where the answer is awaited
-            answer.set_exception(error)
+            response.set_result(worker.call(request))
+        except BaseException as error:  # whatever it is, it is raised where the response is awaited
+            response.set_exception(error)
             return
-        del job, answer, request  # or what they hold is held until the next job
+        del job, response, request  # or what they hold is held until the next job
 
 
-def _leave(crew: Iterable[_Worker]) -> None:
-    """Let the threads that hand jobs to these workers, all of their crews, come to their ends, and wait for that.
+def _join_dispatchers(team: Iterable[_Worker]) -> None:
+    """End the dispatching threads of these workers, all of their teams, and wait for them.
 
     A thread that is still there when the interpreter ends is cut off wherever it is, and where it is about to let go of
     a tensor, the whole process is aborted.
     """
-    for thread in [worker.tell_to_leave() for worker in crew]:
+    for thread in [worker.stop_dispatching() for worker in team]:
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 
 
 def _end(workers: Iterable[_Worker]) -> None:
-    """End whole crews, whatever they are doing."""
+    """End whole teams, whatever they are doing."""
     ended = list(workers)
     for worker in ended:
         worker.kill()
-    _leave(ended)
+    _join_dispatchers(ended)
     for worker in ended:
         worker.close()
 
@@ -358,22 +359,22 @@ def _end_all(alive: set[_Worker]) -> None:
 
 
 def serve() -> None:
-    """What a worker does: load a model, and answer until nobody asks any more."""
-    # standard output is for answers alone, whatever a package may print
-    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
+    """What a worker does: load a model, and respond to requests until the pipe is closed."""
+    # standard output is for responses alone, whatever a package may print
+    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as responses:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         load: Loader = pickle.load(sys.stdin.buffer)
         try:
             model = load()
         except RegardError as error:
-            _send(answers, error)
+            _send(responses, error)
             return
-        _send(answers, None)
+        _send(responses, None)
         for name, arguments in _received(sys.stdin.buffer):
             try:
-                _send(answers, getattr(model, name)(*arguments))
+                _send(responses, getattr(model, name)(*arguments))
             except RegardError as error:
-                _send(answers, error)
+                _send(responses, error)
 
 
 def _received(requests: BinaryIO) -> Iterator[Request]:

@@ -180,7 +180,7 @@ class Captioner(WorkSharing):
         if region is not None:
             check_box(region)
         options = changed_options(self.bundle.search, changes, alternatives=alternatives)
-        batch = self._even(length_hint(images), batch)
+        batch = self._balanced_batch(length_hint(images), batch)
         return self._stream(images, batch, options, prefix_ids(self.bundle.codec, prefix), region)
 
     def inspect(

@@ -303,7 +303,7 @@ class Translator(WorkSharing):
                 number += len(sources)
                 sources, num_segments = [], 0
         if sources:
-            yield bucket_by_length(sources, prefix, number, self._even(num_segments, batch))
+            yield bucket_by_length(sources, prefix, number, self._balanced_batch(num_segments, batch))
 
     def _read(self, text: str | TextError) -> Source | TextError:
         try:

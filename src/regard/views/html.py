@@ -64,8 +64,10 @@ def text_html(text: str) -> str:
 
 def clean(text: str) -> str:
     """Without what HTML cannot hold: control characters and lone surrogates."""
-    kept = (sign if sign in "\t\n" or unicodedata.category(sign) not in {"Cc", "Cs"} else "\ufffd" for sign in text)
-    return "".join(kept)
+    clean_signs = (
+        sign if sign in "\t\n" or unicodedata.category(sign) not in {"Cc", "Cs"} else "\ufffd" for sign in text
+    )
+    return "".join(clean_signs)
 
 
 def photo_uri(photo: Photo) -> str:
@@ -85,8 +87,8 @@ def _head(view: ViewModel, number: int, count: int) -> str:
         return ""
     name = f"<h2><bdi>{text_html(view.name)}</bdi></h2>" if view.photo is not None else "<span></span>"
     steps = "".join(
-        f'<a href="#result-{target}" aria-label="{said}">{sign}</a>' if 0 < target <= count else f"<span>{sign}</span>"
-        for sign, said, target in (("‹", "previous", number - 1), ("›", "next", number + 1))
+        f'<a href="#result-{target}" aria-label="{label}">{sign}</a>' if 0 < target <= count else f"<span>{sign}</span>"
+        for sign, label, target in (("‹", "previous", number - 1), ("›", "next", number + 1))
     )
     return (
         f'<header class="head">{name}<nav class="steps" aria-label="Results">{number} of {count} {steps}</nav></header>'

@@ -44,7 +44,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Axis:
-    """The horizontal axis: its title, and the places that carry a label."""
+    """The horizontal axis: its title, and the positions that carry a label."""
 
     title: str
     ticks: Sequence[tuple[float, str]]
@@ -63,14 +63,14 @@ def line_chart(lines: Sequence[Line], *, title: str, x: Axis, y_title: str) -> s
     assert points, "a chart shows something"
     assert all(point.y >= 0 for point in points), "the vertical axis begins at 0"
     ticks = _ticks(max(point.y if point.high is None else point.high for point in points))
-    scale = _Scale(min(place for place, _ in x.ticks), max(place for place, _ in x.ticks), ticks[-1])
+    scale = _Scale(min(position for position, _ in x.ticks), max(position for position, _ in x.ticks), ticks[-1])
     width = _LEFT + _WIDTH + 48 + round(_LETTER * max(len(line.name) for line in lines))
     height = _TOP + _HEIGHT + _BOTTOM
     parts = [
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{height}' viewBox='0 0 {width} {height}' "
         f"role='img' aria-labelledby='title values' {_FONT} font-size='12' fill='{_INK}'>",
         f"<title id='title'>{_text(title)}</title>",
-        f"<desc id='values'>{_text(_spoken(lines, x))}</desc>",
+        f"<desc id='values'>{_text(_description(lines, x))}</desc>",
         f"<rect width='{width}' height='{height}' fill='white'/>",
         f"<text x='{_LEFT}' y='24' font-size='14' font-weight='bold'>{_text(title)}</text>",
         *_axes(scale, ticks, x, y_title),
@@ -115,8 +115,8 @@ def _axes(scale: _Scale, ticks: Sequence[float], x: Axis, y_title: str) -> list[
         y = scale.y(tick)
         parts.append(f"<line x1='{_LEFT}' x2='{right}' y1='{y:.1f}' y2='{y:.1f}' stroke='{_GRID}'/>")
         parts.append(f"<text x='{_LEFT - 8}' y='{y + 4:.1f}' text-anchor='end'>{tick:g}</text>")
-    for place, label in x.ticks:
-        at = scale.x(place)
+    for position, label in x.ticks:
+        at = scale.x(position)
         parts.append(f"<line x1='{at:.1f}' x2='{at:.1f}' y1='{bottom}' y2='{bottom + 5}' stroke='{_INK}'/>")
         parts.append(f"<text x='{at:.1f}' y='{bottom + 19}' text-anchor='middle'>{_text(label)}</text>")
     middle = _TOP + _HEIGHT / 2
@@ -138,11 +138,11 @@ def _draw(line: Line, number: int, scale: _Scale) -> list[str]:
             whiskers = "".join(f"M{at - 4:.1f} {end:.1f}H{at + 4:.1f}" for end in (low, high))
             path = f"M{at:.1f} {low:.1f}V{high:.1f}{whiskers}"
             parts.append(f"<path d='{path}' stroke='{colour}' stroke-opacity='0.55' fill='none'/>")
-    places = [(scale.x(point.x), scale.y(point.y)) for point in line.points]
-    if len(places) > 1:
-        joined = " ".join(f"{at:.1f},{y:.1f}" for at, y in places)
+    positions = [(scale.x(point.x), scale.y(point.y)) for point in line.points]
+    if len(positions) > 1:
+        joined = " ".join(f"{at:.1f},{y:.1f}" for at, y in positions)
         parts.append(f"<polyline points='{joined}' fill='none' stroke='{colour}' stroke-width='2'/>")
-    return parts + [_marker(at, y, number) for at, y in places]
+    return parts + [_marker(at, y, number) for at, y in positions]
 
 
 def _legend(line: Line, number: int) -> list[str]:
@@ -156,7 +156,7 @@ def _legend(line: Line, number: int) -> list[str]:
 
 
 def _marker(x: float, y: float, number: int) -> str:
-    """A shape around a place; the order of shapes differs from that of colours, so that pairs repeat late."""
+    """A shape around a position; the order of shapes differs from that of colours, so that pairs repeat late."""
     fill = f"fill='{_COLOURS[number % len(_COLOURS)]}'"
     match number % 4:
         case 0:
@@ -169,14 +169,14 @@ def _marker(x: float, y: float, number: int) -> str:
             return f"<path d='M{x:.1f} {y - 5.5:.1f}l5.5 5.5l-5.5 5.5l-5.5 -5.5z' {fill}/>"
 
 
-def _spoken(lines: Sequence[Line], x: Axis) -> str:
+def _description(lines: Sequence[Line], x: Axis) -> str:
     """All values in words, for those who do not see the chart."""
     labels = dict(x.ticks)
-    told = [
+    values = [
         f"{line.name}: " + ", ".join(f"{point.y:.1f} at {labels.get(point.x, f'{point.x:g}')}" for point in line.points)
         for line in lines
     ]
-    return "; ".join(told)
+    return "; ".join(values)
 
 
 def _text(text: str) -> str:

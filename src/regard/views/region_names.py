@@ -25,7 +25,7 @@ def ninths(weights: Floats, regions: Regions) -> NDArray[np.float64]:
     return shares
 
 
-def describe_place(weights: Floats, regions: Regions) -> str:
+def describe_region(weights: Floats, regions: Regions) -> str:
     """Such as ``top left, 34 %``, or ``the whole photo`` where the look is spread out."""
     shares = ninths(weights, regions)
     row, column = divmod(int(shares.argmax()), 3)

@@ -15,7 +15,7 @@ import numpy as np
 from regard.composed_attention import Floats, Span, locate
 from regard.faithfulness import FRACTIONS, JUDGED, WEIGHTS, Faithfulness
 from regard.results import Alternative, Caption, Photo, Result, TranslatedCaption, Translation, Word
-from regard.views.region_names import describe_place, percent
+from regard.views.region_names import describe_region, percent
 
 if TYPE_CHECKING:
     from regard.annotations import Regions
@@ -183,7 +183,7 @@ def alignment_note(translation: Translation) -> str:
 
 
 def _looked_at(words: Words, weights: Sequence[Floats], regions: Regions) -> Words:
-    places = [describe_place(each, regions) for each in weights]
+    places = [describe_region(each, regions) for each in weights]
     return tuple(word.with_detail(f"looked at: {place}") for word, place in zip(words, places, strict=True))
 
 
@@ -197,8 +197,8 @@ def _evidence(words: Words, measured: Sequence[Faithfulness | None]) -> Words:
 def _with_evidence(word: TrackWord, measured: Faithfulness) -> TrackWord:
     without = math.exp(measured.curves[WEIGHTS].deleted[FRACTIONS.index(JUDGED)])
     before, share = percent(math.exp(measured.log_probability)), percent(JUDGED)
-    said = f"{before} sure, {percent(without)} without the {share} it looked at most"
-    detail = f"evidence: {said}" if measured.supported else f"no evidence: {said}"
+    text = f"{before} sure, {percent(without)} without the {share} it looked at most"
+    detail = f"evidence: {text}" if measured.supported else f"no evidence: {text}"
     curve = tuple(zip((0.0, *FRACTIONS, 1.0), measured.probabilities(), strict=True))
     return replace(word.with_detail(detail), curve=curve, supported=measured.supported)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from regard.cli.command_echo import files, quoted, retyped
+from regard.cli.command_echo import command_line, files, quoted
 
 
 def test_a_shell_reads_back_what_was_given() -> None:
     options = {"--data": Path("my data"), "--beam": None, "--joined": 3, "--set": ["a=1", "b=it's"], "--empty": []}
-    line = retyped("lengths", quoted(["first model", "second"]), options)
+    line = command_line("lengths", quoted(["first model", "second"]), options)
     expected = "lengths|first model|second|--data|my data|--joined|3|--set|a=1|--set|b=it's"
     assert shlex.split(line) == ["regard", *expected.split("|")]
 

@@ -27,24 +27,25 @@ pytestmark = pytest.mark.usefixtures("only_shipped")
 LINES = ["a red cat", "", "two dogs run", "the mat sits", "word " * 30_000, "grass"] * 80
 
 
-class InProcess:
-    """A worker without a process: what it is told and what it answers travels as it would."""
+class InProcess(workers._Worker):
+    """A worker without a process: what it is sent and what it responds travels as it would."""
 
     def __init__(self, loaded: list[ModelLoader]) -> None:
         self.loaded = loaded
+        self._ready, self._dispatcher = True, None
 
     def load(self, load: ModelLoader) -> None:
         self.model = pickle.loads(pickle.dumps(load))()
         self.loaded.append(load)
 
-    def ask(self, request: tuple[str, tuple[Any, ...]]) -> Any:
+    def call(self, request: tuple[str, tuple[Any, ...]]) -> Any:
         name, arguments = pickle.loads(pickle.dumps(request))
         return pickle.loads(pickle.dumps(getattr(self.model, name)(*arguments)))
 
-    def await_ready(self) -> None:
+    def kill(self) -> None:
         pass
 
-    def end(self) -> None:
+    def close(self) -> None:
         pass
 
 

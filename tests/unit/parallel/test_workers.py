@@ -120,14 +120,14 @@ def test_what_is_one_batch_starts_no_process() -> None:
 def test_workers_are_even_loaded() -> None:
     asked = Asked(num=2)
     for total, batch in ((40, 64), (65, 64), (200, 64), (1014, 64), (130, 64), (1024, 64)):
-        size = asked._even(total, batch)
+        size = asked._balanced_batch(total, batch)
         sizes = [min(size, total - first) for first in range(0, total, size)]
         assert size <= batch
         assert total <= batch or len(sizes) % 2 == 0
         assert max(sizes) - min(sizes) <= len(sizes)
-    assert Asked(num=16)._even(100, 64) == 16
-    assert asked._even(9, 4) == 4
-    assert WorkSharing(None)._even(100, 64) == 64
+    assert Asked(num=16)._balanced_batch(100, 64) == 16
+    assert asked._balanced_batch(9, 4) == 4
+    assert WorkSharing(None)._balanced_batch(100, 64) == 64
 
 
 @pytest.mark.usefixtures("_light")
@@ -199,7 +199,7 @@ def test_a_worker_that_ends_is_told_in_one_line(loading: str, last: Any, message
 @pytest.mark.usefixtures("_light")
 def test_no_thread_that_attends_a_worker_outlives_its_work() -> None:
     def attending() -> list[threading.Thread]:
-        return [each for each in threading.enumerate() if each.name == "regard-attends-worker"]
+        return [each for each in threading.enumerate() if each.name == "regard-dispatcher"]
 
     asked = Asked()
     assert [number for _, number, _ in asked.ask(range(20))] == list(range(20))

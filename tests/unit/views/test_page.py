@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from regard.results import Alternative, Caption, SourceWord, TargetWord, Translation, Word, save_together
-from regard.views.region_names import describe_place
+from regard.views.region_names import describe_region
 
 HOSTILE = [
     "</script><script>alert(1)</script>",
@@ -139,7 +139,7 @@ def test_the_script_is_given_the_weights_and_the_grid(caption, tmp_path) -> None
 
 def test_without_a_script_a_table_says_everything(caption, translation, tmp_path) -> None:
     text = Document(_page(caption, tmp_path)).text
-    assert f"90\u00a0% sure; looked at: {describe_place(caption.words[0].weights, caption.regions)}" in text
+    assert f"90\u00a0% sure; looked at: {describe_region(caption.words[0].weights, caption.regions)}" in text
     assert "−1.25" in text
     alignment = Document(_page(translation, tmp_path))
     assert len(alignment.all("td")) >= translation.alignment.size

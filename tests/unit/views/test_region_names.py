@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from regard.views.region_names import describe_place, ninths, percent
+from regard.views.region_names import describe_region, ninths, percent
 
 
 @pytest.mark.parametrize(
@@ -11,11 +11,11 @@ from regard.views.region_names import describe_place, ninths, percent
 def test_a_place_is_named_by_its_ninth(grid, row, column, name) -> None:
     weights = np.zeros((7, 7))
     weights[row, column] = 1
-    assert describe_place(weights, grid(300, 200)) == f"{name}, 100\u00a0%"
+    assert describe_region(weights, grid(300, 200)) == f"{name}, 100\u00a0%"
 
 
 def test_a_spread_look_names_no_place(grid) -> None:
-    assert describe_place(np.full((7, 7), 1 / 49), grid(300, 200)) == "the whole photo"
+    assert describe_region(np.full((7, 7), 1 / 49), grid(300, 200)) == "the whole photo"
 
 
 def test_ninths_share_cells_by_area_and_sum_to_one(grid, look) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regard.cli.command_echo import files, retyped
+from regard.cli.command_echo import command_line, files
 from regard.cli.commands.train import Cache
 from regard.cli.memory import hold_memory
 from regard.cli.options import AsJson, Device, Threads
@@ -68,7 +68,7 @@ def compare(
             read_candidates(recipes, output, changes or []), progress=progress, cache=cache, device=device
         )
     options = {"--output": output, "--markdown": markdown, "--set": changes}
-    values = write_comparison(entries, page, command=retyped("compare", files(recipes), options))
+    values = write_comparison(entries, page, command=command_line("compare", files(recipes), options))
     if as_json:
         for each in values["models"]:
             say_json(each)

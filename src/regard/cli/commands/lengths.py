@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from regard.cli.command_echo import quoted, retyped
+from regard.cli.command_echo import command_line, quoted
 from regard.cli.compute_options import with_compute_options
 from regard.cli.options import AsJson, Beam, Changes, search_changes
 from regard.cli.progress import ShownProgress
@@ -74,7 +74,7 @@ def lengths(
             "--beam": beam,
             "--set": changes,
         }
-        command = retyped("lengths", quoted(models), {**options, "--markdown": markdown})
+        command = command_line("lengths", quoted(models), {**options, "--markdown": markdown})
         write_lengths(curves, markdown, command=command, data=data, split=split, joined=joined)
         say_note(f"the page: {markdown}")
 

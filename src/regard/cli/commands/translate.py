@@ -103,7 +103,7 @@ def translate(
     name = model or find_translator(source, to)
     announce_export(name, computing)
     with load_translator(name, **asdict(computing)) as translator:
-        shower = _Shower(
+        printer = _Printer(
             saver,
             as_json=as_json,
             pharaoh=tokens if pharaoh else None,
@@ -112,13 +112,13 @@ def translate(
         generate = partial(translator.translate_many, prefix=prefix, alternatives=alternatives, **search)
         if instead is not None and texts:
             translation = translator.translate(texts[0], prefix=prefix, alternatives=0, **search)
-            shower.show(_others(translator, translation, instead, count=num_others, search=search))
+            printer.show(_others(translator, translation, instead, count=num_others, search=search))
         elif file is None:
-            shower.show(generate(texts or arriving(decode_lines(sys.stdin.buffer, origin="standard input"))))
+            printer.show(generate(texts or arriving(decode_lines(sys.stdin.buffer, origin="standard input"))))
         elif output is None:
             with ShownProgress(beside_results=True) as progress:
                 progress.start("lines", count)
-                shower.show(_counted(generate(iterate_lines(file)), progress))
+                printer.show(_counted(generate(iterate_lines(file)), progress))
         else:
             # the number of workers and threads changes nothing, so that another may go on
             computed = (computing.runtime, computing.precision, computing.shortlist)
@@ -127,12 +127,12 @@ def translate(
                 progress.start("lines", count, done=lines.num_done)
                 rest = islice(iterate_lines(file), lines.num_done, None)
                 with _continuable(lines, output):
-                    shower.show(_counted(generate(rest, first=lines.num_done), progress), lines)
+                    printer.show(_counted(generate(rest, first=lines.num_done), progress), lines)
                 lines.finish()
-    shower.finish()
+    printer.finish()
 
 
-class _Shower:
+class _Printer:
     """Shows and saves translations, and remembers whether something could not be translated.
 
     Args:

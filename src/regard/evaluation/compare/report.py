@@ -110,8 +110,8 @@ def _conditions(entries: Sequence[Entry], command: str) -> str:
         f"Versions: {_each_once(entry.measured.versions for entry in entries)}",
     ]
     if unequal:
-        told = "; ".join(f"`{name}` ({', '.join(map(str, values))})" for name, values in unequal.items())
-        lines.append(f"**Not the same for all**, the lines above being those of `{first.name}`: {told}")
+        unequal_settings = "; ".join(f"`{name}` ({', '.join(map(str, values))})" for name, values in unequal.items())
+        lines.append(f"**Not the same for all**, the lines above being those of `{first.name}`: {unequal_settings}")
     else:
         lines.append("Data, budget, search and seed are the same for all; only the model differs")
     return "\n".join(f"- {line}." for line in lines)
@@ -157,9 +157,9 @@ def _table(entries: Sequence[Entry], names: dict[str, str]) -> str:
 
 
 def _reading(entries: Sequence[Entry]) -> str:
-    said = "captions" if isinstance(entries[0].candidate.recipe.data, CaptionData) else "translations"
+    texts = "captions" if isinstance(entries[0].candidate.recipe.data, CaptionData) else "translations"
     return (
-        f"Scores × 100 of {said} found by search in the best epoch, never with the reference as a help. *vector*: the "
+        f"Scores × 100 of {texts} found by search in the best epoch, never with the reference as a help. *vector*: the "
         "numbers that the decoder gets of each place that it looks at, or of the whole input where it does not look. "
         "*p*: the share of 1,000 paired bootstrap draws of the validation inputs in which the best model is not better "
         "than this one, by the first score, on what the saved models write; empty for the best. "

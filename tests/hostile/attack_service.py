@@ -32,10 +32,11 @@ LONGEST_RESPONSE = 1 << 20
 
 
 class Target:
-    """A service, by its port."""
+    """A service, by its port; ``pid`` is its process where its memory is to be told."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, pid: int = 0) -> None:
         self.port = port
+        self.pid = pid
 
     def post(self, path: str, body: bytes, content_type: str) -> tuple[int, bytes]:
         """Status and body; 429 is asked again, as clients do."""
@@ -130,7 +131,7 @@ def attack_with_images(target: Target, count: int, *, seed: int = 0) -> Counter[
     return _together(one, count)
 
 
-def hostile_requests(chance: random.Random) -> bytes:
+def hostile_request(chance: random.Random) -> bytes:
     """One request that no honest client sends."""
     path = chance.choice(
         (
@@ -190,7 +191,7 @@ def attack_with_requests(target: Target, count: int, *, seed: int = 0) -> Counte
     """Send hostile requests, and count the statuses; 0 is a connection that was closed without a word."""
 
     def one(number: int) -> int:
-        received = target.send(hostile_requests(random.Random(seed * 1_000_003 + number)))
+        received = target.send(hostile_request(random.Random(seed * 1_000_003 + number)))
         found = re.match(rb"HTTP/1\.1 (\d{3}) ", received)
         return int(found[1]) if found else 0
 
@@ -221,15 +222,19 @@ def _services() -> Iterator[Target]:
         assert process.stdout is not None
         found = re.search(r":(\d+)/", process.stdout.readline())
         assert found, "the service says its address"
-        yield Target(int(found[1]))
+        yield Target(int(found[1]), process.pid)
         process.terminate()
 
 
-def memory(pid: int) -> int:
-    """Resident bytes of a process."""
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(encoding="ascii"))
-    assert found, "Linux tells it"
-    return int(found[1]) * 1024
+def memory(target: Target) -> int:
+    """Resident bytes of a service and its model processes."""
+    children = Path(f"/proc/{target.pid}/task/{target.pid}/children").read_text(encoding="ascii").split()
+    total = 0
+    for pid in (target.pid, *map(int, children)):
+        found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(encoding="ascii"))
+        assert found, "Linux tells it"
+        total += int(found[1]) * 1024
+    return total
 
 
 def main() -> None:
@@ -241,11 +246,15 @@ def main() -> None:
     for target in _services():
         images = attack_with_images(target, given.images)
         requests = attack_with_requests(target, given.requests)
-        coded = ask_with_codes(target, given.coded)
+        coded = ask_with_codes(target, given.coded // 10)
+        before = memory(target)
+        coded += ask_with_codes(target, given.coded - given.coded // 10)
+        growth = memory(target) / before
         for name, outcomes in (("damaged images", images), ("hostile requests", requests), ("coded requests", coded)):
             sys.stdout.write(f"{name}: {sum(outcomes.values())}, {dict(sorted(outcomes.items(), key=str))}\n")
         restarts = target.restarts()
         sys.stdout.write(f"model processes that ended: {restarts}\n")
+        sys.stdout.write(f"memory after all coded requests beside that after a tenth: {growth:.1%}\n")
         refused = any(isinstance(each, int) and each >= 500 for each in (*images, *requests))
         failed = refused or restarts > 0 or set(coded) - {"own"} != set()
     sys.exit(int(failed))

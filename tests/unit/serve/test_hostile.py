@@ -42,7 +42,7 @@ def test_nobody_gets_the_answer_of_another(service: Running, attack: ModuleType)
     assert dict(attack.ask_with_codes(attack.Target(service.port), 150)) == {"own": 150}
 
 
-def test_the_service_does_what_its_description_says(service: Running) -> None:
+def test_the_service_does_what_its_description_says(service: Running, tmp_path: Path) -> None:
     pytest.importorskip("schemathesis", reason="schemathesis is not installed")
     program = "import sys; from schemathesis.cli import schemathesis; sys.argv[0] = 'st'; schemathesis()"
     url = f"http://127.0.0.1:{service.port}/openapi.json"
@@ -61,5 +61,7 @@ def test_the_service_does_what_its_description_says(service: Running) -> None:
         "--seed",
         "1",
     ]
-    done = subprocess.run([*command, "--no-color"], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        [*command, "--no-color"], capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]

@@ -8,14 +8,14 @@ holds a lock on that file.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from regard.cli.report import json_line, one_line
-from regard.errors import DataError
+from regard.errors import DataError, Interrupted
 from regard.files import lock, put_in_place
 
 
@@ -92,11 +92,15 @@ class LineFile:
         """One more line, of JSON."""
         self.write(json_line(value))
 
-    def finish(self) -> None:
-        """All lines are there: give the file its name."""
+    def finish(self, put: Callable[[Path, Path], None] = put_in_place) -> None:
+        """All lines are there: give the file its name.
+
+        Args:
+            put: brings the file of the lines to the place of the finished one.
+        """
         with self._writing():
             self._file.close()
-            put_in_place(self._part, self._path)
+            put(self._part, self._path)
             self._key.unlink(missing_ok=True)
 
     @contextmanager
@@ -129,6 +133,29 @@ class LineFile:
         self._file.truncate(whole)
         self._file.seek(whole)
         return num_lines
+
+
+@contextmanager
+def continuable(lines: LineFile, output: Path) -> Iterator[None]:
+    """Say how work that is stopped goes on.
+
+    Raises:
+        Interrupted: the user stopped it.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not lines.num_lines:
+            raise Interrupted("stopped before the first line was done") from None
+        done = f"{lines.num_lines} lines are done" if lines.num_lines > 1 else "one line is done"
+        raise Interrupted(f"stopped; {done} and kept in {output}.part", remedy="the same command goes on") from None
+
+
+def model_files(name: str) -> list[Path]:
+    """The files that decide what a model says."""
+    from regard.saved.bundle import find_bundle
+
+    return [path for path in sorted(find_bundle(name).rglob("*")) if path.is_file()]
 
 
 def _digest(source: bytes | Path) -> bytes:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regard.cli.caption_file import CaptionFile, in_chunks
 from regard.cli.compute_options import announce_export, with_compute_options
 from regard.cli.grouped_help import OUTPUT
 from regard.cli.languages import To, find_translator
+from regard.cli.linefile import LineFile, continuable, model_files
 from regard.cli.options import Alternatives, AsJson, Beam, Changes, Prefix, Save, search_changes
 from regard.cli.photos import Photos, find_photos
 from regard.cli.progress import ShownProgress
@@ -35,6 +37,19 @@ CaptionModel = Annotated[
 ]
 
 
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        dir_okay=False,
+        help="Write a row a photo there: .jsonl, .csv, .tsv, .txt or .parquet; the same command goes on where it was "
+        "stopped.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Weights = Annotated[
+    bool, typer.Option("--weights/--no-weights", help="Where words looked, in JSON lines.", rich_help_panel=OUTPUT)
+]
 MinEvidence = Annotated[
     float | None,
     typer.Option(
@@ -72,9 +87,13 @@ def caption(
     *,
     computing: ComputeOptions,
     save: Save = None,
+    output: Output = None,
+    weights: Weights = True,
     as_json: AsJson = False,
 ) -> None:
     """Describe photos, one line a photo. What cannot be read is said on standard error; then the exit status is 1."""
+    if output is not None and (save is not None or server is not None):
+        raise typer.BadParameter("--output goes without --save and --server")
     if server is not None:
         check_served(computing, save, hedged=min_evidence is not None or min_confidence is not None)
         query = {"model": None if model == DEFAULT_CAPTIONER else model, "prefix": prefix or None, "to": to}
@@ -86,15 +105,26 @@ def caption(
     search = search_changes(beam, changes)
     found = list(find_photos(photos))
     saver = None if save is None else Saver(save, count=len(found))
+    file = None if output is None else CaptionFile(output, weights=weights)
     paths = [each for each in found if isinstance(each, str)]
     alone = replace(computing, workers=1)
     translator = None if to is None else load_translator(find_translator(SPOKEN, to), **asdict(alone))
     announce_export(model, computing)
     with load_captioner(model, **asdict(computing)) as captioner:
-        results = captioner.caption_many(paths, prefix=prefix, alternatives=alternatives, **search)
-        results = hedged(results, min_evidence=min_evidence, min_confidence=min_confidence)
-        shown = translated(in_place(found, results), translator)
-        all_read = show_captions(shown, count=len(found), saver=saver, as_json=as_json)
+
+        def describe(chosen: Sequence[str]) -> Iterator[Caption | TranslatedCaption | ImageError]:
+            results = captioner.caption_many(chosen, prefix=prefix, alternatives=alternatives, **search)
+            sure = hedged(results, min_evidence=min_evidence, min_confidence=min_confidence)
+            return translated(sure, translator)
+
+        if file is not None:
+            computed = (computing.runtime, computing.precision)
+            settings = (prefix, alternatives, search, to, min_evidence, min_confidence, weights, *computed)
+            made_from: list[bytes | Path] = [repr((settings, paths)).encode(), *model_files(model)]
+            all_read = write_captions(file, describe, found, paths, made_from)
+        else:
+            shown = in_place(found, describe(paths))
+            all_read = show_captions(shown, count=len(found), saver=saver, as_json=as_json)
     if saver is not None:
         saver.finish()
     if not all_read:
@@ -117,9 +147,34 @@ def hedged(
             yield hedge(each, min_evidence=min_evidence, min_confidence=min_confidence)
 
 
+def write_captions(
+    file: CaptionFile,
+    describe: Callable[[Sequence[str]], Iterator[Caption | TranslatedCaption | ImageError]],
+    found: Sequence[str | ImageError],
+    paths: Sequence[str],
+    made_from: Sequence[bytes | Path],
+) -> bool:
+    """Write a row for each photo, behind those that are there, and say whether all could be read."""
+    nowhere = [each for each in found if isinstance(each, ImageError)]
+    for error in nowhere:
+        say_error(error)
+    with LineFile(file.path, made_from=made_from) as lines, ShownProgress() as progress:
+        done = file.num_described(lines)
+        progress.start("captions", len(paths), done=done)
+        with continuable(lines, file.path):
+            for path, result in in_chunks(describe, paths, done=done):
+                if isinstance(result, ImageError):
+                    say_error(result)
+                    lines.num_failed += 1
+                file.write(lines, path, result)
+                progress.advance(1)
+        file.finish(lines)
+        return not nowhere and not lines.num_failed
+
+
 def in_place(
-    found: Sequence[str | ImageError], results: Iterator[Caption | ImageError]
-) -> Iterator[Caption | ImageError]:
+    found: Sequence[str | ImageError], results: Iterator[Caption | TranslatedCaption | ImageError]
+) -> Iterator[Caption | TranslatedCaption | ImageError]:
     """The results of the paths among ``found``, with the errors among them where they were."""
     for each in found:
         yield each if isinstance(each, ImageError) else next(results)
@@ -149,6 +204,8 @@ def show_captions(
             error = result if isinstance(result, ImageError) else _show(result, saver, as_json=as_json)
             if error is not None:
                 say_error(error)
+                if as_json:
+                    say_json({"path": error.path, "error": error.reason})
                 all_read = False
             progress.advance(1)
     return all_read

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from itertools import islice
@@ -16,13 +15,13 @@ import typer
 from regard.cli.compute_options import announce_export, with_compute_options
 from regard.cli.grouped_help import OUTPUT, SEARCH
 from regard.cli.languages import To, find_translator
-from regard.cli.linefile import LineFile
+from regard.cli.linefile import LineFile, continuable, model_files
 from regard.cli.options import Alternatives, AsJson, Beam, Changes, Prefix, Save, search_changes
 from regard.cli.progress import ShownProgress
 from regard.cli.report import say, say_error, say_json, say_note
 from regard.cli.saving import Saver
 from regard.compute import ComputeOptions
-from regard.errors import ConfigError, DataError, Interrupted, RegardError, TextError
+from regard.errors import ConfigError, DataError, RegardError, TextError
 
 if TYPE_CHECKING:
     from regard.pipeline import SearchChanges, Translator
@@ -123,10 +122,10 @@ def translate(
             # the number of workers and threads changes nothing, so that another may go on
             computed = (computing.runtime, computing.precision, computing.shortlist)
             settings = repr((prefix, alternatives, search, as_json, pharaoh and tokens, *computed)).encode()
-            with LineFile(output, made_from=[settings, file, *_files(name)]) as lines, ShownProgress() as progress:
+            with LineFile(output, made_from=[settings, file, *model_files(name)]) as lines, ShownProgress() as progress:
                 progress.start("lines", count, done=lines.num_done)
                 rest = islice(iterate_lines(file), lines.num_done, None)
-                with _continuable(lines, output):
+                with continuable(lines, output):
                     printer.show(_counted(generate(rest, first=lines.num_done), progress), lines)
                 lines.finish()
     printer.finish()
@@ -251,21 +250,3 @@ def _counted(results: Iterable[Translation | TextError], progress: ShownProgress
     for result in results:
         yield result
         progress.advance(1)
-
-
-def _files(name: str) -> list[Path]:
-    """The files that decide what a model says."""
-    from regard.saved.bundle import find_bundle
-
-    return [path for path in sorted(find_bundle(name).rglob("*")) if path.is_file()]
-
-
-@contextmanager
-def _continuable(lines: LineFile, output: Path) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        if not lines.num_lines:
-            raise Interrupted("stopped before the first line was done") from None
-        done = f"{lines.num_lines} lines are done" if lines.num_lines > 1 else "one line is done"
-        raise Interrupted(f"stopped; {done} and kept in {output}.part", remedy="the same command goes on") from None

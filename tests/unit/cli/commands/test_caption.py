@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regard.cli import main
+from regard.cli import caption_file, main
+from regard.cli.linefile import LineFile
 from regard.results import Caption
 
 pytestmark = pytest.mark.usefixtures("only_shipped")
@@ -141,3 +143,81 @@ def test_a_page_that_cannot_be_drawn_costs_no_other_and_long_names_are_cut(
     assert len(out.splitlines()) == 2
     assert f"error: {names[0]}: failed in a way that regard did not expect (ZeroDivisionError: in drawing)" in err
     assert (tmp_path / "out" / f"{'é' * 100}.png").is_file()
+
+
+def rows_of(path: Path) -> list[dict[str, object]]:
+    """The rows of a file of captions, as path, caption and error."""
+    names = ("path", "caption", "error")
+    if path.suffix == ".parquet":
+        table = pytest.importorskip("pyarrow.parquet").read_table(path)
+        return [{name: row[name] for name in names} for row in table.to_pylist()]
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".jsonl":
+        values = [json.loads(line) for line in text.splitlines()]
+        return [{"path": v["path"], "caption": v.get("text"), "error": v.get("error")} for v in values]
+    delimiter = "," if path.suffix == ".csv" else "\t"
+    rows = csv.DictReader(text.splitlines(), delimiter=delimiter)
+    return [{name: row[name] or None for name in names} for row in rows]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".tsv", ".parquet"])
+def test_a_file_gets_a_row_for_every_photo(
+    photos: Path, tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / f"captions{suffix}"
+    assert main(["caption", "--model", "looker", str(photos), "--output", str(output)]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("error: ") == 3
+    rows = rows_of(output)
+    assert [Path(str(row["path"])).name for row in rows] == ["a.jpg", "b.jpg", "c.txt", "d.png", "e.png"]
+    assert [row["error"] is None for row in rows] == [row["caption"] is not None for row in rows]
+    assert [row["error"] is None for row in rows] == [True, False, False, False, True]
+    assert main(["caption", "--model", "looker", "--json", str(photos)]) == 1
+    values = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [value.get("text") for value in values] == [row["caption"] for row in rows]
+    assert [value.get("error") for value in values] == [row["error"] for row in rows]
+    assert [each.name for each in tmp_path.iterdir() if each.name.startswith((".captions", "captions"))] == [
+        output.name
+    ]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".txt", ".csv", ".parquet"])
+def test_a_file_that_was_stopped_anywhere_ends_in_the_same_bytes(
+    photos: Path, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caption_file, "CHUNK", 2)
+    whole, stopped = tmp_path / f"whole{suffix}", tmp_path / f"stopped{suffix}"
+    command = ["caption", "--model", "looker", str(photos), "--no-weights", "--output"]
+    assert main([*command, str(whole)]) == 1
+    write, left = LineFile.write, 0
+
+    def stop(self: LineFile, line: str) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        write(self, line)
+
+    monkeypatch.setattr(LineFile, "write", stop)
+    statuses = []
+    for left in (1, 1, 2, 1, 9):  # noqa: B007 - what stop() counts down
+        statuses.append(main([*command, str(stopped)]))
+        if statuses[-1] != 130:
+            break
+    assert statuses[0] == 130
+    assert statuses[-1] == 1
+    assert stopped.read_bytes() == whole.read_bytes()
+
+
+def test_without_weights_and_where_no_captions_can_be_written(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "captions.jsonl"
+    photo = str(photos / "a.jpg")
+    assert main(["caption", "--model", "looker", photo, "--no-weights", "--output", str(output)]) == 0
+    (value,) = [json.loads(line) for line in output.read_text().splitlines()]
+    assert all(set(word) == {"word", "probability"} for word in value["words"])
+    assert main(["caption", "--model", "looker", photo, "--output", str(tmp_path / "captions.xlsx")]) == 1
+    assert ".parquet" in capsys.readouterr().err
+    assert main(["caption", "--model", "looker", photo, "--output", str(output), "--save", str(tmp_path)]) == 2

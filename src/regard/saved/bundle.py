@@ -30,7 +30,6 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from regard.config import Settings, parse
 from regard.encoders.image import ImageEncoder, ImageEncoderSettings
@@ -39,7 +38,7 @@ from regard.files import new_folder, read_json_file, read_text_file, resolve_fol
 from regard.model import EncoderDecoder, ModelSettings
 from regard.saved.manifest import check_manifest, write_manifest
 from regard.saved.storage import Precision, check_headers, pack, read_tensors, unpack
-from regard.saved.tensors import load_tensors, named_tensors
+from regard.saved.tensors import load_tensors, named_tensors, shapes_only
 from regard.search import SearchOptions
 from regard.text.loading import load_codec
 from regard.text.tokenizer import TextCodec
@@ -343,21 +342,6 @@ def write_texts(bundle: Bundle, folder: Path, *, precision: Precision) -> None:
         bundle.source_words.save(folder)
 
 
-_FILLING = {"normal_", "uniform_", "fill_", "zero_", "copy_", "add_", "mul_", "div_"}
-
-
-class _WithoutNumbers(TorchFunctionMode):
-    """A mode in which tensors are not filled: on the device meta torch follows that, too, and imports half of itself
-    for it, which takes a second and 150 MB."""
-
-    def __torch_function__(
-        self, function: Any, types: Any, arguments: tuple[Any, ...] = (), options: dict[str, Any] | None = None
-    ) -> Any:
-        if getattr(function, "__name__", "") in _FILLING:
-            return arguments[0] if arguments else (options or {})["tensor"]
-        return function(*arguments, **(options or {}))
-
-
 def build_model(
     settings: ModelSettings, *, writes: int, reads: int, origin: Path, numbers: bool = True
 ) -> EncoderDecoder:
@@ -378,8 +362,7 @@ def build_model(
         with ExitStack() as around:
             around.enter_context(torch.random.fork_rng(devices=[]))
             if not numbers:
-                around.enter_context(torch.device("meta"))
-                around.enter_context(_WithoutNumbers())
+                around.enter_context(shapes_only())
             return EncoderDecoder(settings, vocabulary_size=writes, source_vocabulary_size=reads)
     except ConfigError as error:
         raise ModelError(f"{origin / CONFIG}: {error}") from None

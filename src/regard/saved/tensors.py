@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from regard.errors import ModelError
 
@@ -43,3 +46,25 @@ def check_names(needed: Set[str], given: Set[str], *, origin: str) -> None:
     for problem, names in (("misses", needed - given), ("holds unknown", given - needed)):
         if names:
             raise ModelError(f"{origin}: {problem} {len(names)} tensors, such as {min(names):.200}")
+
+
+@contextmanager
+def shapes_only() -> Iterator[None]:
+    """Modules that are built in here have shapes and no numbers: they lie on the device meta, and take no memory."""
+    with torch.device("meta"), _Unfilled():
+        yield
+
+
+_FILLING = {"normal_", "uniform_", "fill_", "zero_", "copy_", "add_", "mul_", "div_"}
+
+
+class _Unfilled(TorchFunctionMode):
+    """A mode in which tensors are not filled: on the device meta torch follows that, too, and imports half of itself
+    for it, which takes a second and 150 MB."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, arguments: tuple[Any, ...] = (), options: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(function, "__name__", "") in _FILLING:
+            return arguments[0] if arguments else (options or {})["tensor"]
+        return function(*arguments, **(options or {}))

@@ -38,6 +38,7 @@ from regard.training.begin import begin, beginning, with_settings_of_the_model
 from regard.training.captions import CaptionTask
 from regard.training.checkpoint import has_checkpoint
 from regard.training.loop import Outcome, Trainer
+from regard.training.memory import check_memory
 from regard.training.model_card import model_card
 from regard.training.recipe import CaptionData, Recipe, TranslationData, goes_on
 from regard.training.translations import TranslationTask
@@ -183,6 +184,8 @@ def _run(recipe: Recipe, folder: Path, progress: Progress, cache: Path, device: 
         (folder / SOURCE).mkdir(exist_ok=True)
         source_codec.save(folder / SOURCE)
     write_manifest(folder, [folder / task.codec.file_name, *(folder / SOURCE).glob("*.json")])
+    if device.type == "cpu":
+        check_memory(recipe, writes=task.vocabulary_size, reads=task.source_vocabulary_size)
     torch.manual_seed(recipe.seed)
     model = EncoderDecoder(
         recipe.model, vocabulary_size=task.vocabulary_size, source_vocabulary_size=task.source_vocabulary_size

@@ -264,10 +264,20 @@ def _one_error(path: str) -> Iterator[None]:
         raise ImageError(path, "needs more memory than there is") from None
     except OSError as error:
         # The system's own errors carry a number; Pillow's are about what is in the file.
-        reason = f"cannot be read ({error.strerror})" if error.errno else f"is damaged or cut short ({error})"
-        raise ImageError(path, reason) from None
+        if error.errno:
+            raise ImageError(path, f"cannot be read ({error.strerror})") from None
+        raise _undecodable(path, error, "is damaged or cut short") from None
     except _DECODER_ERRORS as error:
-        raise ImageError(path, f"is damaged ({str(error) or type(error).__name__})") from None
+        raise _undecodable(path, error, "is damaged") from None
+
+
+def _undecodable(path: str, error: Exception, usual: str) -> ImageError:
+    """The error for what a decoder refuses: some say themselves that they do not know a kind of file."""
+    reason = f"{str(error) or type(error).__name__:.200}"
+    if any(word in reason.lower() for word in ("unsupported", "not supported", "unknown")):
+        remedy = "save it as an ordinary JPEG or PNG"
+        return ImageError(path, f"is of a kind that cannot be read ({reason})", remedy=remedy)
+    return ImageError(path, f"{usual} ({reason})")
 
 
 def _too_large(path: str) -> ImageError:

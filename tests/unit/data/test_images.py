@@ -469,3 +469,13 @@ def test_what_takes_too_much_memory_is_refused_before_it_is_decoded() -> None:
         load_image(header(13_000, 10_000))
     with pytest.raises(ImageError, match="is damaged or cut short"):
         load_image(header(10_400, 10_000))
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "part"), [(14, 7, "header type"), (28, 3, "pixel depth"), (30, 5, "compression")]
+)
+def test_an_unusual_bitmap_is_unsupported_and_not_damaged(place: int, value: int, part: str) -> None:
+    data = bytearray(encode(Image.new("RGB", (4, 4)), "BMP"))
+    data[place] = value
+    with pytest.raises(ImageError, match=rf"is of a kind that cannot be read \(Unsupported BMP {part}"):
+        load_image(io.BytesIO(bytes(data)))

@@ -3,8 +3,8 @@
 A step of a search is some hundred short operations, too short to be shared among threads: where two threads of one
 process translate a third faster than one, two processes of one thread each are another third faster. The process that
 is asked reads the inputs, cuts them into batches, and makes results of what comes back; workers only compute. So little
-travels (no photo does), and results, their order, and what is drawn at random do not depend on how many workers there
-are.
+travels (no photo does), and texts, their order, and what is drawn at random do not depend on how many workers there
+are; scores and weights differ in their last digits, because work is cut into other batches.
 
 Workers are processes of their own, which get their requests by pipe. A fork of this process could not use the threads
 that OpenMP began before it; processes of :mod:`multiprocessing` would run the caller's program again, up to where it

@@ -28,12 +28,10 @@ _ENDS_OF_LINES = str.maketrans({code: f"\\u{code:04x}" for code in (*range(0x7F,
 class _Closed(io.TextIOBase):
     """In the place of a standard stream that is closed: whoever uses it is told so."""
 
+    encoding = "utf-8"
+
     def __init__(self, name: str, remedy: str) -> None:
         self._name, self._remedy = name, remedy
-
-    @property
-    def encoding(self) -> str:
-        return "utf-8"
 
     @property
     def buffer(self) -> NoReturn:

@@ -50,11 +50,11 @@ class Captioner(WorkSharing):
     Args:
         bundle: a model of kind ``captioner``.
         device: where it computes.
-        precision: in which numbers, see :class:`regard.pipeline.engine.Engine`.
+        precision: numeric precision of the model, see :class:`regard.pipeline.engine.Engine`.
         workers: processes with the same model, which caption the batches of longer work; None for none.
 
     Raises:
-        ConfigError: a precision that the model cannot be had in.
+        ConfigError: the model has no such precision.
 
     Attributes:
         precision: as given.

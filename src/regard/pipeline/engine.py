@@ -1,4 +1,4 @@
-"""A model made ready for use: what of it can be made faster is made so once, when it is loaded.
+"""A model prepared for inference: what of it can be made faster is made so once, when it is loaded.
 
 Nothing here changes what a model says beyond rounding, unless a lower precision is asked for. ``REGARD_REFERENCE=1``
 leaves everything to the model itself.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from regard.fast.search.lexical_shortlist import SharedTokens
 
 PASS = 4
-"""Pictures that go through the network together: enough to use its numbers well, few enough to stay in the cache."""
+"""Images in one pass through the network: enough to reuse its weights, few enough to stay in the CPU cache."""
 
 
 class Engine:
@@ -35,7 +35,7 @@ class Engine:
     Args:
         bundle: a model, which goes to ``device`` and is not to change any more.
         device: where it computes.
-        precision: in which numbers the decoder's products are taken. In all but ``float32`` all stages of an
+        precision: numeric precision of the decoder's matrix products. In all but ``float32`` all stages of an
             EfficientNet-Lite but the first, and the products of a GRU of one layer, calculate in bfloat16; other
             encoders stay as they are.
         shortlists: whether to make the words ready that all shortlists of the model's lexicon share.
@@ -47,7 +47,7 @@ class Engine:
         shared: the same with the words that all shortlists share; None where it was not asked for shortlists.
 
     Raises:
-        ConfigError: a precision that the model cannot be had in.
+        ConfigError: the model has no such precision.
     """
 
     def __init__(

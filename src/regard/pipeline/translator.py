@@ -48,13 +48,13 @@ class Translator(WorkSharing):
         device: where it computes.
         whole: read every text as one sentence, however long. Otherwise a text is cut into sentences, and these into
             segments where they are longer than the model is used to.
-        precision: in which numbers, see :class:`regard.pipeline.engine.Engine`.
+        precision: numeric precision of the model, see :class:`regard.pipeline.engine.Engine`.
         shortlist: write each sentence in pieces of its shortlist alone, which the model's lexicon gives. Probabilities
             are then those among these pieces.
         workers: processes with the same model, which translate the batches of longer work; None for none.
 
     Raises:
-        ConfigError: a precision that the model cannot be had in.
+        ConfigError: the model has no such precision.
         ModelError: a shortlist from a model that has no lexicon.
 
     Attributes:

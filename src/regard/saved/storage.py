@@ -1,4 +1,4 @@
-"""The three forms in which a saved model keeps its numbers.
+"""The three dtypes in which a saved model stores its weights.
 
 ``float32``  every number as it is.
 

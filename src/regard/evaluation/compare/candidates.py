@@ -30,7 +30,7 @@ class Candidate:
         folder: where its run lies.
         assignments: what was changed in the recipe, as ``KEY=VALUE``.
         about: what it is, in words.
-        vector: how many numbers the decoder gets of each place that it looks at, or of the whole input.
+        vector: the size of an annotation as the decoder gets it, or of the one vector of the whole input.
     """
 
     path: Path

@@ -29,8 +29,8 @@ class Measured:
 
     Attributes:
         scores: of the best epoch on the validation split, from real search on words, × 100, with their signature.
-        trained: how many numbers learned, those of the decoder among them.
-        decoder: how many numbers the decoder has.
+        trained: number of trained parameters, those of the decoder among them.
+        decoder: number of parameters of the decoder.
         seconds: of training and validation, without the features of the frozen encoder.
         best_epoch: counted from 1 over all phases.
         machine, versions: where and with what it was trained.
@@ -110,7 +110,7 @@ def _measure(candidate: Candidate, progress: Progress, cache: Path | None, devic
 
 
 def _count_parameters(recipe: Recipe, *, vocabulary_size: int) -> tuple[int, int]:
-    """How many numbers learn, and how many the decoder has; a matrix that is used twice counts once."""
+    """The number of trained parameters, and of those of the decoder; a tied matrix counts once."""
     model = EncoderDecoder(recipe.model, vocabulary_size=vocabulary_size, source_vocabulary_size=vocabulary_size)
     if not _encoder_learns(recipe):
         model.encoder.requires_grad_(False)

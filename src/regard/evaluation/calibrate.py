@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from regard.data.images import ImageSource
 from regard.data.readers import read_captioned_images
@@ -23,6 +22,7 @@ from regard.evidence.calibration import (
     WORD_FEATURES,
     Bools,
     Calibration,
+    Integers,
     Logistic,
     calibration_error,
     choose_features,
@@ -174,7 +174,7 @@ class _Words:
 
     values: Floats
     right: Bools
-    photos: npt.NDArray[np.int64]
+    photos: Integers
 
 
 def _words(generations: Sequence[Generation], captions: Sequence[Sequence[str]]) -> _Words:
@@ -193,9 +193,10 @@ def _fit_words(
     base: Calibration, sets: Sequence[_Words], names: Sequence[str]
 ) -> tuple[Calibration, list[Measured], tuple[tuple[float, float, int], ...]]:
     values, right = np.concatenate([own.values for own in sets]), np.concatenate([own.right for own in sets])
-    seen = np.concatenate([own.photos % 2 == 0 for own in sets])
+    seen = is_seen(np.concatenate([own.photos for own in sets]))
     source = np.repeat(np.arange(len(sets)), [len(own.right) for own in sets])
-    fitted, predictions = _fit(WORD_OPTIONS, WORD_FEATURES, values, right, seen, name="evidence")
+    photos = np.concatenate([own.photos for own in sets])
+    fitted, predictions = _fit(WORD_OPTIONS, WORD_FEATURES, values, right, photos, name="evidence")
     measured = []
     for group, chosen in [
         ("words", ~seen),
@@ -207,15 +208,23 @@ def _fit_words(
 
 
 def _fit(
-    options: Sequence[Sequence[str]], names: Sequence[str], values: Floats, right: Bools, seen: Bools, *, name: str
+    options: Sequence[Sequence[str]], names: Sequence[str], values: Floats, right: Bools, photos: Integers, *, name: str
 ) -> tuple[Logistic, dict[str, Floats]]:
     """The best of the options, fitted on what is seen, and what it and the first of them predict of everything."""
+    seen = is_seen(photos)
+    chosen = choose_features(options, names, values[seen], right[seen], photos[seen] // 2)
     found: list[tuple[Logistic, Floats]] = []
-    for features in (options[0], choose_features(options, names, values[seen], right[seen])):
+    for features in (options[0], chosen):
         own = values[:, [names.index(feature) for feature in features]]
         model = fit_logistic(features, own[seen], right[seen])
         found.append((model, model(own)))
     return found[1][0], {"probability alone": found[0][1], f"{name} ({', '.join(found[1][0].features)})": found[1][1]}
+
+
+def is_seen(photos: Integers) -> Bools:
+    """Which examples are fitted on: those of every other photo of a set."""
+    seen: Bools = photos % 2 == 0
+    return seen
 
 
 def _accepted(generations: Sequence[Generation], captions: Sequence[Sequence[str]]) -> Bools:
@@ -237,8 +246,9 @@ def _fit_captions(
     )
     right = np.concatenate(accepted)
     source = np.repeat(np.arange(len(sets)), [len(own) for own in sets])
-    seen = np.concatenate([np.arange(len(own)) % 2 == 0 for own in sets])
-    fitted, predictions = _fit(CAPTION_OPTIONS, CAPTION_FEATURES, values, right, seen, name="confidence")
+    photos = np.concatenate([np.arange(len(own)) for own in sets])
+    seen = is_seen(photos)
+    fitted, predictions = _fit(CAPTION_OPTIONS, CAPTION_FEATURES, values, right, photos, name="confidence")
     groups = [("captions", ~seen), ("captions, photos alone", ~seen & (source < len(sets) - 1))]
     groups += [(f"captions, {name}", ~seen & (source == i)) for i, name in enumerate(names)]
     measured = [

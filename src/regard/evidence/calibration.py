@@ -21,6 +21,7 @@ from regard.errors import ModelError
 from regard.faithfulness import Floats
 
 Bools = npt.NDArray[np.bool_]
+Integers = npt.NDArray[np.int64]
 PENALTY = 1.0
 ROUNDS = 50
 BINS, FOLDS = 10, 5
@@ -173,7 +174,9 @@ def fit_logistic(features: Sequence[str], values: Floats, right: Bools) -> Logis
     return Logistic(tuple(features), **columns, intercept=float(found[0]))
 
 
-def choose_features(options: Sequence[Sequence[str]], names: Sequence[str], values: Floats, right: Bools) -> list[str]:
+def choose_features(
+    options: Sequence[Sequence[str]], names: Sequence[str], values: Floats, right: Bools, groups: Integers
+) -> list[str]:
     """Those of several lists of features with the least log-loss under cross-validation in :data:`FOLDS` folds.
 
     Args:
@@ -181,8 +184,9 @@ def choose_features(options: Sequence[Sequence[str]], names: Sequence[str], valu
         names: of the columns.
         values: [example, feature].
         right: [example].
+        groups: [example], numbers of what stays together, such as the words of a photo.
     """
-    folds = np.arange(len(values)) * FOLDS // max(1, len(values))
+    folds = groups % FOLDS
 
     def loss(features: Sequence[str]) -> float:
         own, total = values[:, [names.index(feature) for feature in features]], 0.0

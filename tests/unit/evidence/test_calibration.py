@@ -9,6 +9,7 @@ from regard.errors import ModelError
 from regard.evidence.calibration import (
     Logistic,
     calibration_error,
+    choose_features,
     fit_logistic,
     log_loss,
     precision_at_coverage,
@@ -84,3 +85,10 @@ def test_measures_equal_their_definitions_by_hand() -> None:
     assert roc_area(predicted, right) == 1
     assert roc_area(np.array([0.5, 0.5, 0.1]), np.array([True, False, False])) == pytest.approx(0.75)
     assert roc_area(predicted, np.ones(4, dtype=bool)) == 0.5
+
+
+def test_the_features_that_predict_best_are_chosen() -> None:
+    values, right = examples(2000)
+    names, groups = ["a", "b", "c"], np.arange(2000)
+    assert choose_features([["c"], ["a", "b"]], names, values, right, groups) == ["a", "b"]
+    assert choose_features([["a"], ["c"]], names, values, right, groups) == ["a"]

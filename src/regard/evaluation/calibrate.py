@@ -56,7 +56,7 @@ SMALLEST_SPREAD = 1e-6
 NOTHING = Logistic((), (), (), (), 0.0)
 """Stands where nothing is fitted yet."""
 WORD_OPTIONS = (("log_odds",), ("log_odds", "caption"), WORD_FEATURES)
-CAPTION_OPTIONS = (("caption",), ("caption", "novelty", "seen"), CAPTION_FEATURES)
+CAPTION_OPTIONS = (("caption",), ("caption", "novelty"), CAPTION_FEATURES)
 """The features that may be read, the first of each from probability alone (Platt scaling); cross-validation chooses."""
 
 

@@ -144,7 +144,7 @@ class Calibration:
 
 WORD_FEATURES = ("log_odds", "caption", "classifier", "nameable", "novelty")
 """What is known of a word, see :mod:`regard.pipeline.confidence`."""
-CAPTION_FEATURES = ("evidence", "least", "caption", "novelty", "seen")
+CAPTION_FEATURES = ("evidence", "caption", "novelty", "seen", "length")
 """What is known of a caption."""
 
 

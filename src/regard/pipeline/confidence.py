@@ -11,10 +11,10 @@ Of a word
 and of a caption
 
     evidence     the mean evidence of its content words
-    least        the least of these
     caption      as above
     novelty      as above
     seen         the probability of the classifier's first word
+    length       how many words it has
 
 Entropy of the weights, frequency of the word, and the probability that it loses without what it looked at were tried
 too, and told nothing more of whether it is right (docs/evidence.md).
@@ -82,8 +82,8 @@ def caption_features(generation: Generation, evidence: Sequence[float | None]) -
     """The features of a caption, [feature], in the order of :data:`CAPTION_FEATURES`."""
     content = [each for each in evidence if each is not None]
     seen = 0.0 if generation.concepts is None else generation.concepts.probabilities[0]
-    mean, least = (float(np.mean(content)), min(content)) if content else (0.0, 0.0)
-    return np.array([mean, least, _mean_log_probability(generation), generation.novelty, seen])
+    mean, length = float(np.mean(content)) if content else 0.0, float(len(generation.words))
+    return np.array([mean, _mean_log_probability(generation), generation.novelty, seen, length])
 
 
 def _own_features(generation: Generation, word: str, p: float) -> tuple[float, float, float]:

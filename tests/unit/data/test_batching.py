@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from regard.fast.training.active_blocks import active_blocks
 
 from regard.data.batching import (
     assemble_captions,
@@ -12,7 +13,6 @@ from regard.data.batching import (
     epoch_order,
     pad_sources,
 )
-from regard.fast.training.active_blocks import active_blocks
 from regard.text.vocabulary import BOS, EOS, PAD
 
 lengths = st.lists(st.integers(1, 40), max_size=60)

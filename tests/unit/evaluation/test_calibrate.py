@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ from regard.errors import DataError, ModelError
 from regard.evaluation import calibrate as module
 from regard.evaluation.calibrate import calibrate, save_calibration
 from regard.evaluation.odd_photos import odd_photo
-from regard.evidence.calibration import Calibration, Logistic
+from regard.evidence.calibration import CAPTION_FEATURES, WORD_FEATURES, Calibration, Logistic
 from regard.pipeline import Captioner
+from regard.pipeline.confidence import caption_features, word_features
 from regard.results import SURE
 from regard.saved.bundle import Bundle, load_bundle, save_bundle
 
@@ -137,3 +140,16 @@ def test_a_page_and_a_line_say_when_a_caption_is_not_sure(
     assert re.search("right in 27.% of such cases", text)
     assert main(["caption", photo, "--model", str(folder), "--min-confidence", "0.5", "--min-evidence", "0.5"]) == 0
     assert capsys.readouterr().out.strip() == f"{photo}:  (not sure)"
+
+
+def test_features_stand_in_the_order_of_their_names(tiny_captioner: Bundle, data: Path) -> None:
+    (observed,) = Captioner(tiny_captioner).observe([data / "images" / "1.png"])
+    generation = replace(observed[0], novelty=0.25)
+    values = dict(zip(WORD_FEATURES, word_features(generation)[0].tolist(), strict=True))
+    p = generation.probabilities[0]
+    mean = sum(math.log(each) for each in generation.probabilities) / len(generation.probabilities)
+    assert values["log_odds"] == pytest.approx(math.log(p / (1 - p)))
+    assert (values["caption"], values["novelty"]) == (pytest.approx(mean), 0.25)
+    found = dict(zip(CAPTION_FEATURES, caption_features(generation, [0.2, None, 0.6]).tolist(), strict=True))
+    expected = {"evidence": 0.4, "caption": mean, "novelty": 0.25, "seen": 0.0, "length": len(generation.words)}
+    assert found == pytest.approx(expected)

@@ -11,6 +11,8 @@ from typing import Any
 from regard.serve.problems import Problem
 
 RETRY_SECONDS = 1
+COMPUTED_TOGETHER = frozenset({"caption", "translate"})
+"""Tasks that gain from being computed together; any other is computed alone, so that nobody waits for a row of them."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ class JobQueue:
 
     def _alike(self, most: int) -> list[Job]:
         first, taken, others = self._waiting[0], list[Job](), deque[Job]()
+        most = most if first.task in COMPUTED_TOGETHER else 1
         for job in self._waiting:
             (taken if job.kind == first.kind and len(taken) < most else others).append(job)
         self._waiting = others

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import regard
+from regard.results import SURE
 from regard.serve.problems import CODES
 from regard.serve.settings import Limits
 from regard.views.colour import ramp
@@ -84,3 +85,9 @@ def test_the_page_about_the_service_names_every_code_and_every_limit() -> None:
     for name, field in Limits.model_fields.items():
         shown = f"{field.default:g}" if isinstance(field.default, float) else f"{field.default:,}"
         assert f"| `{name}` | {shown} |" in text
+
+
+def test_a_caption_is_doubted_where_the_library_doubts_it() -> None:
+    found = re.search(r"CONFIDENT = ([0-9.]+);", SOURCES["result.js"])
+    assert found
+    assert float(found[1]) == SURE

@@ -10,6 +10,7 @@ import { Stage } from "./stage.js";
 import { Steering } from "./steering.js";
 import { languageName, percent, t } from "./strings.js";
 
+const CONFIDENT = 0.5; // below it people would rather reject a caption, as regard.results has it
 const BEAT = 900; // milliseconds a word of the animation
 
 export class Result {
@@ -202,7 +203,7 @@ export class Result {
     const notes = [];
     if (this.item.edited !== undefined) notes.push(t("result.edited", { text: result.text }));
     if (!result.finished) notes.push(t("result.cut"));
-    if (result.confidence !== undefined) notes.push(t("result.confidence", { share: percent(result.confidence) }));
+    if (result.confidence !== undefined) notes.push(t(result.confidence < CONFIDENT ? "result.unsure" : "result.confidence", { share: percent(result.confidence) }));
     return make("section", { class: "lane" },
       make("div", { class: "lane-head" }, make("h2", {}, t(this.item.query.region ? "result.part" : "result.caption")), make("div", { class: "actions" }, ...actions, this.context.downloads(this.item))),
       this.sentencePlace, ...notes.map((note) => make("p", { class: "note" }, note)));

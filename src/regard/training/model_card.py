@@ -44,7 +44,9 @@ def model_card(recipe: Recipe, bundle: Bundle) -> str:
 
 ## Data
 
-{_data_text(recipe)} The terms of these data{_weights_note(recipe)} apply to what is done with the model.
+{_data_text(recipe)}
+
+The terms of these data{_weights_note(recipe)} apply to what is done with the model.
 
 ## Scores
 
@@ -66,12 +68,11 @@ def _data_text(recipe: Recipe) -> str:
     """What the model learned from, what it was chosen by, and what is known of these data."""
     sets = recipe.data.all_sets if isinstance(recipe.data, CaptionData) else [recipe.data]
     learned = ", and on ".join(f"the split `{each.train}` of `{Path(each.folder).name}`" for each in sets)
-    judged = " and ".join(f"`{each.validation}`" for each in sets)
-    chosen = (
-        f"chosen by `{recipe.judged_by}` on {'its split' if len(sets) == 1 else 'the mean over their splits'} {judged}"
-    )
-    terms = [f"{each.name}: {each.terms}" for each in sets if isinstance(each, CaptionSet) and each.terms]
-    return "\n".join([f"Trained on {learned}, and {chosen}.", *(f"\n{text}\n" for text in terms)])
+    judged = " and ".join(dict.fromkeys(f"`{each.validation}`" for each in sets))
+    place = "its split" if len(sets) == 1 else "the mean over their splits"
+    terms = [f"- `{each.name}`: {each.terms}" for each in sets if isinstance(each, CaptionSet) and each.terms]
+    chosen = f"Trained on {learned}, and chosen by `{recipe.judged_by}` on {place} {judged}."
+    return "\n\n".join([chosen, *(["\n".join(terms)] if terms else [])])
 
 
 def _weights_note(recipe: Recipe) -> str:

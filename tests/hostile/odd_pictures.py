@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 
 import numpy as np
@@ -33,6 +34,7 @@ def attack_pictures(count: int, chance: random.Random, outcomes: Outcomes) -> No
             what += " damaged"
 
         def describe(content: bytes = content, full: bool = number % 4 == 0) -> None:
+            captioner._engine._process = os.getpid()  # a fork that computes with one thread, as this one does, may
             if full:
                 captioner.caption(io.BytesIO(content))
             else:

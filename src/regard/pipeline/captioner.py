@@ -25,7 +25,7 @@ from regard.pipeline.concepts import named, split_looks
 from regard.pipeline.engine import Engine
 from regard.pipeline.generation import Generation, Ids, generate, generate_alternatives, prefix_ids
 from regard.pipeline.isolation import REPORT, Defect, answer_each, describe
-from regard.pipeline.options import SearchChanges, changed_options
+from regard.pipeline.options import SearchChanges, changed_options, fitting_batch
 from regard.pipeline.prefetch import AHEAD, PreparedImage, cut_batches, prefetch, prepare_image
 from regard.pipeline.region import Box, Positions, check_box, gather_positions, positions_in, scatter_weights
 from regard.results import Caption, Word
@@ -180,7 +180,7 @@ class Captioner(WorkSharing):
         if region is not None:
             check_box(region)
         options = changed_options(self.bundle.search, changes, alternatives=alternatives)
-        batch = self._balanced_batch(length_hint(images), batch)
+        batch = self._balanced_batch(length_hint(images), fitting_batch(batch, options))
         return self._stream(images, batch, options, prefix_ids(self.bundle.codec, prefix), region)
 
     def inspect(

@@ -15,6 +15,9 @@ USUAL_ALTERNATIVES = 3
 _OF_BOTH = ("max_length", "min_length", "length_normalisation", "no_repeat", "no_end_after")
 """The options of a model's beam that hold for samples, too."""
 
+MOST_ROWS = 4096
+"""How many hypotheses of all inputs together are held at a time: 130 MB of scores over 8,000 words."""
+
 
 class SearchChanges(TypedDict, total=False):
     """The options of :class:`regard.search.SearchOptions` by name; those left out are the model's own."""
@@ -44,6 +47,11 @@ def search_changes(values: Mapping[str, Any]) -> SearchChanges:
         if name not in SearchChanges.__annotations__:
             raise unknown_name("option of the search", name, SearchChanges.__annotations__)
     return cast("SearchChanges", values)
+
+
+def fitting_batch(batch: int, options: SearchOptions) -> int:
+    """How many inputs are searched for together: ``batch``, or fewer where a wide beam would fill the memory."""
+    return max(1, min(batch, MOST_ROWS // (options.samples or options.beam)))
 
 
 def changed_options(own: SearchOptions, changes: SearchChanges, *, alternatives: int | None = None) -> SearchOptions:

@@ -23,7 +23,7 @@ from regard.pipeline.generation import Generation, Ids, generate, generate_alter
 from regard.pipeline.isolation import REPORT, Defect, answer_each, describe
 from regard.pipeline.length_buckets import LengthBuckets, Pause, SegmentJob, bucket_by_length
 from regard.pipeline.next_words import distinct_next_words
-from regard.pipeline.options import SearchChanges, changed_options
+from regard.pipeline.options import SearchChanges, changed_options, fitting_batch
 from regard.pipeline.reassembly import reassemble
 from regard.pipeline.segments import Source, segment_source
 from regard.results import Translation
@@ -170,6 +170,7 @@ class Translator(WorkSharing):
                 remedy="give it to translate, or give a list of texts",
             )
         options = changed_options(self.bundle.search, changes, alternatives=alternatives)
+        batch = fitting_batch(batch, options)
         return self._stream(texts, batch, options, prefix_ids(self.bundle.codec, prefix), first)
 
     def alternatives_for(

@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from regard.errors import ConfigError
-from regard.pipeline.options import SearchChanges, changed_options, search_changes
+from regard.pipeline.options import SearchChanges, changed_options, fitting_batch, search_changes
 from regard.search import SearchOptions
 
 OWN = SearchOptions(beam=4, max_length=9, length_normalisation=0.3, groups=2)
@@ -67,3 +67,10 @@ def test_only_options_of_the_search_can_be_set_by_name() -> None:
     for name in ("alternatives", "prefix", "batch"):
         with pytest.raises(ConfigError, match=f"there is no option of the search '{name}'"):
             search_changes({name: 1})
+
+
+def test_a_wide_beam_is_searched_for_fewer_inputs_together() -> None:
+    assert fitting_batch(64, SearchOptions(beam=5)) == 64
+    assert fitting_batch(128, SearchOptions(beam=256)) == 16
+    assert fitting_batch(128, SearchOptions(samples=1000)) == 4
+    assert fitting_batch(1, SearchOptions(beam=256)) == 1

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 _DIGITS = 8
 _SHORT = 4
-SURE = 0.5
-"""The confidence below which people would rather reject a caption than accept it."""
+SURE = 1 / 3
+"""The confidence below which people reject two captions of three or more."""
 
 Photo = NDArray[np.uint8]
 """RGB pixels, uint8 [height, width, 3]."""
@@ -219,7 +219,7 @@ class Caption(Result):
 
     @property
     def is_sure(self) -> bool:
-        """Whether people would rather accept the caption than reject it; True where nobody knows."""
+        """Whether people accept more than one in three captions like this; True where nobody knows."""
         return self.confidence is None or self.confidence >= SURE
 
     def to_dict(self) -> dict[str, Any]:

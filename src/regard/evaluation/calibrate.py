@@ -45,7 +45,7 @@ from regard.saved.bundle import CALIBRATION, VERSION
 from regard.saved.manifest import write_manifest
 from regard.text.captions import caption_tokens
 
-ACCEPTED = 0.5
+ACCEPTED = 0.4
 """CIDEr-D, without its factor of 100, from which on a caption counts as accepted."""
 ODD_PHOTOS = 140
 """Pictures of other kinds, half of them to fit and half to measure."""

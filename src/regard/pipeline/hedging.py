@@ -13,8 +13,10 @@ from functools import cache
 from regard.encoders.concepts import concept_words
 from regard.errors import ConfigError
 from regard.evidence.reference_words import same_word, stem
-from regard.results import SURE, Caption, Word
+from regard.results import Caption, Word
 
+SURE_WORD = 0.5
+"""The evidence from which on a word stays of a caption that is not sure."""
 _PEOPLE = ("man", "woman", "boy", "girl", "child", "kid", "guy", "lady", "player", "rider", "skier", "surfer", "baby")
 _DETAILS = frozenset(
     stem(word)
@@ -57,7 +59,7 @@ def hedge(caption: Caption, *, min_evidence: float | None, min_confidence: float
             remedy="calibrate it: regard calibrate",
         )
     if min_confidence is not None and caption.confidence < min_confidence:
-        return _rewritten(caption, [word for word in caption.words if (word.evidence or 0) >= SURE], joint=", ")
+        return _rewritten(caption, [word for word in caption.words if (word.evidence or 0) >= SURE_WORD], joint=", ")
     if min_evidence is None:
         return caption
     words = [

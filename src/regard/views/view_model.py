@@ -141,7 +141,7 @@ def _caption_track(caption: Caption) -> SentenceTrack:
         score=caption.score,
         alternatives=caption.alternatives,
         finished=caption.finished,
-        note="" if caption.is_sure else "Not sure: people would rather reject a caption like this than accept it.",
+        note="" if caption.is_sure else "Not sure: of captions like this, people reject two in three.",
     )
 
 

@@ -212,7 +212,7 @@ def show_captions(
 
 
 def doubt(result: Caption | TranslatedCaption) -> str:
-    """What stands behind a caption that people would rather reject."""
+    """What stands behind a caption of a kind that people mostly reject."""
     from regard.results import TranslatedCaption
 
     caption = result.caption if isinstance(result, TranslatedCaption) else result

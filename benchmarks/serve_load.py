@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -140,15 +141,15 @@ class Served:
             self._process.stdout.close()
 
 
-def measure(port: int, path: str, seconds: float) -> dict[str, Outcome]:
-    """Capacity, and each share of it."""
+def measure(name: str, port: int, path: str, seconds: float) -> Iterator[str]:
+    """The lines of a table: capacity, and each share of it."""
     bodies = photos()
     asyncio.run(closed(port, path, bodies, min(3.0, seconds)))  # until everything is loaded and warm
-    outcomes = {"capacity": asyncio.run(closed(port, path, bodies, seconds))}
+    capacity = asyncio.run(closed(port, path, bodies, seconds))
+    yield row(name, "capacity", capacity)
     for share in SHARES:
-        rate = share * outcomes["capacity"].rate
-        outcomes[f"{share:.0%}"] = asyncio.run(arriving(port, path, bodies, seconds, rate))
-    return outcomes
+        outcome = asyncio.run(arriving(port, path, bodies, seconds, share * capacity.rate))
+        yield row(name, f"{share:.0%}", outcome)
 
 
 def caption_many_rate(seconds: float) -> float:
@@ -200,16 +201,12 @@ def free_port() -> int:
         return int(listening.getsockname()[1])
 
 
-def rows(name: str, outcomes: dict[str, Outcome]) -> list[str]:
-    """The lines of a table."""
-    found = []
-    for load, outcome in outcomes.items():
-        refused = sum(count for status, count in outcome.statuses.items() if status != 200)
-        times = " | ".join(f"{outcome.percentile(share):.0f}" for share in (0.5, 0.95, 0.99))
-        found.append(
-            f"| {name} | {load} | {outcome.rate:.1f} | {times} | {refused / sum(outcome.statuses.values()):.0%} |"
-        )
-    return found
+def row(name: str, load: str, outcome: Outcome) -> str:
+    """One line of the table."""
+    refused = sum(count for status, count in outcome.statuses.items() if status != 200)
+    times = " | ".join(f"{outcome.percentile(share):.0f}" for share in (0.5, 0.95, 0.99))
+    share = refused / max(1, sum(outcome.statuses.values()))
+    return f"| {name} | {load} | {outcome.rate:.1f} | {times} | {share:.0%} |"
 
 
 def main() -> None:
@@ -218,37 +215,42 @@ def main() -> None:
     parser.add_argument("--peer", help="a folder with the packages of litserve")
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
-    library = caption_many_rate(given.seconds)
-    own = Served([sys.executable, "-m", "regard", "serve", "--model", model(), "--port", "0"], port=None)
-    try:
-        lines = rows("regard serve", measure(own.port, "/v1/caption?alternatives=0", given.seconds))
-    finally:
-        own.end()
-    if given.peer is not None:
-        port = free_port()
-        command = [sys.executable, str(Path(__file__).with_name(PEER)), model(), str(port)]
-        peer = Served(command, port=port, packages=given.peer)
-        try:
-            lines += _measured_peer(peer.port, given.seconds)
-        finally:
-            peer.end()
-    table = [
-        "| server | load | answered a second | p50 ms | p95 ms | p99 ms | refused |",
-        "|---|---|---:|---:|---:|---:|---:|",
-        *lines,
-        f"| `caption_many`, no HTTP | | {library:.1f} | | | | |",
-    ]
-    sys.stdout.write("\n".join(table) + "\n")
+    table = []
+    for line in measured(given.seconds, given.peer):
+        sys.stdout.write(f"{line}\n")  # as it is known: the peer may take long
+        sys.stdout.flush()
+        table.append(line)
     if given.output is not None:
         given.output.write_text(_page(table), encoding="utf-8")
 
 
-def _measured_peer(port: int, seconds: float) -> list[str]:
-    for _ in range(240):
-        if asyncio.run(ask(port, "/predict", photos()[0])) == 200:
-            return rows("LitServe", measure(port, "/predict", seconds))
-        time.sleep(0.5)
-    return ["| LitServe | it did not start | | | | | |"]
+def measured(seconds: float, peer: str | None) -> Iterator[str]:
+    """The lines of the table."""
+    yield "| server | load | answered a second | p50 ms | p95 ms | p99 ms | refused |"
+    yield "|---|---|---:|---:|---:|---:|---:|"
+    yield f"| `caption_many`, no HTTP | | {caption_many_rate(seconds):.1f} | | | | |"
+    own = Served([sys.executable, "-m", "regard", "serve", "--model", model(), "--port", "0"], port=None)
+    try:
+        yield from measure("regard serve", own.port, "/v1/caption?alternatives=0", seconds)
+    finally:
+        own.end()
+    if peer is not None:
+        yield from _measured_peer(peer, seconds)
+
+
+def _measured_peer(packages: str, seconds: float) -> Iterator[str]:
+    port = free_port()
+    command = [sys.executable, str(Path(__file__).with_name(PEER)), model(), str(port)]
+    peer = Served(command, port=port, packages=packages)
+    try:
+        for _ in range(240):
+            if asyncio.run(ask(port, "/predict", photos()[0])) == 200:
+                yield from measure("LitServe", port, "/predict", seconds)
+                return
+            time.sleep(0.5)
+        yield "| LitServe | it did not start | | | | | |"
+    finally:
+        peer.end()
 
 
 INTRODUCTION = """# The service under load

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
 
 Rectangle = tuple[float, float, float, float]
 """left, top, right, bottom in pixels of the original image as a person sees it (EXIF orientation applied)."""
@@ -113,9 +117,9 @@ class Annotations:
             positions, behind those of the regions.
     """
 
-    values: Tensor
-    mask: Tensor | None = None
-    summary: Tensor | None = None
+    values: Float[Tensor, "batch position dim"]
+    mask: Bool[Tensor, "batch position"] | None = None
+    summary: Float[Tensor, "batch summary_dim"] | None = None
     places: Sequence[Regions | Spans] = ()
     concepts: Concepts | None = None
 
@@ -136,14 +140,14 @@ class Annotations:
         assert self.mask is None, "all regions of a picture are real"
         return replace(self, values=torch.cat([self.values, values.to(self.values.dtype)], dim=1))
 
-    def mean(self) -> Tensor:
+    def mean(self) -> Float[Tensor, "batch dim"]:
         """The mean over real positions, [batch, dim]."""
         if self.mask is None:
             return self.values.mean(dim=1)
         real = self.mask.unsqueeze(-1).to(self.values.dtype)
         return (self.values * real).sum(dim=1) / real.sum(dim=1)
 
-    def vector(self) -> Tensor:
+    def vector(self) -> Float[Tensor, "batch dim"]:
         """The summary, or the mean where there is none, [batch, dim]."""
         return self.mean() if self.summary is None else self.summary
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,9 @@ from torch import Tensor, nn
 from regard.annotations import Annotations
 from regard.errors import ConfigError
 from regard.scores import build_score
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,9 @@ class Memory:
     A decoder that keeps more per input subclasses this; its tensors and memories are selected with the rest.
     """
 
-    values: Tensor
-    keys: Tensor
-    mask: Tensor | None = None
+    values: Float[Tensor, "batch *position dim"]
+    keys: Float[Tensor, "batch *position key_dim"]
+    mask: Bool[Tensor, "batch positions"] | None = None
 
     def select(self, index: Tensor) -> Self:
         """The inputs at ``index`` (int64 [kept]), in that order."""
@@ -72,12 +75,14 @@ class Attended:
             sampled.
     """
 
-    context: Tensor
-    weights: Tensor
-    log_choice: Tensor | None = None
+    context: Float[Tensor, "batch rows dim"]
+    weights: Float[Tensor, "batch rows position"]
+    log_choice: Float[Tensor, "batch rows"] | None = None
 
 
-def masked_softmax(scores: Tensor, mask: Tensor | None) -> Tensor:
+def masked_softmax(
+    scores: Float[Tensor, "batch rows position"], mask: Tensor | None
+) -> Float[Tensor, "batch rows position"]:
     """Softmax over the last dimension; masked positions get exactly 0.
 
     Args:
@@ -101,14 +106,18 @@ class Attention(nn.Module):
         """Project the keys of a batch of inputs, once."""
         return Memory(annotations.values, self.score.keys(annotations.values), annotations.mask)
 
-    def weights(self, query: Tensor, memory: Memory, steps: Tensor | None = None) -> Tensor:
+    def weights(
+        self, query: Float[Tensor, "batch rows query_dim"], memory: Memory, steps: Tensor | None = None
+    ) -> Float[Tensor, "batch rows position"]:
         """α, [batch, rows, position], of queries [batch, rows, query_dim].
 
         ``steps`` (int64 [rows], the number of each row's step, from 0) is for attention that moves with the step.
         """
         return masked_softmax(self.score(query, memory.keys), memory.mask)
 
-    def forward(self, query: Tensor, memory: Memory, steps: Tensor | None = None) -> Attended:
+    def forward(
+        self, query: Float[Tensor, "batch rows query_dim"], memory: Memory, steps: Tensor | None = None
+    ) -> Attended:
         """Look once with queries [batch, rows, query_dim]; ``steps`` as in :meth:`weights`."""
         weights = self.weights(query, memory, steps)
         return Attended(weights @ memory.values, weights)
@@ -122,7 +131,9 @@ class HardAttention(Attention):
     probable region is taken, so that decoding is deterministic. ``weights`` are α in both cases.
     """
 
-    def forward(self, query: Tensor, memory: Memory, steps: Tensor | None = None) -> Attended:
+    def forward(
+        self, query: Float[Tensor, "batch rows query_dim"], memory: Memory, steps: Tensor | None = None
+    ) -> Attended:
         weights = self.weights(query, memory, steps)
         if not self.training:
             return Attended(_gather_rows(memory.values, weights.argmax(dim=-1)), weights)
@@ -169,7 +180,9 @@ class LocalAttention(Attention):
         self.W_p = nn.Linear(query_dim, query_dim, bias=False) if predictive else None
         self.v_p = nn.Linear(query_dim, 1, bias=False) if predictive else None
 
-    def centres(self, query: Tensor, memory: Memory, steps: Tensor | None) -> Tensor:
+    def centres(
+        self, query: Float[Tensor, "batch rows query_dim"], memory: Memory, steps: Tensor | None
+    ) -> Float[Tensor, "batch rows"]:
         """p_t, float [batch, rows], of queries [batch, rows, query_dim]."""
         batch, positions = memory.values.shape[:2]
         sizes = query.new_full((batch,), positions) if memory.mask is None else memory.mask.sum(dim=1).to(query.dtype)
@@ -178,7 +191,9 @@ class LocalAttention(Attention):
         assert steps is not None, "monotonic attention needs the number of each row's step"
         return torch.minimum(steps.to(query.dtype).unsqueeze(0), sizes.unsqueeze(1) - 1)
 
-    def weights(self, query: Tensor, memory: Memory, steps: Tensor | None = None) -> Tensor:
+    def weights(
+        self, query: Float[Tensor, "batch rows query_dim"], memory: Memory, steps: Tensor | None = None
+    ) -> Float[Tensor, "batch rows position"]:
         scores = self.score(query, memory.keys)
         positions = torch.arange(scores.shape[-1], device=scores.device)
         distance = positions - self.centres(query, memory, steps).unsqueeze(-1)
@@ -219,10 +234,14 @@ class MultiHead(Attention):
         values = annotations.values
         return Memory(self.split(self.W_v(values)), self.split(self.W_k(values)), annotations.mask)
 
-    def weights(self, query: Tensor, memory: Memory, steps: Tensor | None = None) -> Tensor:
+    def weights(
+        self, query: Float[Tensor, "batch rows query_dim"], memory: Memory, steps: Tensor | None = None
+    ) -> Float[Tensor, "batch rows position"]:
         return self._head_weights(query, memory).mean(dim=1)
 
-    def forward(self, query: Tensor, memory: Memory, steps: Tensor | None = None) -> Attended:
+    def forward(
+        self, query: Float[Tensor, "batch rows query_dim"], memory: Memory, steps: Tensor | None = None
+    ) -> Attended:
         weights = self._head_weights(query, memory)
         return Attended(self.join(self.dropout(weights) @ memory.values), weights.mean(dim=1))
 
@@ -234,11 +253,11 @@ class MultiHead(Attention):
         weights = masked_softmax(scores.view(batch, self.heads * rows, -1), memory.mask)
         return weights.view(batch, self.heads, rows, -1)
 
-    def split(self, joined: Tensor) -> Tensor:
+    def split(self, joined: Float[Tensor, "batch rows query_dim"]) -> Float[Tensor, "batch heads rows head_dim"]:
         """[batch, rows, query_dim] to [batch, heads, rows, head_dim], laid out for the products."""
         return joined.view(*joined.shape[:2], self.heads, -1).transpose(1, 2).contiguous()
 
-    def join(self, mixed: Tensor) -> Tensor:
+    def join(self, mixed: Float[Tensor, "batch heads rows head_dim"]) -> Float[Tensor, "batch rows query_dim"]:
         """[batch, heads, rows, head_dim] to the context [batch, rows, query_dim]."""
         context: Tensor = self.W_o(mixed.transpose(1, 2).flatten(2))
         return context

@@ -14,7 +14,7 @@ with E, and dropout may act on E y, on the readout and on the annotations.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from pydantic import Field
@@ -26,6 +26,9 @@ from regard.config import PartSettings
 from regard.decoders.base import Decoder, State, Step
 from regard.decoders.cells import CellName, Hidden, build_cell, hidden_names
 from regard.scores import ScoreName
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 
 class AttendSettings(PartSettings):
@@ -87,7 +90,7 @@ class AttendDecoder(Decoder):
         hidden = self.first_states(annotations)
         return State(memory, {name: value.unsqueeze(1).expand(-1, rows, -1) for name, value in hidden.items()})
 
-    def step(self, state: State, tokens: Tensor) -> Step:
+    def step(self, state: State, tokens: Int[Tensor, "batch rows"]) -> Step:
         h, embedded = state.rows["h"], self.embedding_dropout(self.E(tokens))
         attended: Attended = self.attention(h, state.memory)
         z = attended.context if self.w_beta is None else torch.sigmoid(self.w_beta(h)) * attended.context
@@ -98,7 +101,7 @@ class AttendDecoder(Decoder):
         following = State(state.memory, hidden, state.length + 1)
         return Step(self.dropout(readout), following, attended.weights, self.logits, attended.log_choice)
 
-    def logits(self, readouts: Tensor) -> Tensor:
+    def logits(self, readouts: Float[Tensor, "*shape readout_dim"]) -> Float[Tensor, "*shape vocabulary"]:
         logits: Tensor = self.L_o(readouts)
         return logits
 

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,9 @@ from torch import Tensor, nn
 from regard.annotations import Annotations
 from regard.attention import Memory
 from regard.config import PartSettings
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 EMPTY = -1
 """Stands for the index of a row where there is no row."""
@@ -39,7 +42,7 @@ class State:
     rows: dict[str, Tensor]
     length: int = 0
 
-    def reorder(self, index: Tensor) -> State:
+    def reorder(self, index: Int[Tensor, "batch rows"]) -> State:
         """Let row r of input b continue from row ``index[b, r]`` of the same input (int64 [batch, rows]).
 
         Where the index is ``EMPTY`` the row is empty from now on: whatever it holds will not be read.
@@ -47,7 +50,7 @@ class State:
         batch = torch.arange(index.shape[0], device=index.device).unsqueeze(1)
         return replace(self, rows={name: tensor[batch, index] for name, tensor in self.rows.items()})
 
-    def select(self, index: Tensor) -> State:
+    def select(self, index: Int[Tensor, " selected"]) -> State:
         """The inputs at ``index`` (int64 [selected]); finished inputs leave the batch this way."""
         rows = {name: tensor[index] for name, tensor in self.rows.items()}
         return replace(self, memory=self.memory.select(index), rows=rows)
@@ -76,7 +79,7 @@ class Step:
     log_choice: Tensor | None = None
 
     @cached_property
-    def logits(self) -> Tensor:
+    def logits(self) -> Float[Tensor, "*shape vocabulary"]:
         """[batch, rows, vocabulary], computed when they are first asked for: teacher forcing takes them all at once."""
         return self.output(self.readout)
 
@@ -92,9 +95,9 @@ class Trace:
         log_choices: [batch, rows, time] of hard attention in training, zero after a row's end, else None.
     """
 
-    readouts: Tensor
-    weights: Tensor
-    log_choices: Tensor | None = None
+    readouts: Float[Tensor, "batch rows time readout_dim"]
+    weights: Float[Tensor, "batch rows time position"]
+    log_choices: Float[Tensor, "batch rows time"] | None = None
 
 
 class Stepper(Protocol):
@@ -105,14 +108,16 @@ class Stepper(Protocol):
     def start(self, annotations: Annotations, *, rows: int = 1) -> State:
         """See :meth:`Decoder.start`."""
 
-    def step(self, state: State, tokens: Tensor) -> Step:
+    def step(self, state: State, tokens: Int[Tensor, "batch rows"]) -> Step:
         """See :meth:`Decoder.step`."""
 
 
 class TeacherForcing(Protocol):
     """What training needs of a decoder: :meth:`Decoder.trace`."""
 
-    def trace(self, annotations: Annotations, tokens: Tensor, lengths: Tensor | None = None) -> Trace:
+    def trace(
+        self, annotations: Annotations, tokens: Int[Tensor, "batch rows time"], lengths: Tensor | None = None
+    ) -> Trace:
         """See :meth:`Decoder.trace`."""
 
 
@@ -140,11 +145,11 @@ class Decoder(nn.Module, ABC):
         """The state before the first token, with ``rows`` equal rows per input."""
 
     @abstractmethod
-    def step(self, state: State, tokens: Tensor) -> Step:
+    def step(self, state: State, tokens: Int[Tensor, "batch rows"]) -> Step:
         """Read the previous tokens (int64 [batch, rows]; first ``<bos>``) and predict the next ones."""
 
     @abstractmethod
-    def logits(self, readouts: Tensor) -> Tensor:
+    def logits(self, readouts: Float[Tensor, "*shape readout_dim"]) -> Float[Tensor, "*shape vocabulary"]:
         """[..., readout_dim] to [..., vocabulary]."""
 
     def vocabulary_layer(self) -> tuple[Tensor, Tensor | None] | None:
@@ -154,7 +159,9 @@ class Decoder(nn.Module, ABC):
         """
         return None
 
-    def trace(self, annotations: Annotations, tokens: Tensor, lengths: Tensor | None = None) -> Trace:
+    def trace(
+        self, annotations: Annotations, tokens: Int[Tensor, "batch rows time"], lengths: Tensor | None = None
+    ) -> Trace:
         """Teacher forcing: read whole targets, one :meth:`step` after the other.
 
         Args:
@@ -177,13 +184,15 @@ class Decoder(nn.Module, ABC):
             log_choices = None if log_choices is None else log_choices * real
         return Trace(torch.stack([step.readout for step in steps], dim=2), weights, log_choices)
 
-    def forward(self, annotations: Annotations, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, annotations: Annotations, tokens: Int[Tensor, "batch rows time"]
+    ) -> tuple[Float[Tensor, "batch rows time vocabulary"], Float[Tensor, "batch rows time position"]]:
         """Teacher-forced logits [batch, rows, time, vocabulary] and weights [batch, rows, time, position]."""
         trace = self.trace(annotations, tokens)
         return self.logits(trace.readouts), trace.weights
 
 
-def uniform_weights(memory: Memory, rows: int) -> Tensor:
+def uniform_weights(memory: Memory, rows: int) -> Float[Tensor, "batch rows position"]:
     """Weights of a decoder without attention: the same on every real position, [batch, rows, position]."""
     mask = memory.mask
     if mask is None:

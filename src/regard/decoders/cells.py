@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 CellName = Literal["lstm", "gru"]
 Hidden = dict[str, Tensor]
@@ -35,12 +38,12 @@ class Cell(nn.Module, ABC):
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
 
-    def columns(self, part: int) -> Tensor:
+    def columns(self, part: int) -> Float[Tensor, "gates input_dim"]:
         """The matrix of part number ``part``, [num_gates × hidden, input_dims[part]]."""
         first = sum(self.input_dims[:part])
         return self.weight_ih[:, first : first + self.input_dims[part]]
 
-    def project(self, part: int, value: Tensor) -> Tensor:
+    def project(self, part: int, value: Float[Tensor, "*shape input_dim"]) -> Float[Tensor, "*shape gates"]:
         """The share of part number ``part`` in the gates, [..., num_gates × hidden]; the bias comes with part 0."""
         return nn.functional.linear(value, self.columns(part), self.bias_ih if part == 0 else None)
 
@@ -59,7 +62,7 @@ class Cell(nn.Module, ABC):
         return torch.split_with_sizes(self.weight_ih, list(self.input_dims), dim=1)
 
     @abstractmethod
-    def update(self, gates: Tensor, hidden: Hidden) -> Hidden:
+    def update(self, gates: Float[Tensor, "*shape gates"], hidden: Hidden) -> Hidden:
         """The next hidden state from the summed projections and the previous state."""
 
 
@@ -68,7 +71,7 @@ class LSTMCell(Cell):
 
     num_gates = 4
 
-    def update(self, gates: Tensor, hidden: Hidden) -> Hidden:
+    def update(self, gates: Float[Tensor, "*shape gates"], hidden: Hidden) -> Hidden:
         total = gates + nn.functional.linear(hidden["h"], self.weight_hh, self.bias_hh)
         i, f, g, o = total.chunk(4, dim=-1)
         c = torch.sigmoid(f) * hidden["c"] + torch.sigmoid(i) * torch.tanh(g)
@@ -80,7 +83,7 @@ class GRUCell(Cell):
 
     num_gates = 3
 
-    def update(self, gates: Tensor, hidden: Hidden) -> Hidden:
+    def update(self, gates: Float[Tensor, "*shape gates"], hidden: Hidden) -> Hidden:
         h = hidden["h"]
         recurrent = nn.functional.linear(h, self.weight_hh, self.bias_hh)
         x_r, x_z, x_n = gates.chunk(3, dim=-1)

@@ -17,6 +17,7 @@ larger by as much as its numbers are smaller than 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from pydantic import Field
@@ -26,6 +27,9 @@ from torch.nn.functional import linear
 from regard.config import PartSettings
 from regard.decoders.base import Decoder
 from regard.errors import ConfigError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class GatedSettings(PartSettings):
@@ -102,7 +106,7 @@ class GatedDecoder(Decoder):
         self.dropout = nn.Dropout(settings.dropout)
         self.embedding_dropout = nn.Dropout(settings.embedding_dropout)
 
-    def logits(self, readouts: Tensor) -> Tensor:
+    def logits(self, readouts: Float[Tensor, "*shape readout_dim"]) -> Float[Tensor, "*shape vocabulary"]:
         return linear(readouts, self.W_o, self.b_o)
 
     def vocabulary_layer(self) -> tuple[Tensor, Tensor | None]:
@@ -116,23 +120,29 @@ class GatedDecoder(Decoder):
             context=torch.cat([self.C_z, self.C_r, self.C]),
         )
 
-    def initial(self, vector: Tensor) -> Tensor:
+    def initial(self, vector: Float[Tensor, "batch start_dim"]) -> Float[Tensor, "batch 1 n"]:
         """s_0 [batch, 1, n] from a vector [batch, start_dim]."""
         return torch.tanh(linear(vector, self.W_s, self.b_s)).unsqueeze(1)
 
-    def word_inputs(self, embedded: Tensor, stacked: StackedMatrices) -> Tensor:
+    def word_inputs(
+        self, embedded: Float[Tensor, "*shape m"], stacked: StackedMatrices
+    ) -> Float[Tensor, "*shape gates"]:
         """What E y [..., m] adds to z, r and s̃, [..., 3n]."""
         biases: list[Tensor] = [bias for bias in (self.b_z, self.b_r, self.b) if bias is not None]
         return linear(embedded, stacked.words, torch.cat(biases) if biases else None)
 
-    def advance(self, inputs: Tensor, s: Tensor, stacked: StackedMatrices) -> Tensor:
+    def advance(
+        self, inputs: Float[Tensor, "*shape gates"], s: Float[Tensor, "*shape n"], stacked: StackedMatrices
+    ) -> Float[Tensor, "*shape n"]:
         """s_t from what words and context add to z, r and s̃, [..., 3n], and s_{t−1}, [..., n]."""
         n = self.hidden
         gates, candidate = torch.split_with_sizes(inputs, [2 * n, n], dim=-1)
         z, r = torch.sigmoid(gates + linear(s, stacked.gates)).chunk(2, dim=-1)
         return torch.lerp(s, torch.tanh(candidate + linear(r * s, self.U)), z)
 
-    def readout(self, s: Tensor, embedded: Tensor, c: Tensor) -> Tensor:
+    def readout(
+        self, s: Float[Tensor, "*shape n"], embedded: Float[Tensor, "*shape m"], c: Tensor
+    ) -> Float[Tensor, "*shape l"]:
         """t [..., l] of s_{t−1} [..., n], E y_{t−1} [..., m] and c_t [..., dim]."""
         pairs = linear(s, self.U_o) + linear(embedded, self.V_o, self.b_t) + linear(c, self.C_o)
         t: Tensor = self.dropout(torch.maximum(pairs[..., 0::2], pairs[..., 1::2]))

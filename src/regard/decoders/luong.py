@@ -14,7 +14,7 @@ row.
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -27,6 +27,9 @@ from regard.decoders.base import Decoder, State, Step
 from regard.decoders.cells import Cell, CellName, Hidden, build_cell, hidden_names
 from regard.errors import ConfigError
 from regard.scores import ScoreName
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 
 class LuongSettings(PartSettings):
@@ -104,7 +107,7 @@ class LuongDecoder(Decoder):
             state["fed"] = torch.zeros_like(state["h"][:, :, 0])
         return State(self.attention.remember(annotations), state)
 
-    def step(self, state: State, tokens: Tensor) -> Step:
+    def step(self, state: State, tokens: Int[Tensor, "batch rows"]) -> Step:
         gates = self.layer(0).project(0, self.embedding_dropout(self.E(tokens)))
         if self.settings.input_feeding:
             gates = gates + self.layer(0).project(1, state.rows["fed"])
@@ -118,7 +121,7 @@ class LuongDecoder(Decoder):
         following_state = State(state.memory, following, state.length + 1)
         return Step(self.dropout(readout), following_state, attended.weights, self.logits)
 
-    def logits(self, readouts: Tensor) -> Tensor:
+    def logits(self, readouts: Float[Tensor, "*shape readout_dim"]) -> Float[Tensor, "*shape vocabulary"]:
         logits: Tensor = self.W_s(readouts)
         return logits
 
@@ -138,7 +141,7 @@ class LuongDecoder(Decoder):
         """One hidden state per layer, each [batch, rows, hidden]."""
         return [{name: states[name][:, :, i] for name in self.start_states} for i in range(self.settings.layers)]
 
-    def recur(self, gates: Tensor, layers: list[Hidden]) -> list[Hidden]:
+    def recur(self, gates: Float[Tensor, "batch rows gates"], layers: list[Hidden]) -> list[Hidden]:
         """One step of every layer, from what the bottom layer's input adds to its gates."""
         following = [self.layer(0).update(gates, layers[0])]
         for i, hidden in enumerate(layers[1:], start=1):
@@ -146,7 +149,9 @@ class LuongDecoder(Decoder):
             following.append(self.layer(i).update(self.layer(i).project(0, below), hidden))
         return following
 
-    def readout(self, h: Tensor, context: Tensor) -> Tensor:
+    def readout(
+        self, h: Float[Tensor, "batch rows hidden"], context: Float[Tensor, "batch rows dim"]
+    ) -> Float[Tensor, "batch rows hidden"]:
         """h̃_t = tanh(W_c [c_t; h_t]), [..., hidden]."""
         return torch.tanh(self.W_c(torch.cat([context, h], dim=-1)))
 

@@ -13,7 +13,7 @@ one without a last state (a picture, a Transformer) the mean annotation.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor
 from torch.nn.functional import linear
@@ -22,6 +22,9 @@ from regard.annotations import Annotations
 from regard.attention import Memory
 from regard.decoders.base import State, Step, uniform_weights
 from regard.decoders.gated import GatedDecoder, GatedSettings, StackedMatrices
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
 
 
 class RnnEncDecSettings(GatedSettings):
@@ -68,7 +71,7 @@ class RnnEncDecDecoder(GatedDecoder):
         memory = self._remember(annotations)
         return State(memory, {"s": self.initial(memory.context.squeeze(1)).expand(-1, rows, -1)})
 
-    def step(self, state: State, tokens: Tensor) -> Step:
+    def step(self, state: State, tokens: Int[Tensor, "batch rows"]) -> Step:
         memory, s, embedded = state.memory, state.rows["s"], self.embedding_dropout(self.E(tokens))
         assert isinstance(memory, RnnEncDecMemory), "a state of this decoder's own start"
         readout = self.readout(s, embedded, memory.context)

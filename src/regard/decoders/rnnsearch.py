@@ -14,7 +14,7 @@ Transformer) from the mean annotation.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 from torch import Tensor
@@ -26,6 +26,9 @@ from regard.decoders.base import State, Step
 from regard.decoders.gated import GatedDecoder, GatedSettings, StackedMatrices
 from regard.scores import ScoreName
 from regard.scores.additive import Additive
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 
 class RnnSearchSettings(GatedSettings):
@@ -99,7 +102,7 @@ class RnnSearchDecoder(GatedDecoder):
         s = self.first_state(annotations).expand(-1, rows, -1)
         return State(RnnSearchMemory(memory.values, memory.keys, memory.mask, stacked=stacked, inputs=inputs), {"s": s})
 
-    def step(self, state: State, tokens: Tensor) -> Step:
+    def step(self, state: State, tokens: Int[Tensor, "batch rows"]) -> Step:
         memory, s, embedded = state.memory, state.rows["s"], self.embedding_dropout(self.E(tokens))
         assert isinstance(memory, RnnSearchMemory), "a state of this decoder's own start"
         attended: Attended = self.attention(s, memory)
@@ -108,7 +111,7 @@ class RnnSearchDecoder(GatedDecoder):
         following = State(memory, {"s": self.advance(inputs, s, memory.stacked)}, state.length + 1)
         return Step(readout, following, attended.weights, self.logits)
 
-    def first_state(self, annotations: Annotations) -> Tensor:
+    def first_state(self, annotations: Annotations) -> Float[Tensor, "batch 1 n"]:
         """s_0, [batch, 1, n]."""
         vector = annotations.vector()
         if self.backward_dim:

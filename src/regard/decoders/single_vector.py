@@ -14,7 +14,7 @@ x is the encoder's own summary where it has one, the mean annotation otherwise, 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from pydantic import Field
@@ -25,6 +25,9 @@ from regard.attention import Memory
 from regard.config import PartSettings
 from regard.decoders.base import Decoder, State, Step, uniform_weights
 from regard.decoders.cells import CellName, Hidden, build_cell, hidden_names
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 
 class _SingleVectorSettings(PartSettings):
@@ -67,7 +70,7 @@ class _SingleVectorDecoder(Decoder):
         self.cell = build_cell(settings.cell, (inputs or self.vector_dim,), settings.hidden)
         self.dropout = nn.Dropout(settings.dropout)
 
-    def vector(self, annotations: Annotations) -> Tensor:
+    def vector(self, annotations: Annotations) -> Float[Tensor, "batch 1 vector_dim"]:
         """x, [batch, 1, vector_dim]."""
         summary = annotations.mean() if annotations.summary is None else annotations.summary
         vector: Tensor = self.bottleneck(summary)
@@ -94,13 +97,13 @@ class RepeatDecoder(_SingleVectorDecoder):
         memory = Memory(annotations.values, annotations.values, annotations.mask)
         return State(memory, {name: value.expand(-1, rows, -1) for name, value in state.items()})
 
-    def step(self, state: State, tokens: Tensor) -> Step:
+    def step(self, state: State, tokens: Int[Tensor, "batch rows"]) -> Step:
         hidden = self.cell.update(state.rows["x"], {name: state.rows[name] for name in self.hidden_names})
         following = State(state.memory, {**hidden, "x": state.rows["x"]}, state.length + 1)
         weights = uniform_weights(state.memory, tokens.shape[1])
         return Step(self.dropout(hidden["h"]), following, weights, self.logits)
 
-    def logits(self, readouts: Tensor) -> Tensor:
+    def logits(self, readouts: Float[Tensor, "*shape readout_dim"]) -> Float[Tensor, "*shape vocabulary"]:
         logits: Tensor = self.W(readouts)
         return logits
 
@@ -135,14 +138,14 @@ class FeedbackDecoder(_SingleVectorDecoder):
         memory = Memory(annotations.values, annotations.values, annotations.mask)
         return State(memory, {name: value.expand(-1, rows, -1) for name, value in hidden.items()})
 
-    def step(self, state: State, tokens: Tensor) -> Step:
+    def step(self, state: State, tokens: Int[Tensor, "batch rows"]) -> Step:
         embedded = self.embedding_dropout(self.E(tokens))
         hidden = self.cell.update(self.cell.project(0, embedded), state.rows)
         following = State(state.memory, hidden, state.length + 1)
         readout = self.dropout(self.L_h(self.dropout(hidden["h"])))
         return Step(readout, following, uniform_weights(state.memory, tokens.shape[1]), self.logits)
 
-    def logits(self, readouts: Tensor) -> Tensor:
+    def logits(self, readouts: Float[Tensor, "*shape readout_dim"]) -> Float[Tensor, "*shape vocabulary"]:
         logits: Tensor = self.W_o(readouts)
         return logits
 

@@ -14,7 +14,7 @@ Positions are added to words alone: annotations are taken as the encoder gives t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from pydantic import Field
@@ -25,6 +25,9 @@ from regard.attention import Attended, Memory, MultiHead
 from regard.decoders.base import Decoder, State, Step
 from regard.encoders.transformer import FeedForward, Positions, TransformerSizes
 from regard.errors import ConfigError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 
 class TransformerDecoderSettings(TransformerSizes):
@@ -63,7 +66,9 @@ class DecoderLayer(nn.Module):
         self.feed_forward = FeedForward(settings)
         self.dropout = nn.Dropout(settings.dropout)
 
-    def forward(self, x: Tensor, past: Memory, memory: Memory) -> tuple[Tensor, Memory, Tensor]:
+    def forward(
+        self, x: Float[Tensor, "batch rows dim"], past: Memory, memory: Memory
+    ) -> tuple[Float[Tensor, "batch rows dim"], Memory, Float[Tensor, "batch rows position"]]:
         """One token of each row.
 
         Args:
@@ -123,7 +128,7 @@ class TransformerDecoder(Decoder):
         names = [f"{part}{i}" for i in range(settings.layers) for part in ("keys", "values")]
         return State(self.remember(annotations), dict.fromkeys(names, nothing))
 
-    def step(self, state: State, tokens: Tensor) -> Step:
+    def step(self, state: State, tokens: Int[Tensor, "batch rows"]) -> Step:
         x = self.positions(self.E(tokens.unsqueeze(-1)), first=state.length).squeeze(2)
         cache: dict[str, Tensor] = {}
         all_weights: list[Tensor] = []
@@ -136,7 +141,7 @@ class TransformerDecoder(Decoder):
         following = State(state.memory, cache, state.length + 1)
         return Step(self.norm(x), following, all_weights[self.settings.look], self.logits)
 
-    def logits(self, readouts: Tensor) -> Tensor:
+    def logits(self, readouts: Float[Tensor, "*shape readout_dim"]) -> Float[Tensor, "*shape vocabulary"]:
         logits: Tensor = self.W_o(readouts)
         return logits
 

@@ -17,13 +17,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from regard.ops.cpu.compiled import current_ops
 from regard.ops.packing import GroupedRows
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 BLOCK_ELEMENTS = 1 << 19
 """Elements of the tanh that exist at once in training: 2 MiB in float32, in the cache, and few calls."""
@@ -34,7 +37,9 @@ Block = tuple[slice, slice]
 """Some inputs and some of their rows."""
 
 
-def additive_scores(query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
+def additive_scores(
+    query: Float[Tensor, "batch rows dim"], keys: Float[Tensor, "batch position dim"], v: Float[Tensor, " dim"]
+) -> Float[Tensor, "batch rows position"]:
     """Scores [batch, rows, position] of queries [batch, rows, dim] and keys [batch, position, dim] under v [dim]."""
     with torch.autocast(query.device.type, enabled=False):
         operands = [operand if operand.dtype == torch.float64 else operand.float() for operand in (query, keys, v)]
@@ -64,7 +69,7 @@ class AdditiveScorer:
         self._one = keys.new_ones(1, 1, 1, 1)
         self._sums: tuple[Tensor, Tensor] | None = None
 
-    def scores(self, query: Tensor, rows: GroupedRows) -> Tensor:
+    def scores(self, query: Float[Tensor, "rows dim"], rows: GroupedRows) -> Float[Tensor, "rows position"]:
         """[rows, position], of queries [rows, dim] to the keys of their own inputs."""
         query = (query * 2).contiguous()
         if self._compiled is not None and self._is_within_limit(query):
@@ -78,7 +83,9 @@ class AdditiveScorer:
             torch.matmul(sigmoid, self._v, out=scores[block])
         return rows.from_block(scores.mul_(2).sub_(self._v.sum()))
 
-    def backward(self, query: Tensor, gradient: Tensor, rows: GroupedRows) -> Tensor:
+    def backward(
+        self, query: Float[Tensor, "rows dim"], gradient: Float[Tensor, "rows position"], rows: GroupedRows
+    ) -> Float[Tensor, "rows dim"]:
         """The gradient of queries from that of their scores; those of keys and v are summed over all calls."""
         if self._sums is None:
             self._sums = (torch.zeros_like(self._twice_keys), torch.zeros_like(self._v))
@@ -157,7 +164,7 @@ class _AdditiveScores(torch.autograd.Function):
         return (grad_query.view_as(query), *scorer.gradients())
 
 
-def exp_keys(keys: Tensor) -> Tensor:
+def exp_keys(keys: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """e^{−2k} of keys of any shape, in float32 at least."""
     return (_at_least_float32(keys) * -2).exp_()
 
@@ -175,7 +182,12 @@ def _at_least_float32(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.element_size() < 4 else tensor
 
 
-def search_scores(query: Tensor, exponentials: Tensor, v: Tensor, rows: GroupedRows) -> Tensor:
+def search_scores(
+    query: Float[Tensor, "rows dim"],
+    exponentials: Float[Tensor, "batch position dim"],
+    v: Float[Tensor, " dim"],
+    rows: GroupedRows,
+) -> Float[Tensor, "rows position"]:
     """Scores [rows, position] up to a constant that all positions of a row share.
 
     Args:

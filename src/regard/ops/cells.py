@@ -14,13 +14,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
-from typing import ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from regard.ops.cpu.compiled import CompiledOps, Strided
 from regard.ops.linear import Product
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 CellKind = Literal["lstm", "gru", "gated"]
 
@@ -50,7 +53,13 @@ class RecurrentStep(ABC):
         self._compiled = compiled
 
     @abstractmethod
-    def forward(self, saved: Tensor, recurrent: Tensor, before: CellState, after: CellState) -> None:
+    def forward(
+        self,
+        saved: Float[Tensor, "rows saved"],
+        recurrent: Float[Tensor, "rows gates"],
+        before: CellState,
+        after: CellState,
+    ) -> None:
         """Take the step.
 
         Args:
@@ -62,7 +71,12 @@ class RecurrentStep(ABC):
 
     @abstractmethod
     def backward(
-        self, saved: Tensor, before: CellState, after: CellState, grad_after: CellState, grad_recurrent: Tensor
+        self,
+        saved: Float[Tensor, "rows saved"],
+        before: CellState,
+        after: CellState,
+        grad_after: CellState,
+        grad_recurrent: Float[Tensor, "rows gates"],
     ) -> StepGradient:
         """Gradients, from those of the state after the step.
 
@@ -78,7 +92,13 @@ class LstmStep(RecurrentStep):
 
     num_saved = 4
 
-    def forward(self, saved: Tensor, recurrent: Tensor, before: CellState, after: CellState) -> None:
+    def forward(
+        self,
+        saved: Float[Tensor, "rows saved"],
+        recurrent: Float[Tensor, "rows gates"],
+        before: CellState,
+        after: CellState,
+    ) -> None:
         assert before.c is not None, "an LSTM has a cell"
         assert after.c is not None, "an LSTM has a cell"
         if self._compiled is not None:
@@ -95,7 +115,12 @@ class LstmStep(RecurrentStep):
         torch.mul(_tanh(after.c), o, out=after.h)
 
     def backward(
-        self, saved: Tensor, before: CellState, after: CellState, grad_after: CellState, grad_recurrent: Tensor
+        self,
+        saved: Float[Tensor, "rows saved"],
+        before: CellState,
+        after: CellState,
+        grad_after: CellState,
+        grad_recurrent: Float[Tensor, "rows gates"],
     ) -> StepGradient:
         assert before.c is not None, "an LSTM has a cell"
         assert after.c is not None, "an LSTM has a cell"
@@ -125,7 +150,13 @@ class GruStep(RecurrentStep):
 
     num_saved = 4
 
-    def forward(self, saved: Tensor, recurrent: Tensor, before: CellState, after: CellState) -> None:
+    def forward(
+        self,
+        saved: Float[Tensor, "rows saved"],
+        recurrent: Float[Tensor, "rows gates"],
+        before: CellState,
+        after: CellState,
+    ) -> None:
         if self._compiled is not None:
             self._compiled.run("gru_forward", saved, Strided(recurrent), before.h, after.h, *before.h.shape)
             return
@@ -137,7 +168,12 @@ class GruStep(RecurrentStep):
         torch.lerp(n, before.h, z, out=after.h)
 
     def backward(
-        self, saved: Tensor, before: CellState, after: CellState, grad_after: CellState, grad_recurrent: Tensor
+        self,
+        saved: Float[Tensor, "rows saved"],
+        before: CellState,
+        after: CellState,
+        grad_after: CellState,
+        grad_recurrent: Float[Tensor, "rows gates"],
     ) -> StepGradient:
         grad_h, hidden = grad_after.h, before.h.shape[-1]
         if self._compiled is not None:
@@ -191,7 +227,13 @@ class GatedStep(RecurrentStep):
     def _grad_inner(self) -> Product:
         return self._prepare(self._U.t())
 
-    def forward(self, saved: Tensor, recurrent: Tensor, before: CellState, after: CellState) -> None:
+    def forward(
+        self,
+        saved: Float[Tensor, "rows saved"],
+        recurrent: Float[Tensor, "rows gates"],
+        before: CellState,
+        after: CellState,
+    ) -> None:
         h = before.h
         if self._compiled is not None:
             reset = torch.empty_like(h)
@@ -204,7 +246,12 @@ class GatedStep(RecurrentStep):
         torch.lerp(h, candidate, z, out=after.h)
 
     def backward(
-        self, saved: Tensor, before: CellState, after: CellState, grad_after: CellState, grad_recurrent: Tensor
+        self,
+        saved: Float[Tensor, "rows saved"],
+        before: CellState,
+        after: CellState,
+        grad_after: CellState,
+        grad_recurrent: Float[Tensor, "rows gates"],
     ) -> StepGradient:
         h, grad_h, hidden = before.h, grad_after.h, before.h.shape[-1]
         if self._compiled is not None:

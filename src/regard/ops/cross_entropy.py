@@ -12,7 +12,7 @@ Source of label smoothing: Szegedy et al. 2016, §7.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,20 +21,23 @@ from regard.ops.autocast import ScanDtypes, scan_dtypes
 from regard.ops.cpu.compiled import current_ops
 from regard.ops.linear import multiply
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
 TOKENS_AT_ONCE = 512
 WIDTH = 16
 """A product of a multiple of so many numbers is up to half as fast again as one of some more."""
 
 
 def linear_cross_entropy(
-    readouts: Tensor,
-    targets: Tensor,
+    readouts: Float[Tensor, "tokens dim"],
+    targets: Int[Tensor, " tokens"],
     *,
-    weight: Tensor,
+    weight: Float[Tensor, "vocabulary dim"],
     bias: Tensor | None,
-    token_weights: Tensor,
+    token_weights: Float[Tensor, " tokens"],
     label_smoothing: float = 0.0,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Float[Tensor, ""], Float[Tensor, " tokens"]]:
     """The loss, and log p of each target, without gradient.
 
     Args:

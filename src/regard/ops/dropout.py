@@ -7,15 +7,18 @@ multiple of 2⁻¹⁶, and the scale is exactly the inverse of that.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 LEVELS = 1 << 16
 
 
-def dropout(x: Tensor, p: float, *, training: bool) -> Tensor:
+def dropout(x: Float[Tensor, "*shape"], p: float, *, training: bool) -> Float[Tensor, "*shape"]:
     """``torch.nn.functional.dropout`` with cheap masks on a CPU."""
     if not training or not p:
         return x

@@ -20,12 +20,15 @@ For inference products may be taken in lower precision; results are float32 all 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
 
 from regard.ops.quantization import quantize_rows
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 InferencePrecision = Literal["float32", "bfloat16", "int8"]
 """Numeric precision of matrix products in inference."""
@@ -43,7 +46,9 @@ _PROGRAM = 2 * 10**7
 """The number of multiplications that take about as long as making a program."""
 
 
-def multiply(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def multiply(
+    x: Float[Tensor, "rows inputs"], weight: Float[Tensor, "outputs inputs"], bias: Tensor | None = None
+) -> Float[Tensor, "rows outputs"]:
     """x Wᵀ + b [rows, outputs], of contiguous x [rows, inputs] and W [outputs, inputs]; without gradient."""
     if not _onednn_gains(x, weight):
         return nn.functional.linear(x, weight, bias)

@@ -11,9 +11,13 @@ state. :func:`share_prefixes` makes one row of such rows until they part.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Int, Shaped
 
 
 @dataclass(frozen=True)
@@ -49,18 +53,18 @@ class GroupedRows:
         block_index = torch.arange(len(batch_index)) + first.index_select(0, batch_index)
         return cls(num_inputs, columns, block_index, offsets)
 
-    def batch_index(self) -> Tensor:
+    def batch_index(self) -> Int[Tensor, " rows"]:
         """int64 [rows], the input of each."""
         return torch.arange(self.num_inputs).repeat_interleave(self.offsets.diff())
 
-    def to_block(self, packed: Tensor) -> Tensor:
+    def to_block(self, packed: Shaped[Tensor, "rows dim"]) -> Shaped[Tensor, "inputs columns dim"]:
         """[rows, dim] to [num_inputs, num_columns, dim], zeros where there is no row."""
         if self.block_index is not None:
             zeros = packed.new_zeros(self.num_inputs * self.num_columns, packed.shape[-1])
             packed = zeros.index_copy_(0, self.block_index, packed)
         return packed.view(self.num_inputs, self.num_columns, -1)
 
-    def from_block(self, block: Tensor) -> Tensor:
+    def from_block(self, block: Shaped[Tensor, "inputs columns dim"]) -> Shaped[Tensor, "rows dim"]:
         """[num_inputs, num_columns, dim] to [rows, dim]."""
         flat = block.flatten(0, 1)
         return flat if self.block_index is None else flat.index_select(0, self.block_index)
@@ -79,11 +83,11 @@ class TimeStep(GroupedRows):
     tokens: slice
     parents: Tensor | None
 
-    def carry(self, before: Tensor) -> Tensor:
+    def carry(self, before: Shaped[Tensor, "rows_before dim"]) -> Shaped[Tensor, "rows dim"]:
         """The rows [rows, dim] that go on, of those [rows before, dim] of the step before."""
         return before if self.parents is None else before.index_select(0, self.parents)
 
-    def carry_back(self, gradient: Tensor, rows_before: int) -> Tensor:
+    def carry_back(self, gradient: Shaped[Tensor, "rows dim"], rows_before: int) -> Shaped[Tensor, "rows_before dim"]:
         """The gradient of :meth:`carry`: zeros for the rows that have ended, sums for those that part."""
         if self.parents is None:
             return gradient
@@ -122,17 +126,17 @@ class Packing:
         """[batch, rows, time, ...] to [tokens, ...]."""
         return padded.flatten(0, 2).index_select(0, self.index)
 
-    def unpack(self, packed: Tensor) -> Tensor:
+    def unpack(self, packed: Shaped[Tensor, "tokens dim"]) -> Shaped[Tensor, "batch rows time dim"]:
         """[tokens, dim] to [batch, rows, time, dim], zeros where there is no token."""
         batch, rows, time = self.shape
         return _spread(packed, self.index, batch * rows * time).view(batch, rows, time, -1)
 
-    def to_inputs(self, packed: Tensor) -> Tensor:
+    def to_inputs(self, packed: Shaped[Tensor, "tokens dim"]) -> Shaped[Tensor, "batch most dim"]:
         """[tokens, dim] to [batch, most, dim], all tokens of an input side by side and then zeros."""
         batch = self.shape[0]
         return _spread(packed, self.slots, batch * self.most).view(batch, self.most, -1)
 
-    def from_inputs(self, block: Tensor) -> Tensor:
+    def from_inputs(self, block: Shaped[Tensor, "batch most dim"]) -> Shaped[Tensor, "tokens dim"]:
         """[batch, most, dim] to [tokens, dim]."""
         return block.flatten(0, 1).index_select(0, self.slots)
 
@@ -141,7 +145,7 @@ class Packing:
         counts = torch.bincount(self.inputs, minlength=self.shape[0]).tolist()
         return torch.split_with_sizes(self.inputs.argsort(stable=True), counts)
 
-    def reversal(self) -> Tensor:
+    def reversal(self) -> Int[Tensor, " tokens"]:
         """int64 [tokens]: for each token the one that is as far from the end of its row as this from the beginning."""
         time = self.shape[2]
         rows, t = self.index // time, self.index % time
@@ -150,7 +154,7 @@ class Packing:
         packed[self.index] = torch.arange(len(self), device=self.index.device)
         return packed[rows * time + lengths[rows] - 1 - t]
 
-    def before(self) -> Tensor:
+    def before(self) -> Int[Tensor, " tokens"]:
         """int64 [tokens]: index of the state before each token among the first states, then those of all tokens."""
         indices, first = [], 0
         for step in self.steps:
@@ -183,7 +187,7 @@ def pack_targets(lengths: Tensor | None, *, batch: int, rows: int, time: int, de
     return _pack(tokens, tokens // (rows * time), steps, shape=(batch, rows, time), device=device)
 
 
-def share_prefixes(packing: Packing, tokens: Tensor) -> tuple[Packing, Tensor]:
+def share_prefixes(packing: Packing, tokens: Int[Tensor, " tokens"]) -> tuple[Packing, Int[Tensor, " tokens"]]:
     """Merge rows of an input for as long as they have the same prefix.
 
     Args:

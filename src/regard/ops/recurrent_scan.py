@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,6 +29,9 @@ from regard.ops.linear import Product, prepare_linear
 from regard.ops.packing import Packing, TimeStep
 from regard.ops.scores import DotScorer, Scorer
 from regard.ops.weighted_sum import WeightedSum
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class Operands(NamedTuple):
@@ -48,10 +51,10 @@ class Operands(NamedTuple):
         w_beta, b_beta: [1, hidden] and [1], or None without the gate β.
     """
 
-    inputs: Tensor
-    h: Tensor
+    inputs: Float[Tensor, "tokens gates"]
+    h: Float[Tensor, "rows hidden"]
     c: Tensor | None
-    W_hh: Tensor
+    W_hh: Float[Tensor, "state_gates hidden"]
     b_hh: Tensor | None = None
     U: Tensor | None = None
     keys: Tensor | None = None
@@ -83,7 +86,7 @@ class Scan:
 class Scanned(NamedTuple):
     """The result of a scan: h [tokens, hidden] after each token, α [tokens, position] and β [tokens, 1] before it."""
 
-    h: Tensor
+    h: Float[Tensor, "tokens hidden"]
     weights: Tensor | None
     beta: Tensor | None
 

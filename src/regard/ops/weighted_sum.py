@@ -8,11 +8,16 @@ all rows of an input and takes packed rows; PyTorch takes a padded block.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from regard.ops.cpu.compiled import Strided, current_ops
 from regard.ops.packing import GroupedRows
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class WeightedSum:
@@ -30,7 +35,14 @@ class WeightedSum:
         self._suffix = "_bfloat16" if bfloat16 else ""
         self._values = values if self._compiled is None else values.contiguous()
 
-    def forward(self, weights: Tensor, rows: GroupedRows, *, start: Tensor | None = None, out: Tensor) -> None:
+    def forward(
+        self,
+        weights: Float[Tensor, "rows position"],
+        rows: GroupedRows,
+        *,
+        start: Tensor | None = None,
+        out: Float[Tensor, "rows dim"],
+    ) -> None:
         """Write to ``out`` [rows, dim] the sums under weights [rows, position], added to ``start`` where given."""
         if self._compiled is None:
             block = torch.bmm(rows.to_block(weights.to(self._values.dtype)), self._values[: rows.num_inputs])
@@ -44,7 +56,7 @@ class WeightedSum:
         if context is not out:
             out.copy_(context)
 
-    def backward(self, gradient: Tensor, rows: GroupedRows) -> Tensor:
+    def backward(self, gradient: Float[Tensor, "rows dim"], rows: GroupedRows) -> Float[Tensor, "rows position"]:
         """The gradient of weights [rows, position], from that of the sums [rows, dim]."""
         if self._compiled is None:
             block = rows.to_block(gradient.to(self._values.dtype))
@@ -59,7 +71,9 @@ class WeightedSum:
         return rows.num_inputs, self._values.shape[1], self._values.shape[2]
 
 
-def weighted_sum(weights: Tensor, values: Tensor, rows: GroupedRows) -> Tensor:
+def weighted_sum(
+    weights: Float[Tensor, "rows position"], values: Float[Tensor, "batch position dim"], rows: GroupedRows
+) -> Float[Tensor, "rows dim"]:
     """The sums [rows, dim] under weights [rows, position] of values [batch, position, dim], without gradient."""
     if current_ops(values.device, weights.dtype) is None:
         return rows.from_block(torch.bmm(rows.to_block(weights.to(values.dtype)), values)).to(weights.dtype)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from regard.scores.base import Score
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class OneLayerScore(Score):
@@ -19,7 +23,9 @@ class OneLayerScore(Score):
         self.v = nn.Parameter(torch.empty(attention_dim))
         nn.init.uniform_(self.v, -1 / math.sqrt(attention_dim), 1 / math.sqrt(attention_dim))
 
-    def compare(self, query: Tensor, keys: Tensor) -> Tensor:
+    def compare(
+        self, query: Float[Tensor, "batch rows key_dim"], keys: Float[Tensor, "batch position key_dim"]
+    ) -> Float[Tensor, "batch rows position"]:
         return torch.tanh(query.unsqueeze(2) + keys.unsqueeze(1)) @ self.v
 
 
@@ -31,11 +37,11 @@ class Additive(OneLayerScore):
         self.W = nn.Linear(query_dim, attention_dim, bias=False)
         self.U = nn.Linear(dim, attention_dim, bias=False)
 
-    def keys(self, values: Tensor) -> Tensor:
+    def keys(self, values: Float[Tensor, "batch position dim"]) -> Float[Tensor, "batch position key_dim"]:
         keys: Tensor = self.U(values)
         return keys
 
-    def query(self, query: Tensor) -> Tensor:
+    def query(self, query: Float[Tensor, "batch rows query_dim"]) -> Float[Tensor, "batch rows key_dim"]:
         projected: Tensor = self.W(query)
         return projected
 
@@ -51,8 +57,8 @@ class Concat(OneLayerScore):
         self.query_dim = query_dim
         self.W = nn.Linear(query_dim + dim, attention_dim, bias=False)
 
-    def keys(self, values: Tensor) -> Tensor:
+    def keys(self, values: Float[Tensor, "batch position dim"]) -> Float[Tensor, "batch position key_dim"]:
         return nn.functional.linear(values, self.W.weight[:, self.query_dim :])
 
-    def query(self, query: Tensor) -> Tensor:
+    def query(self, query: Float[Tensor, "batch rows query_dim"]) -> Float[Tensor, "batch rows key_dim"]:
         return nn.functional.linear(query, self.W.weight[:, : self.query_dim])

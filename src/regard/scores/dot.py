@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
 from regard.errors import ConfigError
 from regard.scores.base import Score
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class Dot(Score):
@@ -31,13 +34,15 @@ class Dot(Score):
             )
         self.key_dim = dim
 
-    def keys(self, values: Tensor) -> Tensor:
+    def keys(self, values: Float[Tensor, "batch position dim"]) -> Float[Tensor, "batch position key_dim"]:
         return values
 
-    def query(self, query: Tensor) -> Tensor:
+    def query(self, query: Float[Tensor, "batch rows query_dim"]) -> Float[Tensor, "batch rows key_dim"]:
         return query * self.scale
 
-    def compare(self, query: Tensor, keys: Tensor) -> Tensor:
+    def compare(
+        self, query: Float[Tensor, "batch rows key_dim"], keys: Float[Tensor, "batch position key_dim"]
+    ) -> Float[Tensor, "batch rows position"]:
         return query @ keys.transpose(1, 2)
 
 

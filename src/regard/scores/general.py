@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 
 from regard.scores.base import Score
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class General(Score):
@@ -15,9 +20,11 @@ class General(Score):
         self.key_dim = query_dim
         self.W = nn.Linear(dim, query_dim, bias=False)
 
-    def keys(self, values: Tensor) -> Tensor:
+    def keys(self, values: Float[Tensor, "batch position dim"]) -> Float[Tensor, "batch position key_dim"]:
         keys: Tensor = self.W(values)
         return keys
 
-    def compare(self, query: Tensor, keys: Tensor) -> Tensor:
+    def compare(
+        self, query: Float[Tensor, "batch rows key_dim"], keys: Float[Tensor, "batch position key_dim"]
+    ) -> Float[Tensor, "batch rows position"]:
         return query @ keys.transpose(1, 2)

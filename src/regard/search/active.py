@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
 
 _NEVER = float("-inf")
 
@@ -21,13 +25,13 @@ class Choice:
         totals: [batch, rows], log-probability of the new rows; -inf where a row is empty.
     """
 
-    parents: Tensor
-    tokens: Tensor
-    log_probabilities: Tensor
-    totals: Tensor
+    parents: Int[Tensor, "batch rows"]
+    tokens: Int[Tensor, "batch rows"]
+    log_probabilities: Float[Tensor, "batch rows"]
+    totals: Float[Tensor, "batch rows"]
 
     @property
-    def is_active(self) -> Tensor:
+    def is_active(self) -> Bool[Tensor, "batch rows"]:
         """bool [batch, rows], False on empty rows."""
         return self.totals > _NEVER
 
@@ -45,10 +49,10 @@ class ActiveHypotheses:
     """
 
     step: int
-    inputs: Tensor
-    tokens: Tensor
-    totals: Tensor
-    history: Tensor | None
+    inputs: Int[Tensor, " batch"]
+    tokens: Int[Tensor, "batch rows"]
+    totals: Float[Tensor, "batch rows"]
+    history: Int[Tensor, "batch rows step"] | None
 
     @classmethod
     def begin(cls, batch: int, rows: int, *, bos: int, keep_history: bool, device: torch.device) -> ActiveHypotheses:
@@ -65,7 +69,7 @@ class ActiveHypotheses:
         return self.inputs.shape[0]
 
     @property
-    def is_active(self) -> Tensor:
+    def is_active(self) -> Bool[Tensor, "batch rows"]:
         """bool [batch, rows], False on empty rows."""
         return self.totals > _NEVER
 
@@ -78,18 +82,18 @@ class ActiveHypotheses:
         totals = choice.totals.masked_fill(choice.tokens == eos, _NEVER)
         return ActiveHypotheses(self.step + 1, self.inputs, choice.tokens, totals, history)
 
-    def without(self, done: Tensor) -> ActiveHypotheses:
+    def without(self, done: Bool[Tensor, " batch"]) -> ActiveHypotheses:
         """The same batch with the rows of done inputs (bool [batch]) emptied."""
         totals = self.totals.masked_fill(done.unsqueeze(1), _NEVER)
         return ActiveHypotheses(self.step, self.inputs, self.tokens, totals, self.history)
 
-    def select(self, index: Tensor) -> ActiveHypotheses:
+    def select(self, index: Int[Tensor, " selected"]) -> ActiveHypotheses:
         """The inputs at ``index`` (int64 [selected], ascending)."""
         history = None if self.history is None else self.history[index]
         return ActiveHypotheses(self.step, self.inputs[index], self.tokens[index], self.totals[index], history)
 
 
-def remaining_inputs(done: Tensor) -> Tensor | None:
+def remaining_inputs(done: Bool[Tensor, " batch"]) -> Tensor | None:
     """The inputs to go on with, int64 [remaining], or None while too few are done (bool [batch]) to be worth a copy.
 
     Dropping done inputs copies the annotations of all others, so it waits until an eighth of the batch is done.

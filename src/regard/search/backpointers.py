@@ -7,11 +7,15 @@ them; the few hypotheses that are returned are read backwards, once, at the end.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from regard.search.active import Choice
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,9 @@ class Sequences:
         weights: [hypothesis, time, position].
     """
 
-    tokens: Tensor
-    log_probabilities: Tensor
-    weights: Tensor
+    tokens: Int[Tensor, "hypothesis time"]
+    log_probabilities: Float[Tensor, "hypothesis time"]
+    weights: Float[Tensor, "hypothesis time position"]
 
 
 @dataclass(frozen=True)
@@ -64,11 +68,13 @@ class BackPointers:
     def __init__(self) -> None:
         self._steps: list[_Step] = []
 
-    def add(self, inputs: Tensor, choice: Choice, weights: Tensor) -> None:
+    def add(self, inputs: Int[Tensor, " batch"], choice: Choice, weights: Float[Tensor, "batch rows position"]) -> None:
         """Record a step: the inputs of its batch, what was chosen, and the weights of the rows *before* it."""
         self._steps.append(_Step(inputs, choice, weights))
 
-    def read(self, inputs: Tensor, rows: Tensor, lengths: Tensor) -> Sequences:
+    def read(
+        self, inputs: Int[Tensor, " hypothesis"], rows: Int[Tensor, " hypothesis"], lengths: Int[Tensor, " hypothesis"]
+    ) -> Sequences:
         """Read hypotheses back from their ends.
 
         Args:

@@ -20,11 +20,15 @@ any unfinished one. So the k returned are the same as if the search had gone on.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from regard.search.active import ActiveHypotheses
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
 
 _NEVER = float("-inf")
 
@@ -47,12 +51,12 @@ class RankedHypotheses:
         finished: whether it has an end.
     """
 
-    inputs: Tensor
-    rows: Tensor
-    lengths: Tensor
-    totals: Tensor
-    scores: Tensor
-    finished: Tensor
+    inputs: Int[Tensor, " hypothesis"]
+    rows: Int[Tensor, " hypothesis"]
+    lengths: Int[Tensor, " hypothesis"]
+    totals: Float[Tensor, " hypothesis"]
+    scores: Float[Tensor, " hypothesis"]
+    finished: Bool[Tensor, " hypothesis"]
 
 
 class FinishedHypotheses:
@@ -80,7 +84,15 @@ class FinishedHypotheses:
         self._lengths = torch.zeros(shape, dtype=torch.long, device=device)
         self._counts = torch.zeros(2, batch, dtype=torch.long, device=device)
 
-    def add(self, chosen: Tensor, before: ActiveHypotheses, *, rows: Tensor, totals: Tensor, finished: bool) -> None:
+    def add(
+        self,
+        chosen: Bool[Tensor, "batch rows"],
+        before: ActiveHypotheses,
+        *,
+        rows: Int[Tensor, "batch rows"],
+        totals: Float[Tensor, "batch rows"],
+        finished: bool,
+    ) -> None:
         """Add hypotheses whose last token was chosen before this step.
 
         Args:
@@ -102,7 +114,7 @@ class FinishedHypotheses:
         self._rows[inputs, slot] = rows[batch, entry]
         self._lengths[inputs, slot] = before.step
 
-    def is_final(self, active: ActiveHypotheses) -> Tensor:
+    def is_final(self, active: ActiveHypotheses) -> Bool[Tensor, " batch"]:
         """bool [batch]: no active row can enter what will be returned (see the proof above)."""
         finished = self._scores[:, : self.capacity].index_select(0, active.inputs)
         worst_returned = finished.topk(self.num_returned, dim=1).values[:, -1]

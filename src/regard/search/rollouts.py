@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
@@ -16,6 +18,9 @@ from regard.search.sampling import sample_index
 from regard.search.step_scores import StepScores
 from regard.search.strategies import Strategy, continue_every_row
 
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
 
 def sample_captions(
     decoder: Decoder,
@@ -26,7 +31,7 @@ def sample_captions(
     max_length: int,
     generator: torch.Generator,
     temperature: float = 1.0,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Int[Tensor, "batch rows time"], Int[Tensor, "batch rows"]]:
     """Draw ``rows`` captions of each input from the decoder's own distribution.
 
     Args:
@@ -70,11 +75,11 @@ class _Rollouts(Strategy):
         of_rows = scores.gather_active(uniform.to(self._captions.device)[active.inputs])
         return continue_every_row(scores, active, sample_index(scores.values / self._temperature, of_rows))
 
-    def record(self, before: ActiveHypotheses, choice: Choice, weights: Tensor) -> None:
+    def record(self, before: ActiveHypotheses, choice: Choice, weights: Float[Tensor, "batch rows position"]) -> None:
         inputs, step, running = before.inputs, before.step, before.is_active
         self._captions[inputs, :, step] = torch.where(running, choice.tokens, 0)
         ended = running & (choice.tokens == self._eos)
         self._lengths[inputs] = torch.where(ended, step + 1, self._lengths[inputs])
 
-    def done(self, active: ActiveHypotheses) -> Tensor:
+    def done(self, active: ActiveHypotheses) -> Bool[Tensor, " batch"]:
         return ~active.is_active.any(dim=1)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 _NEVER = float("-inf")
 
 
-def sample_index(scores: Tensor, uniform: Tensor) -> Tensor:
+def sample_index(scores: Float[Tensor, "*shape vocabulary"], uniform: Float[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
     """Sample one index a row from softmax(scores).
 
     Args:
@@ -26,7 +31,9 @@ def sample_index(scores: Tensor, uniform: Tensor) -> Tensor:
     return index.clamp_max_(scores.shape[-1] - 1)
 
 
-def filter_top(scores: Tensor, *, top_k: int | None, top_p: float | None) -> Tensor:
+def filter_top(
+    scores: Float[Tensor, "*shape vocabulary"], *, top_k: int | None, top_p: float | None
+) -> Float[Tensor, "*shape vocabulary"]:
     """Scores with -inf outside the ``top_k`` best and outside the nucleus of probability ``top_p``.
 
     The nucleus (Holtzman et al. 2020 §3.1) is the smallest set of most probable tokens that reaches ``top_p``, taken

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from regard.decoders.base import Step
 from regard.fast.search.beam_state import ActiveStep
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Shaped
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,8 @@ class StepScores:
         active: int64 [active], the rows that are not empty, counted over all inputs; None when none is empty.
     """
 
-    values: Tensor
-    row_index: Tensor
+    values: Float[Tensor, "active vocabulary"]
+    row_index: Int[Tensor, "batch rows"]
     active: Tensor | None
 
     @classmethod
@@ -39,7 +43,7 @@ class StepScores:
         return cls(values, torch.where(index < 0, others, index), step.active)
 
     @classmethod
-    def of_all(cls, values: Tensor) -> StepScores:
+    def of_all(cls, values: Float[Tensor, "batch rows vocabulary"]) -> StepScores:
         """Of values [batch, rows, vocabulary]."""
         batch, rows = values.shape[:2]
         return cls(values.flatten(0, 1), torch.arange(batch * rows, device=values.device).view(batch, rows), None)
@@ -49,7 +53,7 @@ class StepScores:
         flat = of_rows.flatten(0, 1)
         return flat if self.active is None else flat.index_select(0, self.active)
 
-    def scatter_active(self, of_active: Tensor) -> Tensor:
+    def scatter_active(self, of_active: Shaped[Tensor, " active"]) -> Shaped[Tensor, "batch rows"]:
         """A tensor [batch, rows] with the entries of active rows [active]; 0 on empty ones."""
         if self.active is None:
             return of_active.view_as(self.row_index)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -26,6 +27,9 @@ from regard.search.options import SearchOptions, SpecialTokens
 from regard.search.sampling import filter_top, sample_index
 from regard.search.step_scores import StepScores
 from regard.search.topk import best_continuations
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
 
 _NEVER = float("-inf")
 
@@ -44,11 +48,11 @@ class Strategy(ABC):
         """Choose by log-probabilities, -inf where forbidden."""
 
     @abstractmethod
-    def record(self, before: ActiveHypotheses, choice: Choice, weights: Tensor) -> None:
+    def record(self, before: ActiveHypotheses, choice: Choice, weights: Float[Tensor, "batch rows position"]) -> None:
         """Record a step: the rows before it, what was chosen, and the weights of the rows before."""
 
     @abstractmethod
-    def done(self, active: ActiveHypotheses) -> Tensor:
+    def done(self, active: ActiveHypotheses) -> Bool[Tensor, " batch"]:
         """bool [batch]: inputs whose result can no longer change."""
 
 
@@ -86,7 +90,7 @@ class RankingStrategy(Strategy):
             device=device,
         )
 
-    def record(self, before: ActiveHypotheses, choice: Choice, weights: Tensor) -> None:
+    def record(self, before: ActiveHypotheses, choice: Choice, weights: Float[Tensor, "batch rows position"]) -> None:
         self.back_pointers.add(before.inputs, choice, weights)
         ended = (choice.tokens == self.eos) & choice.is_active
         self.finished.add(ended, before, rows=choice.parents, totals=choice.totals, finished=True)
@@ -98,7 +102,7 @@ class RankingStrategy(Strategy):
         self.finished.add(chosen, active, rows=rows, totals=active.totals, finished=False)
 
     @abstractmethod
-    def dead_ends(self, before: ActiveHypotheses, choice: Choice) -> Tensor:
+    def dead_ends(self, before: ActiveHypotheses, choice: Choice) -> Bool[Tensor, "batch rows"]:
         """bool [batch, rows]: rows of ``before`` that no token can continue."""
 
 
@@ -136,10 +140,10 @@ class BeamSearch(RankingStrategy):
             torch.cat([choice.totals for choice in choices], dim=1),
         )
 
-    def dead_ends(self, before: ActiveHypotheses, choice: Choice) -> Tensor:
+    def dead_ends(self, before: ActiveHypotheses, choice: Choice) -> Bool[Tensor, "batch rows"]:
         return before.is_active & ~choice.is_active.any(dim=1, keepdim=True)
 
-    def done(self, active: ActiveHypotheses) -> Tensor:
+    def done(self, active: ActiveHypotheses) -> Bool[Tensor, " batch"]:
         return self.finished.is_final(active)
 
     def _choose(self, scores: StepScores, penalised: StepScores, totals: Tensor, inputs: Tensor, group: int) -> Choice:
@@ -198,14 +202,14 @@ class Sampling(RankingStrategy):
         uniform = scores.gather_active(self._uniform[active.inputs, active.step])
         return continue_every_row(scores, active, sample_index(filtered, uniform))
 
-    def dead_ends(self, before: ActiveHypotheses, choice: Choice) -> Tensor:
+    def dead_ends(self, before: ActiveHypotheses, choice: Choice) -> Bool[Tensor, "batch rows"]:
         return before.is_active & ~choice.is_active
 
-    def done(self, active: ActiveHypotheses) -> Tensor:
+    def done(self, active: ActiveHypotheses) -> Bool[Tensor, " batch"]:
         return ~active.is_active.any(dim=1)
 
 
-def continue_every_row(scores: StepScores, active: ActiveHypotheses, sampled: Tensor) -> Choice:
+def continue_every_row(scores: StepScores, active: ActiveHypotheses, sampled: Int[Tensor, " active"]) -> Choice:
     """The choice of one token (int64 [active]) for every row."""
     tokens = scores.scatter_active(sampled)
     log_probabilities = scores.scatter_active(scores.values.gather(1, sampled.unsqueeze(1)).squeeze(1))

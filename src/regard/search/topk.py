@@ -7,17 +7,24 @@ holds one that is as good. So only these blocks are searched; the vocabulary is 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from regard.search.step_scores import StepScores
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 BLOCK = 64
 """Tokens in a block."""
 _NEVER = float("-inf")
 
 
-def best_continuations(scores: StepScores, totals: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+def best_continuations(
+    scores: StepScores, totals: Float[Tensor, "batch rows"], count: int
+) -> tuple[Float[Tensor, "batch count"], Int[Tensor, "batch count"], Int[Tensor, "batch count"]]:
     """The ``count`` largest sums of a total and a score; fewer where there are fewer.
 
     Args:

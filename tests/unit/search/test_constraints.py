@@ -21,7 +21,7 @@ TOKENS = SpecialTokens(bos=1, eos=2, forbidden=(0, 1, 3))
 
 
 def hypotheses(said, *, inputs=None):
-    said = torch.tensor(said)
+    said = torch.tensor(said, dtype=torch.long)
     batch, rows, step = said.shape
     last = said[..., -1] if step else torch.ones(batch, rows, dtype=torch.long)
     index = torch.arange(batch) if inputs is None else torch.tensor(inputs)

@@ -85,7 +85,7 @@ class Concepts:
     forgotten: Tensor | None = None
 
     def select(self, index: Tensor) -> Concepts:
-        """The inputs at ``index`` (int64 [kept]), in that order."""
+        """The inputs at ``index`` (int64 [selected]), in that order."""
         forgotten = None if self.forgotten is None else self.forgotten[index]
         return Concepts(self.words[index], self.probabilities[index], self.maps[index], forgotten)
 
@@ -152,7 +152,7 @@ class Annotations:
         return self.mean() if self.summary is None else self.summary
 
     def select(self, index: Tensor) -> Annotations:
-        """The inputs at ``index`` (int64 [kept]), in that order."""
+        """The inputs at ``index`` (int64 [selected]), in that order."""
         chosen = tuple(self.places[i] for i in index.tolist()) if self.places else ()
         return Annotations(
             values=self.values[index],

@@ -1,4 +1,4 @@
-"""Attention, once for pictures and sentences: compare a query with keys, softmax the scores, mix the values.
+"""Attention, once for pictures and sentences: compare a query with keys, softmax the scores, sum the values.
 
     e_i = score(query, key_i)        α = softmax(e)        context = Σ_i α_i value_i
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Memory:
-    """Annotations made ready for queries: everything that does not depend on the step.
+    """Annotations projected for attention: everything that does not depend on the step.
 
     Attributes:
         values: float [batch, position, dim]; of several heads, projected, [batch, heads, position, head_dim].
@@ -44,7 +44,7 @@ class Memory:
     mask: Bool[Tensor, "batch positions"] | None = None
 
     def select(self, index: Tensor) -> Self:
-        """The inputs at ``index`` (int64 [kept]), in that order."""
+        """The inputs at ``index`` (int64 [selected]), in that order."""
         return self._changed(lambda tensor: tensor.index_select(0, index))
 
     def first(self, count: int) -> Self:
@@ -56,7 +56,7 @@ class Memory:
 
 
 def _change(part: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """A tensor, a memory or a tuple of these with every tensor in it changed; what else a memory carries stays."""
+    """A tensor, a memory or a tuple of these with every tensor in it changed; other fields stay."""
     if isinstance(part, Tensor):
         return change(part)
     if isinstance(part, Memory):
@@ -66,10 +66,10 @@ def _change(part: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 @dataclass(frozen=True)
 class Attended:
-    """What one look returns.
+    """The result of attention.
 
     Attributes:
-        context: [batch, rows, dim], the mixed (soft) or chosen (hard) values.
+        context: [batch, rows, dim], the weighted sum of the values (soft) or the chosen value (hard).
         weights: [batch, rows, position]; sum to 1 over real positions, exactly 0 on masked ones.
         log_choice: [batch, rows], log-probability of the region that hard attention sampled; None when nothing was
             sampled.
@@ -118,7 +118,7 @@ class Attention(nn.Module):
     def forward(
         self, query: Float[Tensor, "batch rows query_dim"], memory: Memory, steps: Tensor | None = None
     ) -> Attended:
-        """Look once with queries [batch, rows, query_dim]; ``steps`` as in :meth:`weights`."""
+        """Context and weights of queries [batch, rows, query_dim]; ``steps`` as in :meth:`weights`."""
         weights = self.weights(query, memory, steps)
         return Attended(weights @ memory.values, weights)
 
@@ -197,19 +197,19 @@ class LocalAttention(Attention):
         scores = self.score(query, memory.keys)
         positions = torch.arange(scores.shape[-1], device=scores.device)
         distance = positions - self.centres(query, memory, steps).unsqueeze(-1)
-        seen = distance.abs() <= self.window
+        in_window = distance.abs() <= self.window
         if memory.mask is not None:
-            seen = seen & memory.mask.unsqueeze(1)
+            in_window = in_window & memory.mask.unsqueeze(1)
         if self.W_p is None:
-            return masked_softmax(scores, seen)
+            return masked_softmax(scores, in_window)
         exponent = -2 * (distance / self.window) ** 2  # 2σ² = D²/2
         if self.normalise:
-            return masked_softmax(scores + exponent, seen)
-        return masked_softmax(scores, seen) * torch.exp(exponent)
+            return masked_softmax(scores + exponent, in_window)
+        return masked_softmax(scores, in_window) * torch.exp(exponent)
 
 
 class MultiHead(Attention):
-    """Several scaled-dot attentions side by side, each on its own share of the numbers (Vaswani 2017 §3.2.2).
+    """Several scaled-dot attentions side by side, each on its own share of the dimensions (Vaswani 2017 §3.2.2).
 
         head_i = softmax((W_q q)_i (W_k k)_iᵀ / √d_head) (W_v v)_i        context = W_o [head_1; …; head_n]
 
@@ -219,7 +219,7 @@ class MultiHead(Attention):
 
     def __init__(self, query_dim: int, dim: int, *, heads: int, dropout: float = 0.0) -> None:
         if query_dim % heads:
-            raise ConfigError(f"{heads} heads cannot share {query_dim} numbers", allowed="a size that they divide")
+            raise ConfigError(f"{heads} heads cannot share {query_dim} dimensions", allowed="a size that they divide")
         super().__init__(query_dim // heads, query_dim // heads, score="scaled_dot")
         self.heads = heads
         self.W_q = nn.Linear(query_dim, query_dim)
@@ -257,7 +257,7 @@ class MultiHead(Attention):
         """[batch, rows, query_dim] to [batch, heads, rows, head_dim], laid out for the products."""
         return joined.view(*joined.shape[:2], self.heads, -1).transpose(1, 2).contiguous()
 
-    def join(self, mixed: Float[Tensor, "batch heads rows head_dim"]) -> Float[Tensor, "batch rows query_dim"]:
+    def join(self, contexts: Float[Tensor, "batch heads rows head_dim"]) -> Float[Tensor, "batch rows query_dim"]:
         """[batch, heads, rows, head_dim] to the context [batch, rows, query_dim]."""
-        context: Tensor = self.W_o(mixed.transpose(1, 2).flatten(2))
+        context: Tensor = self.W_o(contexts.transpose(1, 2).flatten(2))
         return context

@@ -336,7 +336,7 @@ class TestMultiHead:
         _assert_gradients_equal_finite_differences(self._heads(heads=2, query_dim=4), 4)
 
     def test_heads_that_do_not_divide_are_refused(self) -> None:
-        with pytest.raises(ConfigError, match="5 heads cannot share 12 numbers; allowed: a size that they divide"):
+        with pytest.raises(ConfigError, match="5 heads cannot share 12 dimensions; allowed: a size that they divide"):
             self._heads(heads=5)
 
     def test_dropout_acts_on_the_products_and_not_on_the_weights(self) -> None:

@@ -51,7 +51,7 @@ class AttendSettings(PartSettings):
 
 
 class AttendDecoder(Decoder):
-    """Looks at the annotations before every word.
+    """Attention before every step, from the state before it.
 
     Args:
         settings: sizes and options.

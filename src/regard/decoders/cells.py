@@ -49,7 +49,7 @@ class Cell(nn.Module, ABC):
 
     @torch.no_grad()
     def expect_small(self, part: int, deviation: float) -> None:
-        """Begin with larger weights for a part whose numbers are small, of standard deviation ``deviation``.
+        """Begin with larger weights for a part of small values, of standard deviation ``deviation``.
 
         Embeddings that share their matrix with the output layer are small; beside annotations of unit size a cell would
         hardly hear the words at first.

@@ -41,7 +41,7 @@ class LuongSettings(PartSettings):
     layers: int = Field(1, ge=1, le=64)
     cell: CellName = "lstm"
     attention: int = Field(512, ge=1, le=8192)
-    """Numbers inside the additive and the concat score."""
+    """Size of the projections of the additive and the concat score."""
     score: ScoreName = "general"
     kind: Literal["global", "local-m", "local-p"] = "global"
     window: int | None = Field(None, ge=1, le=10_000)
@@ -61,7 +61,7 @@ class LuongSettings(PartSettings):
 
 
 class LuongDecoder(Decoder):
-    """Reads a word, then looks at the annotations from where that led.
+    """Attention after the recurrent step.
 
     Args:
         settings: sizes and options.

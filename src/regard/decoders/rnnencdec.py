@@ -49,7 +49,7 @@ class RnnEncDecMemory(Memory):
 
 
 class RnnEncDecDecoder(GatedDecoder):
-    """Sees one vector at every step, and its own previous word.
+    """One vector at every step, and the previous word.
 
     Args:
         settings: sizes and options.

@@ -36,7 +36,7 @@ class RnnSearchSettings(GatedSettings):
 
     name: Literal["rnnsearch"] = "rnnsearch"
     attention: int = Field(512, ge=1, le=8192)
-    """Numbers inside the additive and the concat score; n′ in the paper."""
+    """Size of the projections of the additive and the concat score; n′ in the paper."""
     score: ScoreName = "additive"
 
 
@@ -55,7 +55,7 @@ class RnnSearchMemory(Memory):
 
 
 class RnnSearchDecoder(GatedDecoder):
-    """Looks at the annotations before every word, from the state before the word.
+    """Attention before every step, from the state before it.
 
     Args:
         settings: sizes and options.

@@ -1,4 +1,4 @@
-"""The two decoders without attention: they see the whole picture (or sentence) through one vector x.
+"""The two decoders without attention: the whole picture (or sentence) is one vector x.
 
 ``repeat``: x enters at every step, the previous word never does (cf. Mao et al. 2015, with the word path removed).
 
@@ -82,7 +82,7 @@ class _SingleVectorDecoder(Decoder):
 
 
 class RepeatDecoder(_SingleVectorDecoder):
-    """Sees x at every step and never its own words, so every row of an input says the same."""
+    """x at every step and never the previous word, so all rows of an input are equal."""
 
     settings_class = RepeatSettings
 
@@ -112,7 +112,7 @@ class RepeatDecoder(_SingleVectorDecoder):
 
 
 class FeedbackDecoder(_SingleVectorDecoder):
-    """Sees x once, then its own previous word."""
+    """x once, then the previous word."""
 
     settings_class = FeedbackSettings
 

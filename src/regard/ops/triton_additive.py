@@ -6,8 +6,8 @@ Nothing is written but the context and the weights, which are a result; the back
 gradient is summed by one program in a fixed order, so that two passes give the same numbers. A program holds the scores
 of one row, which limits the number of positions. tanh |x| = (1 − e^{−2|x|}) / (1 + e^{−2|x|}), which cannot overflow.
 
-Importing this module needs Triton, which comes with PyTorch for GPUs; :func:`regard.ops.additive.triton_takes` says
-where it is to be used. The tests run it in Triton's interpreter, which needs no GPU.
+Importing this module needs Triton, which comes with PyTorch for GPUs; :func:`regard.fast.attention.fused` says
+where it is used. The tests run it in Triton's interpreter, which needs no GPU.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import triton.language as tl
 from torch import Tensor
 
 TILE = 4096
-"""Numbers of keys or values that a program holds at a time, positions × columns."""
+"""Elements of keys or values that a program holds at a time, positions × columns."""
 KEYS = 32
 """Positions whose gradients one program sums."""
 
@@ -52,9 +52,9 @@ class _AdditiveAttention(torch.autograd.Function):
         (batch, rows, dim), (positions, width) = query.shape, values.shape[1:]
         context = values.new_empty(batch, rows, width)
         weights = v.new_empty(batch, rows, positions, dtype=_sums(v))
-        looked_at = keys if mask is None else mask.contiguous()
-        _look[(batch * rows,)](
-            query, keys, v, values, looked_at, context, weights, rows, positions, dim, width,
+        mask_or_keys = keys if mask is None else mask.contiguous()
+        _attend[(batch * rows,)](
+            query, keys, v, values, mask_or_keys, context, weights, rows, positions, dim, width,
             masked=mask is not None, **_tile_of(positions),
         )  # fmt: skip
         ctx.save_for_backward(query, keys, v, values, weights)
@@ -66,23 +66,23 @@ class _AdditiveAttention(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         query, keys, v, values, weights = ctx.saved_tensors
         (batch, rows, dim), (positions, width) = query.shape, values.shape[1:]
-        to_context, to_weights = gradients
-        to_context = values.new_zeros(batch, rows, width) if to_context is None else to_context.contiguous()
-        pushed = weights if to_weights is None else to_weights.contiguous()
-        to_scores, to_query = torch.empty_like(weights), torch.empty_like(query)
+        grad_context, grad_weights = gradients
+        grad_context = values.new_zeros(batch, rows, width) if grad_context is None else grad_context.contiguous()
+        upstream = weights if grad_weights is None else grad_weights.contiguous()
+        grad_scores, grad_query = torch.empty_like(weights), torch.empty_like(query)
         sizes = (rows, positions, dim, width)
-        _back_to_query[(batch * rows,)](
-            query, keys, v, values, weights, to_context, pushed, to_scores, to_query, *sizes,
-            has_pushed=to_weights is not None, **_tile_of(positions),
+        _query_gradient[(batch * rows,)](
+            query, keys, v, values, weights, grad_context, upstream, grad_scores, grad_query, *sizes,
+            has_upstream=grad_weights is not None, **_tile_of(positions),
         )  # fmt: skip
         blocks = triton.cdiv(positions, KEYS)
-        to_keys, to_values = torch.empty_like(keys), torch.empty_like(values)
-        to_v = weights.new_empty(batch, blocks, dim)
-        _back_to_keys[(batch, blocks)](
-            query, keys, v, weights, to_context, to_scores, to_keys, to_values, to_v, *sizes,
+        grad_keys, grad_values = torch.empty_like(keys), torch.empty_like(values)
+        grad_v = weights.new_empty(batch, blocks, dim)
+        _key_gradients[(batch, blocks)](
+            query, keys, v, weights, grad_context, grad_scores, grad_keys, grad_values, grad_v, *sizes,
             **_tile_of(KEYS),
         )  # fmt: skip
-        return to_query, to_keys, to_v.sum(dim=(0, 1)).to(v.dtype), to_values, None
+        return grad_query, grad_keys, grad_v.sum(dim=(0, 1)).to(v.dtype), grad_values, None
 
 
 def _sums(v: Tensor) -> torch.dtype:
@@ -118,7 +118,7 @@ def _line(start: tl.tensor, column: tl.tensor, width: tl.tensor, sums: tl.tensor
 
 
 @triton.jit
-def _look(
+def _attend(
     query: tl.tensor, keys: tl.tensor, v: tl.tensor, values: tl.tensor, mask: tl.tensor,
     context: tl.tensor, weights: tl.tensor,
     rows: tl.tensor, positions: tl.tensor, dim: tl.tensor, width: tl.tensor,
@@ -132,60 +132,61 @@ def _look(
     scores = tl.zeros([held], dtype=weights.dtype.element_ty)
     for start in range(0, dim, wide):
         column = start + tl.arange(0, wide)
-        bent = _tanh(
+        tanh = _tanh(
             _line(query + row * dim, column, dim, weights)[None, :]
             + _tile(keys + first * dim, n, real, column, dim, weights)
         )
-        scores += tl.sum(bent * _line(v, column, dim, weights)[None, :], axis=1)
-    seen = real
+        scores += tl.sum(tanh * _line(v, column, dim, weights)[None, :], axis=1)
+    valid = real
     if masked:
-        seen = real & (tl.load(mask + first + n, mask=real, other=0) != 0)
-    scores = tl.where(seen, scores, float("-inf"))
+        valid = real & (tl.load(mask + first + n, mask=real, other=0) != 0)
+    scores = tl.where(valid, scores, float("-inf"))
     powers = tl.exp(scores - tl.max(scores, axis=0))
     alpha = powers / tl.sum(powers, axis=0)
     tl.store(weights + row * positions + n, alpha, mask=real)
     for start in range(0, width, wide):
         column = start + tl.arange(0, wide)
-        mixed = tl.sum(alpha[:, None] * _tile(values + first * width, n, real, column, width, weights), axis=0)
-        tl.store(context + row * width + column, mixed.to(context.dtype.element_ty), mask=column < width)
+        summed = tl.sum(alpha[:, None] * _tile(values + first * width, n, real, column, width, weights), axis=0)
+        tl.store(context + row * width + column, summed.to(context.dtype.element_ty), mask=column < width)
 
 
 @triton.jit
-def _back_to_query(
+def _query_gradient(
     query: tl.tensor, keys: tl.tensor, v: tl.tensor, values: tl.tensor, weights: tl.tensor,
-    to_context: tl.tensor, to_weights: tl.tensor, to_scores: tl.tensor, to_query: tl.tensor,
+    grad_context: tl.tensor, grad_weights: tl.tensor, grad_scores: tl.tensor, grad_query: tl.tensor,
     rows: tl.tensor, positions: tl.tensor, dim: tl.tensor, width: tl.tensor,
-    has_pushed: tl.constexpr, held: tl.constexpr, wide: tl.constexpr,
+    has_upstream: tl.constexpr, held: tl.constexpr, wide: tl.constexpr,
 ) -> None:  # fmt: skip
     """One row: the gradients of its scores and of its query."""
     row = tl.program_id(0).to(tl.int64)
     first = (row // rows) * positions
     n = tl.arange(0, held)
     real = n < positions
-    to_alpha = tl.zeros([held], dtype=weights.dtype.element_ty)
-    if has_pushed:
-        to_alpha += tl.load(to_weights + row * positions + n, mask=real, other=0.0)
+    grad_alpha = tl.zeros([held], dtype=weights.dtype.element_ty)
+    if has_upstream:
+        grad_alpha += tl.load(grad_weights + row * positions + n, mask=real, other=0.0)
     for start in range(0, width, wide):
         column = start + tl.arange(0, wide)
-        pushed = _line(to_context + row * width, column, width, weights)
-        to_alpha += tl.sum(_tile(values + first * width, n, real, column, width, weights) * pushed[None, :], axis=1)
+        upstream = _line(grad_context + row * width, column, width, weights)
+        grad_alpha += tl.sum(_tile(values + first * width, n, real, column, width, weights) * upstream[None, :], axis=1)
     alpha = tl.load(weights + row * positions + n, mask=real, other=0.0)
-    to_score = alpha * (to_alpha - tl.sum(alpha * to_alpha, axis=0))
-    tl.store(to_scores + row * positions + n, to_score, mask=real)
+    grad_score = alpha * (grad_alpha - tl.sum(alpha * grad_alpha, axis=0))
+    tl.store(grad_scores + row * positions + n, grad_score, mask=real)
     for start in range(0, dim, wide):
         column = start + tl.arange(0, wide)
-        bent = _tanh(
+        tanh = _tanh(
             _line(query + row * dim, column, dim, weights)[None, :]
             + _tile(keys + first * dim, n, real, column, dim, weights)
         )
-        slope = tl.sum(to_score[:, None] * (1 - bent * bent), axis=0) * _line(v, column, dim, weights)
-        tl.store(to_query + row * dim + column, slope.to(to_query.dtype.element_ty), mask=column < dim)
+        slope = tl.sum(grad_score[:, None] * (1 - tanh * tanh), axis=0) * _line(v, column, dim, weights)
+        tl.store(grad_query + row * dim + column, slope.to(grad_query.dtype.element_ty), mask=column < dim)
 
 
 @triton.jit
-def _back_to_keys(
-    query: tl.tensor, keys: tl.tensor, v: tl.tensor, weights: tl.tensor, to_context: tl.tensor, to_scores: tl.tensor,
-    to_keys: tl.tensor, to_values: tl.tensor, to_v: tl.tensor,
+def _key_gradients(
+    query: tl.tensor, keys: tl.tensor, v: tl.tensor, weights: tl.tensor,
+    grad_context: tl.tensor, grad_scores: tl.tensor,
+    grad_keys: tl.tensor, grad_values: tl.tensor, grad_v: tl.tensor,
     rows: tl.tensor, positions: tl.tensor, dim: tl.tensor, width: tl.tensor,
     held: tl.constexpr, wide: tl.constexpr,
 ) -> None:  # fmt: skip
@@ -196,26 +197,26 @@ def _back_to_keys(
     for start in range(0, dim, wide):
         column = start + tl.arange(0, wide)
         key = _tile(keys + batch * positions * dim, n, real, column, dim, weights)
-        to_key = tl.zeros([held, wide], dtype=weights.dtype.element_ty)
-        paid = tl.zeros([wide], dtype=weights.dtype.element_ty)
+        grad_key = tl.zeros([held, wide], dtype=weights.dtype.element_ty)
+        grad_v_part = tl.zeros([wide], dtype=weights.dtype.element_ty)
         for row in range(0, rows):
-            place = batch * rows + row
-            bent = _tanh(_line(query + place * dim, column, dim, weights)[None, :] + key)
-            to_score = tl.load(to_scores + place * positions + n, mask=real, other=0.0)[:, None]
-            to_key += to_score * (1 - bent * bent)
-            paid += tl.sum(to_score * bent, axis=0)
-        to_key *= _line(v, column, dim, weights)[None, :]
+            index = batch * rows + row
+            tanh = _tanh(_line(query + index * dim, column, dim, weights)[None, :] + key)
+            grad_score = tl.load(grad_scores + index * positions + n, mask=real, other=0.0)[:, None]
+            grad_key += grad_score * (1 - tanh * tanh)
+            grad_v_part += tl.sum(grad_score * tanh, axis=0)
+        grad_key *= _line(v, column, dim, weights)[None, :]
         inside = real[:, None] & (column < dim)[None, :]
-        target = to_keys + (batch * positions + n)[:, None] * dim + column[None, :]
-        tl.store(target, to_key.to(to_keys.dtype.element_ty), mask=inside)
-        tl.store(to_v + (batch * tl.num_programs(1) + block) * dim + column, paid, mask=column < dim)
+        target = grad_keys + (batch * positions + n)[:, None] * dim + column[None, :]
+        tl.store(target, grad_key.to(grad_keys.dtype.element_ty), mask=inside)
+        tl.store(grad_v + (batch * tl.num_programs(1) + block) * dim + column, grad_v_part, mask=column < dim)
     for start in range(0, width, wide):
         column = start + tl.arange(0, wide)
-        to_value = tl.zeros([held, wide], dtype=weights.dtype.element_ty)
+        grad_value = tl.zeros([held, wide], dtype=weights.dtype.element_ty)
         for row in range(0, rows):
-            place = batch * rows + row
-            alpha = tl.load(weights + place * positions + n, mask=real, other=0.0)
-            to_value += alpha[:, None] * _line(to_context + place * width, column, width, weights)[None, :]
+            index = batch * rows + row
+            alpha = tl.load(weights + index * positions + n, mask=real, other=0.0)
+            grad_value += alpha[:, None] * _line(grad_context + index * width, column, width, weights)[None, :]
         inside = real[:, None] & (column < width)[None, :]
-        target = to_values + (batch * positions + n)[:, None] * width + column[None, :]
-        tl.store(target, to_value.to(to_values.dtype.element_ty), mask=inside)
+        target = grad_values + (batch * positions + n)[:, None] * width + column[None, :]
+        tl.store(target, grad_value.to(grad_values.dtype.element_ty), mask=inside)

@@ -29,7 +29,7 @@ class SearchOptions(Settings):
     beam: int = Field(5, ge=1, le=256)
     """Hypotheses kept for each input; 1 is greedy search."""
     max_length: int = Field(22, ge=1, le=4000)
-    """The most looks at an input, each for one word or for the end. What has not ended by then stays unfinished."""
+    """The most steps, each for one word or for the end. What has not ended by then stays unfinished."""
     min_length: int = Field(0, ge=0, le=4000)
     """The end is forbidden before this many words."""
     length_normalisation: float = Field(0.7, ge=0, le=10)

@@ -85,7 +85,7 @@ def test_learned_positions_end_step_by_step_as_well() -> None:
 
 
 def test_heads_divide_the_size() -> None:
-    with pytest.raises(ConfigError, match="5 heads cannot share 12 numbers"):
+    with pytest.raises(ConfigError, match="5 heads cannot share 12 dimensions"):
         _build(heads=5)
 
 

@@ -95,7 +95,7 @@ def test_learned_positions_end() -> None:
 
 
 def test_heads_divide_the_size() -> None:
-    with pytest.raises(ConfigError, match="5 heads cannot share 12 numbers"):
+    with pytest.raises(ConfigError, match="5 heads cannot share 12 dimensions"):
         build_text_encoder(TransformerEncoderSettings(dim=12, heads=5), vocabulary_size=VOCABULARY)
 
 

@@ -24,6 +24,7 @@ from regard.fast.search.beam_state import ParentIndex
 from regard.fast.search.incremental import IncrementalDecoder
 from regard.fast.support import on_cpu
 from regard.ops.linear import InferencePrecision, inference_linear
+from regard.ops.packing import GroupedRows
 
 
 def twin(decoder: TransformerDecoder, precision: InferencePrecision) -> Stepper | None:
@@ -60,7 +61,8 @@ class IncrementalTransformer(IncrementalDecoder):
     ) -> tuple[Hidden, Tensor, Tensor]:
         assert isinstance(memory, TransformerMemory), "a state of this decoder's own start"
         x = projected.add_(self._position(before["cache0"].shape[1], projected))
-        layout, weights, caches = _Layout(index), None, {}
+        layout = GroupedRows.of(index.batch_index, index.rows.num_inputs)
+        weights, caches = None, {}
         for i, (layer, inputs) in enumerate(zip(self._layers, memory.layers, strict=True)):
             cache = caches[f"cache{i}"] = _continued(before[f"cache{i}"], index.parents)
             x = layer.attend_to_tokens(x, cache)
@@ -87,30 +89,6 @@ def _continued(cache: Tensor, parents: Tensor) -> Tensor:
     continued = cache.new_empty(rows, tokens + 1, *cache.shape[2:])
     torch.index_select(cache, 0, parents, out=continued[:, :tokens])
     return continued
-
-
-class _Layout:
-    """Hypotheses [active, ·] as a grid [input, width, ·], those of an input beside each other."""
-
-    def __init__(self, index: ParentIndex) -> None:
-        inputs, self.num_inputs = index.batch_index, index.rows.num_inputs
-        counts = torch.bincount(inputs, minlength=self.num_inputs)
-        firsts = counts.cumsum(dim=0) - counts
-        self.width = int(counts.max())
-        self.places = inputs * self.width + torch.arange(len(inputs)) - firsts.index_select(0, inputs)
-        self._full = len(inputs) == self.num_inputs * self.width
-
-    def grid(self, rows: Tensor) -> Tensor:
-        """[active, ·] to [input, width, ·], zeros where there is none."""
-        if not self._full:
-            empty = rows.new_zeros(self.num_inputs * self.width, rows.shape[1])
-            rows = empty.index_copy_(0, self.places, rows)
-        return rows.view(self.num_inputs, self.width, -1)
-
-    def rows(self, grid: Tensor) -> Tensor:
-        """The inverse of :meth:`grid`."""
-        flat = grid.reshape(self.num_inputs * self.width, -1)
-        return flat if self._full else flat.index_select(0, self.places)
 
 
 class _PreparedLayer:
@@ -148,19 +126,19 @@ class _PreparedLayer:
         """The queries [active, dim] for the annotations."""
         return self._query(self._layer.attention_norm(x))
 
-    def attend_to_annotations(self, x: Tensor, query: Tensor, memory: Memory, layout: _Layout) -> Tensor:
+    def attend_to_annotations(self, x: Tensor, query: Tensor, memory: Memory, layout: GroupedRows) -> Tensor:
         """x [active, dim] plus what each hypothesis takes from the annotations of its input."""
         mask = None if memory.mask is None else memory.mask[:, None, None, :]
-        grid = self._split(layout.grid(query))
+        grid = self._split(layout.to_block(query))
         context = scaled_dot_product_attention(grid, memory.keys, memory.values, attn_mask=mask)
-        return x + self._output(layout.rows(context.transpose(1, 2)))
+        return x + self._output(layout.from_block(context.transpose(1, 2).flatten(2)))
 
-    def weights(self, query: Tensor, memory: Memory, layout: _Layout) -> Tensor:
+    def weights(self, query: Tensor, memory: Memory, layout: GroupedRows) -> Tensor:
         """The mean over heads of the attention weights, [active, position]."""
-        grid = self._split(layout.grid(query))
+        grid = self._split(layout.to_block(query))
         scores = grid @ memory.keys.transpose(2, 3) / math.sqrt(grid.shape[-1])
         softmax = masked_softmax(scores.flatten(1, 2), memory.mask)
-        return layout.rows(softmax.view_as(scores).mean(dim=1))
+        return layout.from_block(softmax.view_as(scores).mean(dim=1))
 
     def feed_forward(self, x: Tensor) -> Tensor:
         """x [active, dim] plus the feed-forward network."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -58,3 +59,9 @@ def only_shipped(shipped: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same folder, in the place of the models that ship with the package."""
     monkeypatch.setattr("regard.saved.bundle.SHIPPED", shipped)
     return shipped
+
+
+@pytest.fixture(autouse=True)
+def _no_lines_of_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, standard error has what commands say and nothing of how far they are."""
+    monkeypatch.setattr("regard.cli.progress.SECONDS_BETWEEN_LINES", math.inf)

@@ -28,6 +28,16 @@ with ShownProgress() as progress:
 """
 
 
+RECIPE = """
+name: tiny
+data: {format: parallel, folder: nowhere, source: en, target: de}
+model:
+  encoder: {name: recurrent}
+  decoder: {name: rnnsearch}
+phases: [{epochs: 1}]
+"""
+
+
 class Clock:
     """Passes as it is told."""
 
@@ -43,6 +53,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The time of progress."""
     clock = Clock()
     monkeypatch.setattr("time.monotonic", clock)
+    monkeypatch.setattr("regard.cli.progress.SECONDS_BETWEEN_LINES", 10)
     return clock
 
 
@@ -85,7 +96,9 @@ def test_an_error_after_a_line_begins_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     fail(monkeypatch)
-    assert main(["train", str(tmp_path / "recipe.yaml")]) == 1
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(RECIPE)
+    assert main(["train", str(recipe)]) == 1
     assert capfd.readouterr().err == "10 captions are cut\nerror: the disk is full\n"
 
 

@@ -172,7 +172,7 @@ class Trainer:
             torch.manual_seed(_step_seed(self.recipe.seed, position))
             loss, numbers = objective.loss(batches[position.batch], epoch=position.epoch)
             if not math.isfinite(sum(numbers.values())):
-                raise self._diverged("the loss is not a number")
+                raise self._diverged("the loss is not a number", batch=position.batch + 1)
             _set_rates(optimizer, phase.optim, step=position.step, total=total_steps)
             self._descend(loss, optimizer, phase.optim.clip)
             del loss  # nothing of a step may be pending when the next is recorded, see regard.fast.training.cuda_graphs
@@ -199,12 +199,12 @@ class Trainer:
                 f"({phase.epochs}), lower .batch, or begin from a trained model with --from"
             )
 
-    def _diverged(self, reason: str) -> DivergedError:
+    def _diverged(self, reason: str, *, batch: int) -> DivergedError:
         position = self._position
         key = f"phases.{position.phase}.optim.lr"
         rate = self.recipe.phases[position.phase].optim.lr
         return DivergedError(
-            f"{self.folder}: {reason} at batch {position.batch + 1} of epoch {position.epochs + 1}",
+            f"{self.folder}: {reason} at batch {batch} of epoch {position.epochs + 1}",
             remedy=f"lower {key} ({rate:g}), such as --set {key}={rate / 10:g}, in another --output; what was learned "
             "before is kept",
         )
@@ -213,7 +213,7 @@ class Trainer:
         """Refuse weights that no file of the model could hold."""
         largest = torch.finfo(torch.float16).max
         if not all(bool((tensor.detach().abs() < largest).all()) for tensor in tensors.values()):
-            raise self._diverged("the weights have grown beyond all bounds")
+            raise self._diverged("the weights have grown beyond all bounds", batch=self._position.batch)
 
     def _descend(self, loss: Tensor, optimizer: torch.optim.Optimizer, clip: float) -> None:
         optimizer.zero_grad(set_to_none=True)

@@ -9,7 +9,11 @@ import yaml
 
 from regard.encoders.image import ImageEncoderSettings
 from regard.saved.bundle import Bundle
+from regard.text import WordCodec
 from regard.training.recipe import CaptionData, CaptionSet, Recipe
+
+_ENGLISH = frozenset(["a", "on"])
+"""Words that no English captions go without, and no other captions have together."""
 
 _CAPTION_LIMITS = """\
 - It describes everyday scenes like those it learned from; of anything else it says what looks nearest.
@@ -33,7 +37,9 @@ def model_card(recipe: Recipe, bundle: Bundle) -> str:
     """
     data = recipe.data
     if isinstance(data, CaptionData):
-        purpose, limits = "Describes pictures in English", _CAPTION_LIMITS
+        words = set(bundle.codec.vocabulary.entries) if isinstance(bundle.codec, WordCodec) else set()
+        language = "English" if words >= _ENGLISH else "the language of its captions"
+        purpose, limits = f"Describes pictures in {language}", _CAPTION_LIMITS
     else:
         purpose, limits = f"Translates `{data.source}` to `{data.target}`", _TRANSLATION_LIMITS
     return f"""\

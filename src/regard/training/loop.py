@@ -161,7 +161,7 @@ class Trainer:
         self, phase: Phase, objective: Objective, optimizer: torch.optim.Optimizer, average: RunningAverage | None
     ) -> None:
         position = self._position
-        batches = self.task.batches(phase, number=position.phase, epoch=position.epoch)
+        batches = self.task.batches(phase, number=position.phase, epoch=position.epoch)[: phase.steps]
         total_steps = phase.epochs * len(batches)
         if not position.step:
             self._remark_on_steps(phase, total_steps)

@@ -192,6 +192,10 @@ class Phase(Settings):
     """Stop the phase after so many validations without a better score."""
     validate_every: int = Field(1, ge=1, le=100_000)
     """Search and score the validation data after every so many epochs, and after the last."""
+    steps: int | None = Field(None, ge=1, le=1_000_000_000)
+    """Take only so many steps of each epoch; None for all."""
+    augment: bool = True
+    """Learn from pairs that change from epoch to epoch, where ``data`` asks for it; otherwise from those of the data."""
     r_drop: float = Field(0.0, ge=0, le=1000)
     """α of R-Drop: each input is read twice, and the two predictions are drawn to each other (Liang et al. 2021)."""
     precision: Literal["float32", "bfloat16"] = "float32"

@@ -67,7 +67,8 @@ class TranslationTask(Task):
         Rewards are judged against the pairs of the data, so only cross-entropy learns from changed ones.
         """
         if self._augmented is not None:
-            self._show(self._augmented.epoch(number, epoch) if phase.objective == "cross_entropy" else self._plain)
+            changes = phase.augment and phase.objective == "cross_entropy"
+            self._show(self._augmented.epoch(number, epoch) if changes else self._plain)
         size, tokens = (phase.batch, None) if phase.tokens is None else (None, phase.tokens)
         order = bucketed_batches(
             self._pairs.lengths, seed=self.seed + number, epoch=epoch, batch_size=size, max_tokens=tokens

@@ -65,10 +65,13 @@ def measure_robustness(
     translator.start_workers()
     scores: list[ChangedScore] = []
     for name, variant in (variants | {JOINED: joined}).items():
+        changed = len(pairs) if variant is joined else sum(map(operator.ne, variant.sources, pairs.sources))
+        if scores and not changed:  # what is the same need not be translated again
+            scores.append(replace(scores[0], change=name))
+            continue
         progress.start(name, len(variant))
         bleu, signature = _score(translator, variant, progress, changes)
         loss = scores[0].bleu - bleu if scores else 0.0
-        changed = len(pairs) if variant is joined else sum(map(operator.ne, variant.sources, pairs.sources))
         scores.append(ChangedScore(change=name, changed=changed, bleu=bleu, loss=loss, signature=signature))
     return scores
 

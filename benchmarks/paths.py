@@ -29,7 +29,8 @@ from regard.ops.cpu.compiled import compiled_ops
 from regard.ops.cross_entropy import linear_cross_entropy
 from regard.ops.dropout import dropout
 from regard.ops.linear import inference_linear
-from regard.search import SearchOptions, SpecialTokens, sample_captions, search
+from regard.search import SearchOptions, SpecialTokens, search
+from regard.search.rollouts import sample_captions
 
 DIM, HIDDEN, VOCABULARY = 512, 512, 4000
 BATCH, ROWS, TIME, POSITIONS = 8, 5, 14, 49

@@ -11,7 +11,7 @@ from inputs import SPECIALS, Sentences
 from measure import Work
 from regard.model import EncoderDecoder
 from regard.pipeline import Translator
-from regard.pipeline.length_buckets import Job
+from regard.pipeline.length_buckets import SegmentJob
 from regard.saved.bundle import Bundle, save_bundle
 from regard.search import SearchOptions
 from regard.text import Lexicon, WordCodec
@@ -31,7 +31,7 @@ def saved(model: EncoderDecoder, sentences: Sentences, lexicon: Lexicon) -> Iter
 def sharing(translator: Translator, sentences: Sentences, options: Sequence[SearchOptions]) -> Work:
     """All batches, each with options of its own, long ones first; the processes are ready before the first turn."""
     requests = [
-        ([Job((*source,), (), number) for number, (source, _) in enumerate(batch)], each)
+        ([SegmentJob((*source,), (), number) for number, (source, _) in enumerate(batch)], each)
         for batch, each in zip(sentences.batches, options, strict=True)
     ]
     translator.start_workers()

@@ -18,7 +18,7 @@ from regard.decoders.base import Stepper
 from regard.encoders.image import ImageEncoder
 from regard.fast import for_search
 from regard.ops.linear import InferencePrecision
-from regard.pipeline.prefetch import Picture, prepare_image
+from regard.pipeline.prefetch import PreparedImage, prepare_image
 from regard.search import Hypothesis, SearchOptions, SpecialTokens, search
 from rows import Conditions, Outcome, compared
 from textbook import TextbookDecoder, search_one
@@ -102,7 +102,7 @@ def shipped_features(count: int) -> tuple[AttendDecoder, Tensor]:
     assert isinstance(model.decoder, AttendDecoder), "and looks at"
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         pictures = [prepare_image(path, model.encoder) for path in photos(count, made_in=Path(folder))[0]]
-        pixels = torch.stack([torch.as_tensor(each.pixels) for each in pictures if isinstance(each, Picture)])
+        pixels = torch.stack([torch.as_tensor(each.pixels) for each in pictures if isinstance(each, PreparedImage)])
         return model.decoder, torch.cat([model.annotate(batch).values for batch in torch.split(pixels, 16)])
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from regard.annotations import Annotations
+from regard.config import PartSettings
 from regard.decoders import Decoder, DecoderSettings, State, build_decoder
 from regard.decoders.attend import AttendSettings
 from regard.decoders.luong import LuongSettings
@@ -16,7 +17,7 @@ from regard.decoders.rnnencdec import RnnEncDecSettings
 from regard.decoders.rnnsearch import RnnSearchSettings
 from regard.decoders.single_vector import FeedbackSettings, RepeatSettings
 from regard.decoders.transformer import TransformerDecoderSettings
-from regard.encoders import TextEncoderSettings, build_text_encoder
+from regard.encoders import build_text_encoder
 from regard.encoders.recurrent import RecurrentSettings
 from regard.encoders.text import TextEncoder
 from regard.encoders.transformer import TransformerEncoderSettings
@@ -42,7 +43,7 @@ class Picture(nn.Module):
         return Annotations(self.colours[regions], mask)
 
 
-ENCODERS: dict[str, TextEncoderSettings | None] = {
+ENCODERS: dict[str, PartSettings | None] = {
     "gru": RecurrentSettings(embedding=11, hidden=4),
     "lstm": RecurrentSettings(embedding=11, hidden=6, cell="lstm", layers=2, bidirectional=False),
     "transformer": TransformerEncoderSettings(dim=12, layers=2, heads=3, feed_forward=19, positions="learned"),

@@ -85,7 +85,7 @@ class CaptionBatch:
     """Targets of a batch, laid out for a teacher-forced pass.
 
     The inputs with the longest rows come first, and within an input its longest rows, so that at every step the rows
-    that still have words to read are a leading block (see :mod:`regard.fast.training.active_blocks`).
+    that still have words to read are a leading block (see :mod:`regard.ops.packing`).
 
     Attributes:
         order: int64 [batch], which of the given samples each place holds; annotations are gathered by it.

@@ -5,7 +5,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from regard.fast.training.active_blocks import active_blocks
 
 from regard.data.batching import (
     assemble_captions,
@@ -114,9 +113,6 @@ def test_layout_loses_nothing_and_unrolls_in_leading_blocks(captions: list[list[
         assert sorted(written) == sorted(captions[image])
     longest = batch.lengths.amax(dim=1).tolist()
     assert longest == sorted(longest, reverse=True)
-    # at each step the leading block of images is exactly the unfinished ones
-    blocks = active_blocks(batch.lengths, batch=images, rows=rows, time=time)
-    assert [inputs for inputs, _ in blocks] == [sum(length > t for length in longest) for t in range(time)]
 
 
 def test_source_without_a_position_is_our_mistake() -> None:

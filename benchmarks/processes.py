@@ -35,4 +35,4 @@ def sharing(translator: Translator, sentences: Sentences, options: Sequence[Sear
         for batch, each in zip(sentences.batches, options, strict=True)
     ]
     translator.start_workers()
-    return lambda: list(translator.share(translator.say, reversed(requests)))
+    return lambda: list(translator.share(translator.generate_batch, reversed(requests)))

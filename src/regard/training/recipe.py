@@ -195,7 +195,7 @@ class Phase(Settings):
     steps: int | None = Field(None, ge=1, le=1_000_000_000)
     """Take only so many steps of each epoch; None for all."""
     augment: bool = True
-    """Learn from pairs that change from epoch to epoch, where ``data`` asks for it; otherwise from those of the data."""
+    """Learn from pairs that change from epoch to epoch, where ``data`` asks for it; otherwise from those given."""
     r_drop: float = Field(0.0, ge=0, le=1000)
     """α of R-Drop: each input is read twice, and the two predictions are drawn to each other (Liang et al. 2021)."""
     precision: Literal["float32", "bfloat16"] = "float32"

@@ -99,7 +99,7 @@ def test_captions_are_laid_out_longest_first() -> None:
 @given(st.lists(st.lists(st.lists(st.integers(4, 99), max_size=9), min_size=1, max_size=5), min_size=1, max_size=6))
 def test_layout_loses_nothing_and_unrolls_in_leading_blocks(captions: list[list[list[int]]]) -> None:
     batch = assemble_captions(captions)
-    images, rows, time = batch.tokens.shape
+    _, rows, _ = batch.tokens.shape
     for place, image in enumerate(batch.order.tolist()):
         written = []
         for row in range(rows):

@@ -1,4 +1,4 @@
 """Which of the shipped models is meant where none is named."""
 
-DEFAULT_CAPTIONER = "flickr8k"
+DEFAULT_CAPTIONER = "everyday"
 """The captioner of ``regard caption``, ``demo`` and ``serve``."""

@@ -203,7 +203,7 @@ def test_what_people_type_costs_little(name: str, change: str) -> None:
     bleu = []
     for sources in (pairs.sources[:300], [NOISE[change](text) for text in pairs.sources[:300]]):
         said = [str(each) for each in loaded.translate_many(sources, alternatives=0)]
-        bleu.append(score_translations(said, pairs.targets[:300], target_language=target).bleu)
+        bleu.append(score_translations(said, pairs.targets[:300], target_language=target).as_dict()["bleu"])
     assert bleu[0] - bleu[1] < 2.0
 
 

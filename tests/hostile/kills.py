@@ -26,10 +26,12 @@ def attack_training(count: int, chance: random.Random, outcomes: Outcomes) -> No
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         recipe = _recipe(folder)
+        began = time.monotonic()
         _run("train", str(recipe), "--output", str(folder / "whole"))
+        whole = time.monotonic() - began
         for number in range(count):
             run = folder / f"killed-{number % 5}"
-            _killed(chance.uniform(0.5, 8), "train", str(recipe), "--output", str(run))
+            _killed(chance.uniform(0.2, 1) * whole, "train", str(recipe), "--output", str(run))
             if number % 5 < 4 and number < count - 1:
                 outcomes.add(ANSWERED, f"kill {number}")
                 continue
@@ -47,14 +49,17 @@ def attack_translating(count: int, chance: random.Random, outcomes: Outcomes) ->
         folder = Path(name)
         lines = [f"{chance.choice(SUBJECTS)} {chance.choice(DEEDS)} {number}" for number in range(3000)]
         (folder / "in.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        began = time.monotonic()
         _run("translate", "--file", str(folder / "in.txt"), "--output", str(folder / "whole.txt"))
+        whole = time.monotonic() - began
         kills = 0
         while kills < count:
             output = folder / "out.txt"
             output.unlink(missing_ok=True)
             while not output.exists() and kills < count:
                 kills += 1
-                _killed(chance.uniform(1, 12), "translate", "--file", str(folder / "in.txt"), "--output", str(output))
+                seconds = chance.uniform(0.1, 0.8) * whole
+                _killed(seconds, "translate", "--file", str(folder / "in.txt"), "--output", str(output))
                 outcomes.add(ANSWERED, f"kill {kills}")
             done = _run("translate", "--file", str(folder / "in.txt"), "--output", str(output))
             same = done.returncode == 0 and output.read_bytes() == (folder / "whole.txt").read_bytes()

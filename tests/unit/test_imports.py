@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -195,3 +196,11 @@ def test_starts_without_heavy_packages(statement: str) -> None:
     heavy = "{'torch', 'numpy', 'PIL', 'tokenizers', 'sacrebleu', 'rich'}"
     code = f"{statement}\nimport sys\nloaded = {heavy} & set(sys.modules)\nassert not loaded, loaded"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+
+
+@pytest.mark.parametrize("package", ["", "metrics", "pipeline", "text"])
+def test_no_name_that_is_imported_when_used_is_that_of_a_module(package: str) -> None:
+    # importing the module would put it in the place of what it defines
+    names = importlib.import_module(f"regard.{package}".rstrip(".")).__all__
+    modules = {path.stem for path in (PACKAGE / package).iterdir()}
+    assert not set(names) & modules

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         compare_systems,
     )
     from regard.metrics.rouge import corpus_rouge_l, rouge_l
-    from regard.metrics.shared_task_tokens import shared_task_tokens
+    from regard.metrics.shared_task import shared_task_tokens
     from regard.metrics.translations import score_translations
     from regard.text.captions import caption_tokens
 
@@ -81,6 +81,6 @@ __getattr__ = lazy_names(
         "score_captions": "regard.metrics.captions",
         "score_translations": "regard.metrics.translations",
         "sentence_bleu": "regard.metrics.bleu",
-        "shared_task_tokens": "regard.metrics.shared_task_tokens",
+        "shared_task_tokens": "regard.metrics.shared_task",
     },
 )

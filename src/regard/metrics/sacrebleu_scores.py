@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from regard.metrics.metric import TranslationMetric
-from regard.metrics.shared_task_tokens import LANGUAGES, shared_task_tokens
+from regard.metrics.shared_task import LANGUAGES, shared_task_tokens
 
 # Raise it whenever the same translations would get another bleu_lc_tok.
 _VERSION = 1

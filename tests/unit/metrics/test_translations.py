@@ -6,7 +6,7 @@ import pytest
 
 from regard.errors import DataError
 from regard.metrics import sacrebleu_scores, score_translations
-from regard.metrics.shared_task_tokens import shared_task_tokens
+from regard.metrics.shared_task import shared_task_tokens
 
 HYPOTHESES = ["Ein Hund läuft am Strand.", "Zwei Männer sitzen auf einer grünen Bank im Park."]
 REFERENCES = ["Ein brauner Hund läuft am Strand entlang.", "Zwei Männer sitzen auf einer Bank im Park."]

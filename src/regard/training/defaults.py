@@ -22,6 +22,7 @@ from regard.data.readers import find_format, read_collection
 from regard.data.splits import TRAIN, VALIDATION
 from regard.errors import ConfigError, DataError
 from regard.saved.bundle import find_bundle, read_config, shipped_models
+from regard.saved.default import DEFAULT_CAPTIONER
 from regard.text import WordCodec, caption_tokens, load_codec
 from regard.text.languages import language_named
 from regard.text.word_tokenizer import fitting_minimum_count
@@ -29,8 +30,6 @@ from regard.training.recipe import Recipe
 
 NOTHING = "nothing"
 """Stands for a model of random numbers where the name of one to begin from is asked for."""
-CAPTIONER = "flickr8k"
-"""The captioner that ships, from which captions are learned unless told otherwise."""
 FOREIGN = 0.3
 """Where a model knows less than this share of the words, its own words are dropped: the captions are in another
 language."""
@@ -90,7 +89,7 @@ def choose_recipe(
         ModelError: there is no such model.
     """
     if find_format(path) is not None:
-        return _for_captions(path, begin_from or CAPTIONER)
+        return _for_captions(path, begin_from or DEFAULT_CAPTIONER)
     if not parallel_splits(path):
         raise DataError(
             f"{path}: holds no data in a known layout",

@@ -39,14 +39,14 @@ def test_few_photos_begin_from_the_shipped_model_in_small_batches(tmp_path: Path
     choice = choose_recipe(photos(tmp_path / "My Photos", 60))
     recipe = choice.recipe
     assert isinstance(recipe.data, CaptionData)
-    assert (recipe.name, recipe.begin_from, recipe.keep_words) == ("my-photos", "flickr8k", True)
+    assert (recipe.name, recipe.begin_from, recipe.keep_words) == ("my-photos", "everyday", True)
     assert (recipe.data.minimum_count, recipe.search.no_repeat) == (1, 2)
     phase = recipe.phases[0]
     assert steps(recipe, 42) >= 100
     assert phase.optim.warmup < steps(recipe, 42) / 5
     assert len(choice.reasons) == 5
     assert "42 photos to learn from, 12 to judge by, drawn from them" in choice.reasons[0]
-    assert "begins from flickr8k" in choice.reasons[1]
+    assert "begins from everyday" in choice.reasons[1]
 
 
 def test_captions_in_another_language_leave_the_words_of_the_model(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_data_become_a_model_in_one_command(
     out, err = capsys.readouterr()
     assert out.startswith("runs/photos: cider ")
     assert "6 photos to learn from, 3 to judge by" in err
-    assert "begins from flickr8k" in err
+    assert "begins from everyday" in err
     assert main(["train", "runs/photos", "--epochs", "2", "--cache", "cache"]) == 0
     assert "continuing runs/photos after 1 epochs" in capsys.readouterr().err
     assert main(["caption", "--model", "runs/photos", str(captioned_folder / "Flicker8k_Dataset" / "0.jpg")]) == 0

@@ -74,8 +74,10 @@ def test_a_precision_that_cannot_be_had_is_refused(tiny_captioner: Bundle, tiny_
     save_bundle(tiny_captioner, tmp_path / "captioner")
     with pytest.raises(ConfigError, match=r"no precision 'int4'.*float32, bfloat16, int8"):
         load(tmp_path / "captioner", precision="int4")
-    sizes = {"name": "transformer", "dim": 8, "layers": 1, "heads": 2, "feed_forward": 8}
-    settings = parse(ModelSettings, {"encoder": sizes, "decoder": sizes}, origin="the test")
+    encoder = {"name": "recurrent", "embedding": 8, "hidden": 4}
+    # hard attention has no twin, and so no lower precision
+    decoder = {"name": "attend", "kind": "hard", "embedding": 8, "hidden": 8, "attention": 8}
+    settings = parse(ModelSettings, {"encoder": encoder, "decoder": decoder}, origin="the test")
     size = tiny_translator.codec.size
     model = EncoderDecoder(settings, vocabulary_size=size, source_vocabulary_size=size)
     save_bundle(replace(tiny_translator, model=model), tmp_path / "translator")

@@ -46,9 +46,10 @@ def check_manifest(folder: Path) -> None:
             raise ModelError(f"{path}: names {name!r:.80}, which lies outside of the folder")
         check_regular(file, most=MAX_BYTES)
         if sha256(file) != expected:
+            again = "export the model again" if file.suffix == ".onnx" else "fetch or train the model again"
             raise ModelError(
                 f"{file}: is not the file that was saved (its SHA-256 differs from that in {MANIFEST})",
-                remedy=f"fetch or train the model again; if you changed the file yourself, set {VARIABLE}=0",
+                remedy=f"if you changed the file yourself, set {VARIABLE}=0; otherwise {again}",
             )
 
 

@@ -188,10 +188,13 @@ def test_a_runtime_that_cannot_be_used_is_refused(
         load(exported, device="cuda")
 
 
+@pytest.mark.parametrize("manifest", [True, False])
 @pytest.mark.parametrize("damage", ["empty", "cut", "swapped", "missing"])
-def test_a_damaged_export_is_refused_in_one_line(damage: str, exported: Path, tmp_path: Path) -> None:
+def test_a_damaged_export_is_refused_in_one_line(damage: str, manifest: bool, exported: Path, tmp_path: Path) -> None:
     place = tmp_path / "place"
     shutil.copytree(exported, place)
+    if not manifest:
+        (place / "manifest.json").unlink()
     encoder = place / "encoder.onnx"
     match damage:
         case "empty":
@@ -206,7 +209,7 @@ def test_a_damaged_export_is_refused_in_one_line(damage: str, exported: Path, tm
         load_onnx(place)
     assert "\n" not in str(caught.value)
     assert str(place) in str(caught.value)
-    assert str(caught.value).endswith("export the model again")
+    assert str(caught.value).endswith("not a complete model" if damage == "missing" else "export the model again")
 
 
 def test_the_default_place_is_named_after_the_model() -> None:

@@ -13,9 +13,12 @@ from regard.config import Settings, parse
 from regard.errors import ConfigError, shown
 from regard.saved.bundle import BundleConfig
 from regard.search import SearchOptions
+from regard.serve.settings import ServeSettings
 from regard.training.recipe import OptimSettings, Recipe
 
-CLASSES = list(dict.fromkeys([*settings_classes(Recipe), *settings_classes(BundleConfig)]))
+CLASSES = list(
+    dict.fromkeys([*settings_classes(Recipe), *settings_classes(BundleConfig), *settings_classes(ServeSettings)])
+)
 NUMBERS = [
     (kind, name)
     for kind in CLASSES

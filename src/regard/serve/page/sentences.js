@@ -177,7 +177,7 @@ export class Sentences {
   ink() {
     for (const cell of this.place.querySelectorAll(".matrix tbody td")) {
       const lightness = Number(getComputedStyle(cell).backgroundColor.match(/^oklab\((\d*\.?\d+)/)?.[1] ?? 1);
-      cell.style.color = lightness > 0.6 ? "#000" : "#fff";
+      cell.style.color = lightness > 0.565 ? "#000" : "#fff";
     }
   }
 

@@ -19,7 +19,7 @@ from PIL import Image
 from regard.data.batching import CaptionBatch, assemble_captions, bucketed_batches, pad_sources
 from regard.data.parallel import read_parallel
 from regard.data.readers import read_captioned_images
-from regard.text import SubwordCodec, WordCodec
+from regard.text import SubwordTokenizer, WordTokenizer
 from regard.text.vocabulary import EOS
 
 ROOT = Path(__file__).parents[1]
@@ -108,9 +108,9 @@ def caption_batches(*, images: int, captions: int, batches: int) -> Captions:
         vocabulary, origin = CAPTION_VOCABULARY, "random captions with the lengths of Flickr8k's"
     else:
         read = read_captioned_images(folder, "train")
-        codec = WordCodec.train([text for image in read for text in image.captions], minimum_count=5)
-        pool = [[list(codec.encode(text).ids) for text in image.captions[:captions]] for image in read]
-        vocabulary, origin = codec.size, "captions of Flickr8k's training images"
+        tokenizer = WordTokenizer.train([text for image in read for text in image.captions], minimum_count=5)
+        pool = [[list(tokenizer.encode(text).ids) for text in image.captions[:captions]] for image in read]
+        vocabulary, origin = tokenizer.size, "captions of Flickr8k's training images"
     longest = [max(len(caption) for caption in image) + 1 for image in pool]
     formed = [batch.tolist() for batch in bucketed_batches(longest, seed=0, epoch=0, batch_size=images)]
     full = [assemble_captions([pool[i] for i in batch]) for batch in formed if len(batch) == images]
@@ -126,9 +126,9 @@ def sentence_batches(split: str, *, sentences: int, batches: int) -> Sentences:
         vocabulary, origin = SENTENCE_VOCABULARY, "random sentences with the lengths of Multi30k's"
     else:
         train, read = (read_parallel(folder, each, source="en", target="de") for each in ("train", split))
-        codec = SubwordCodec.train([*train.sources, *train.targets], size=SENTENCE_VOCABULARY)
-        pairs = [([*codec.encode(source).ids, EOS], list(codec.encode(target).ids)) for source, target in read]
-        vocabulary, origin = codec.size, f"Multi30k {split}, English to German"
+        tokenizer = SubwordTokenizer.train([*train.sources, *train.targets], size=SENTENCE_VOCABULARY)
+        pairs = [([*tokenizer.encode(source).ids, EOS], list(tokenizer.encode(target).ids)) for source, target in read]
+        vocabulary, origin = tokenizer.size, f"Multi30k {split}, English to German"
     lengths = [(len(target) + 1, len(source)) for source, target in pairs]
     formed = [[pairs[i] for i in batch] for batch in bucketed_batches(lengths, seed=0, epoch=0, batch_size=sentences)]
     full = sorted((batch for batch in formed if len(batch) == sentences), key=_num_targets)

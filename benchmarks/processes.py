@@ -14,7 +14,7 @@ from regard.pipeline import Translator
 from regard.pipeline.length_buckets import SegmentJob
 from regard.saved.bundle import Bundle, save_bundle
 from regard.search import SearchOptions
-from regard.text import Lexicon, WordCodec
+from regard.text import Lexicon, WordTokenizer
 from regard.text.vocabulary import Vocabulary
 
 
@@ -22,8 +22,8 @@ from regard.text.vocabulary import Vocabulary
 def saved(model: EncoderDecoder, sentences: Sentences, lexicon: Lexicon) -> Iterator[Path]:
     """A folder from which workers load the model, while it is needed; words are the numbers of their ids."""
     words = Vocabulary([str(number) for number in range(SPECIALS, sentences.vocabulary)])
-    codec = WordCodec(words, rule="plain")
-    bundle = Bundle(model, codec, SearchOptions(), languages=("en", "de"), lexicon=lexicon)
+    tokenizer = WordTokenizer(words, rule="plain")
+    bundle = Bundle(model, tokenizer, SearchOptions(), languages=("en", "de"), lexicon=lexicon)
     with tempfile.TemporaryDirectory(prefix="regard-bench-") as folder:
         yield save_bundle(bundle, Path(folder, "model"), precision="float32")
 

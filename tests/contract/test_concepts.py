@@ -21,9 +21,9 @@ from regard.pipeline.concepts import USED, split_looks
 from regard.pipeline.generation import Generation, NamedConcepts
 from regard.saved.bundle import Bundle, load_bundle, save_bundle
 from regard.search import Hypothesis, SearchOptions, SpecialTokens, search
-from regard.text import WordCodec
+from regard.text import WordTokenizer
 
-CODEC = WordCodec.train(["a cat and a dog", "a bird on a car", "an animal runs"])
+TOKENIZER = WordTokenizer.train(["a cat and a dog", "a bird on a car", "an animal runs"])
 TOKENS = SpecialTokens(bos=1, eos=2, forbidden=(0, 1, 3))
 REGIONS, CONCEPTS = 4, 3
 
@@ -53,7 +53,7 @@ def build(decoder: str, *, train_from: str | None = None) -> EncoderDecoder:
         "decoder": DECODERS[decoder],
     }
     torch.manual_seed(4)
-    model = EncoderDecoder(parse(ModelSettings, values, origin="the test"), vocabulary_size=CODEC.size)
+    model = EncoderDecoder(parse(ModelSettings, values, origin="the test"), vocabulary_size=TOKENIZER.size)
     classifier = model.encoder.network.linear_classifier()
     nn.init.normal_(classifier.weight, std=0.3)
     model.name_concepts(token)
@@ -64,7 +64,7 @@ def build(decoder: str, *, train_from: str | None = None) -> EncoderDecoder:
 
 
 def token(word: str) -> int | None:
-    (found,) = CODEC.encode(word).ids
+    (found,) = TOKENIZER.encode(word).ids
     return None if found == 3 else found
 
 
@@ -122,7 +122,7 @@ def test_words_of_the_vocabulary_are_tied_to_the_decoders_own_embedding(decoder:
 
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
-    return Bundle(model=build("attend"), codec=CODEC, search=SearchOptions(beam=2, max_length=6, min_length=3))
+    return Bundle(model=build("attend"), tokenizer=TOKENIZER, search=SearchOptions(beam=2, max_length=6, min_length=3))
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from regard.model import EncoderDecoder, ModelSettings
 from regard.pipeline import Captioner, Translator
 from regard.saved.bundle import Bundle, load_bundle, save_bundle
 from regard.search import SearchOptions
-from regard.text import SubwordCodec, WordCodec
+from regard.text import SubwordTokenizer, WordTokenizer
 
 TEXTS = ["A dog runs on the beach.", "Two cats sit on a mat.", "Some people jump over a log."]
 DECODERS: tuple[dict[str, Any], ...] = (
@@ -58,19 +58,21 @@ def _use(folder: Path) -> None:
 
 
 def _models(folder: Path) -> list[Path]:
-    words, pieces = WordCodec.train(TEXTS), SubwordCodec.train(TEXTS, size=300)
+    words, pieces = WordTokenizer.train(TEXTS), SubwordTokenizer.train(TEXTS, size=300)
     picture = {"name": "efficientnet_lite0", "layer": "stage3", "size": 64, "pool": 3, "weights": None}
     saved = []
     for decoder in DECODERS:
         for encoder in (picture, {"name": "recurrent", "embedding": 8, "hidden": 6}):
             reads = encoder["name"] == "recurrent"
-            codec = pieces if reads else words
+            tokenizer = pieces if reads else words
             values = {"encoder": encoder, "bridge": {"dim": 8}, "decoder": decoder}
             settings = parse(ModelSettings, values, origin="a small model")
-            model = EncoderDecoder(settings, vocabulary_size=codec.size, source_vocabulary_size=codec.size * reads)
+            model = EncoderDecoder(
+                settings, vocabulary_size=tokenizer.size, source_vocabulary_size=tokenizer.size * reads
+            )
             bundle = Bundle(
                 model=model.eval(),
-                codec=codec,
+                tokenizer=tokenizer,
                 search=SearchOptions(beam=2, max_length=6),
                 languages=("en", "de") if reads else None,
             )

@@ -9,7 +9,7 @@ from outcome import Outcomes, run_here
 
 from regard.pipeline.segments import segment_source
 from regard.saved.bundle import SHIPPED
-from regard.text import SubwordCodec, WordCodec, load_codec
+from regard.text import SubwordTokenizer, WordTokenizer, load_tokenizer
 
 CONTEXTS = ("a{}\u0301", " {}{}x.", "\u1100{}\u0f73")
 PIECES = (
@@ -24,35 +24,39 @@ PIECES = (
 
 def attack_code_points(count: int, chance: random.Random, outcomes: Outcomes) -> None:
     """Up to ``count`` code points, spread evenly over all of them, each in every context."""
-    codecs = _codecs()
+    tokenizers = _tokenizers()
     every = [code for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]
     for code in every[:: max(1, len(every) // count)]:
         for context in CONTEXTS:
             text = context.format(chr(code), chr(code))
-            run_here(lambda text=text: [read(codec, text) for codec in codecs], f"U+{code:04X} {context!r}", outcomes)
+            run_here(
+                lambda text=text: [read(tokenizer, text) for tokenizer in tokenizers],
+                f"U+{code:04X} {context!r}",
+                outcomes,
+            )
 
 
 def attack_lines(count: int, chance: random.Random, outcomes: Outcomes) -> None:
     """``count`` random texts: most short, some of one thing again and again."""
-    codecs = _codecs()
+    tokenizers = _tokenizers()
     for _ in range(count):
         if chance.random() < 0.02:
             text = "".join(chance.choices(PIECES, k=chance.randint(1, 3))) * chance.randint(1, 3000)
         else:
             text = "".join(chance.choices(PIECES, k=int(chance.expovariate(1 / 12))))
-        codec = chance.choice(codecs)
-        run_here(lambda text=text, codec=codec: read(codec, text), f"{codec.kind} {text!a}", outcomes)
+        tokenizer = chance.choice(tokenizers)
+        run_here(lambda text=text, tokenizer=tokenizer: read(tokenizer, text), f"{tokenizer.kind} {text!a}", outcomes)
 
 
-def read(codec: SubwordCodec | WordCodec, text: str) -> None:
+def read(tokenizer: SubwordTokenizer | WordTokenizer, text: str) -> None:
     """What is done with a line before it is translated; pieces stand for what they stand for."""
-    source = segment_source(text, codec, longest=40)
+    source = segment_source(text, tokenizer, longest=40)
     for word in source.words:
         assert 0 <= word.span[0] <= word.span[1] <= len(text), "a word lies in its text"
-    codec.decode([each for segment in source.segments for each in segment.ids])
+    tokenizer.decode([each for segment in source.segments for each in segment.ids])
 
 
-def _codecs() -> list[SubwordCodec | WordCodec]:
-    plain = WordCodec.train(["A dog runs on the beach ."] * 2, rule="plain")
-    loaded = [load_codec(SHIPPED / name) for name in ("multi30k-en-de", "flickr8k")]
-    return [*(each for each in loaded if isinstance(each, SubwordCodec | WordCodec)), plain]
+def _tokenizers() -> list[SubwordTokenizer | WordTokenizer]:
+    plain = WordTokenizer.train(["A dog runs on the beach ."] * 2, rule="plain")
+    loaded = [load_tokenizer(SHIPPED / name) for name in ("multi30k-en-de", "flickr8k")]
+    return [*(each for each in loaded if isinstance(each, SubwordTokenizer | WordTokenizer)), plain]

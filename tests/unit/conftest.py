@@ -165,12 +165,12 @@ def tiny_captioner() -> Bundle:
     """An untrained captioner of 3 × 3 regions."""
     from regard.saved.bundle import Bundle
     from regard.search import SearchOptions
-    from regard.text import WordCodec
+    from regard.text import WordTokenizer
 
-    codec = WordCodec.train([f"{subject} {deed}" for subject in SUBJECTS for deed in DEEDS])
+    tokenizer = WordTokenizer.train([f"{subject} {deed}" for subject in SUBJECTS for deed in DEEDS])
     return Bundle(
-        model=untrained(TINY_MODEL, writes=codec.size),
-        codec=codec,
+        model=untrained(TINY_MODEL, writes=tokenizer.size),
+        tokenizer=tokenizer,
         search=SearchOptions(beam=3, max_length=6, min_length=2),
         card="# tiny\n",
         metrics={"bleu4": 1.5, "signature": "none"},
@@ -182,17 +182,17 @@ def tiny_translator() -> Bundle:
     """An untrained translator that reads up to twelve pieces at once."""
     from regard.saved.bundle import Bundle
     from regard.search import SearchOptions
-    from regard.text import SubwordCodec
+    from regard.text import SubwordTokenizer
 
     texts = [f"{subject} {deed}.".capitalize() for subject in SUBJECTS for deed in DEEDS]
-    codec = SubwordCodec.train(texts, size=320)
+    tokenizer = SubwordTokenizer.train(texts, size=320)
     settings = {
         "encoder": {"name": "recurrent", "embedding": 8, "hidden": 6},
         "decoder": {"name": "luong", "embedding": 8, "hidden": 10, "tied": False},
     }
     return Bundle(
-        model=untrained(settings, writes=codec.size, reads=codec.size),
-        codec=codec,
+        model=untrained(settings, writes=tokenizer.size, reads=tokenizer.size),
+        tokenizer=tokenizer,
         search=SearchOptions(beam=3, max_length=8, min_length=2, length_normalisation=1.0),
         languages=("en", "de"),
         longest_source=12,

@@ -14,7 +14,7 @@ from regard.data.encoding import EncodedPairs
 from regard.data.parallel import SentencePairs
 from regard.text.noise import NOISE, NoiseSettings
 from regard.text.subword_regularisation import VARIANTS, SegmentationSampler
-from regard.text.subwords import SubwordCodec
+from regard.text.subwords import SubwordTokenizer
 from regard.text.vocabulary import EOS
 
 Integers = npt.NDArray[np.int64]
@@ -26,7 +26,7 @@ class AugmentedPairs:
     Args:
         pairs: as they stand in the data.
         plain: those of them that are learned from, as ids without any change.
-        source, target: the codecs; the same one twice where they are joint.
+        source, target: the tokenizers; the same one twice where they are joint.
         noise: the shares of changed sources.
         dropout: of the subwords of both sides, see :class:`SegmentationSampler`.
         longest: pairs are joined up to so many pieces a side, None for no limit.
@@ -38,8 +38,8 @@ class AugmentedPairs:
         pairs: SentencePairs,
         plain: EncodedPairs,
         *,
-        source: SubwordCodec,
-        target: SubwordCodec,
+        source: SubwordTokenizer,
+        target: SubwordTokenizer,
         noise: NoiseSettings,
         dropout: float,
         longest: int | None,
@@ -47,7 +47,7 @@ class AugmentedPairs:
     ) -> None:
         self._texts = [pairs.sources[place] for place in plain.kept]
         self._plain, self._noise, self._seed = plain, noise, seed
-        samplers = [SegmentationSampler(codec, dropout=dropout, seed=seed) for codec in (source, target)]
+        samplers = [SegmentationSampler(tokenizer, dropout=dropout, seed=seed) for tokenizer in (source, target)]
         self._sources = _Sentences(self._texts, source, samplers[0])
         self._targets = _Sentences([pairs.targets[place] for place in plain.kept], target, samplers[1])
         self._longest = longest
@@ -93,12 +93,12 @@ class _Sentences:
 
     Args:
         texts: the sentences.
-        codec: cuts a text into words.
+        tokenizer: cuts a text into words.
         sampler: gives the segmentations of a word.
     """
 
-    def __init__(self, texts: Sequence[str], codec: SubwordCodec, sampler: SegmentationSampler) -> None:
-        self._codec, self._sampler = codec, sampler
+    def __init__(self, texts: Sequence[str], tokenizer: SubwordTokenizer, sampler: SegmentationSampler) -> None:
+        self._tokenizer, self._sampler = tokenizer, sampler
         self._numbers: dict[str, int] = {}
         self._variants: list[tuple[int, ...]] = []
         self._tables: tuple[Integers, Integers, Integers] | None = None
@@ -127,7 +127,7 @@ class _Sentences:
     def _words(self, text: str) -> Integers:
         """The numbers of the words of a text; new ones get their segmentations."""
         numbers = []
-        for word in self._codec.spelled_words(text):
+        for word in self._tokenizer.spelled_words(text):
             number = self._numbers.setdefault(word, len(self._numbers))
             if number * VARIANTS == len(self._variants):
                 self._variants += self._sampler.variants(word)

@@ -17,7 +17,7 @@ from regard.data.splits import TRAIN, find_split
 from regard.data.whole_images import why_unreadable
 from regard.errors import DataError
 from regard.text.languages import look_swapped
-from regard.text.word_tokenizer import WordCodec, fitting_minimum_count
+from regard.text.word_tokenizer import WordTokenizer, fitting_minimum_count
 
 _SENTENCES = "sentences as train.en with train.de, or a table with a column for each language"
 
@@ -89,9 +89,9 @@ def _check_captions(collection: CaptionCollection, *, decode_images: bool) -> Da
         for text in collection.images[train or "", name].captions
     ]
     minimum_count = fitting_minimum_count(len(captions))
-    codec = WordCodec.train(captions, minimum_count=minimum_count) if captions else None
+    tokenizer = WordTokenizer.train(captions, minimum_count=minimum_count) if captions else None
     reports = [
-        _count(split, [collection.images[split, name] for name in names], codec)
+        _count(split, [collection.images[split, name] for name in names], tokenizer)
         for split, names in collection.splits.items()
     ]
     problems = [*collection.problems, *across_splits(collection)]
@@ -102,7 +102,7 @@ def _check_captions(collection: CaptionCollection, *, decode_images: bool) -> Da
     )
 
 
-def _count(split: str, images: Sequence[CaptionedImage], codec: WordCodec | None) -> SplitReport:
+def _count(split: str, images: Sequence[CaptionedImage], tokenizer: WordTokenizer | None) -> SplitReport:
     captions = [caption for image in images for caption in image.captions]
     words = Counter(word for caption in captions for word in caption.split())
     report = SplitReport(split, len(images))
@@ -115,8 +115,8 @@ def _count(split: str, images: Sequence[CaptionedImage], codec: WordCodec | None
         "words": len(words),
         "longest": max((len(caption.split()) for caption in captions), default=0),
     }
-    if codec is not None:
-        report.figures["unknown_percent"] = round(100 * codec.unknown_share(captions), 1)
+    if tokenizer is not None:
+        report.figures["unknown_percent"] = round(100 * tokenizer.unknown_share(captions), 1)
     return report
 
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from regard.config import Settings
 from regard.data.parallel import ReadReport, SentencePairs
-from regard.text.tokenizer import TextCodec
+from regard.text.tokenizer import Tokenizer
 from regard.text.vocabulary import EOS
 
 
@@ -53,7 +53,7 @@ class EncodedPairs:
 
 
 def encode_pairs(
-    pairs: SentencePairs, *, source: TextCodec, target: TextCodec, limits: LengthSettings | None = None
+    pairs: SentencePairs, *, source: Tokenizer, target: Tokenizer, limits: LengthSettings | None = None
 ) -> EncodedPairs:
     """Turn pairs into ids; what ``limits`` leave out or cut short is counted in the report."""
     limits = limits or LengthSettings()

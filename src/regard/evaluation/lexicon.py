@@ -18,7 +18,7 @@ from regard.errors import DataError, ModelError
 from regard.files import new_folder, resolve_folder
 from regard.saved.bundle import CARD, CONFIG, SOURCE, find_bundle, read_config
 from regard.saved.manifest import write_manifest
-from regard.text import Lexicon, TextCodec, load_codec
+from regard.text import Lexicon, Tokenizer, load_tokenizer
 from regard.text.lexicon import FREQUENT, MOST, learn_translations
 
 _SECTION = re.compile(r"\n+## Shortlist\n.*?(?=\n## |\Z)", re.DOTALL)
@@ -77,7 +77,7 @@ def add_lexicon(
         raise ModelError(f"{output}: is there already and is no model", remedy="choose another folder")
     if folder.resolve() in output.resolve().parents:
         raise ModelError(f"{output}: lies in the model itself", remedy="choose another folder, or that of the model")
-    reads, writes = _codecs(folder)
+    reads, writes = _tokenizers(folder)
     pairs = _pairs(folder, data, split)
     found = learn_translations(pairs.sources, pairs.targets)
     lexicon = Lexicon.choose(
@@ -95,17 +95,17 @@ def add_lexicon(
     return coverage
 
 
-def _codecs(folder: Path) -> tuple[TextCodec, TextCodec]:
+def _tokenizers(folder: Path) -> tuple[Tokenizer, Tokenizer]:
     """Of what the model reads and of what it writes."""
     config = read_config(folder)
     if config.languages is None:
         raise ModelError(f"{folder}: is a captioner", allowed="a model that translates sentences")
-    codec = load_codec(folder)
-    return load_codec(folder / SOURCE) if config.own_source_codec else codec, codec
+    tokenizer = load_tokenizer(folder)
+    return load_tokenizer(folder / SOURCE) if config.own_source_codec else tokenizer, tokenizer
 
 
 def _pairs(folder: Path, data: Path, split: str) -> EncodedPairs:
-    languages, (reads, writes) = read_config(folder).languages, _codecs(folder)
+    languages, (reads, writes) = read_config(folder).languages, _tokenizers(folder)
     assert languages is not None, "a translator has languages"
     pairs = read_parallel(data, split, source=languages[0], target=languages[1]).without_empty()
     if not len(pairs):

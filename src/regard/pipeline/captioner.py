@@ -129,7 +129,7 @@ class Captioner(WorkSharing):
             ModelError: the model has no attention, or runs outside of torch.
         """
         options = changed_options(self.bundle.search, changes, alternatives=alternatives)
-        beginning = prefix_ids(self.bundle.codec, prefix)
+        beginning = prefix_ids(self.bundle.tokenizer, prefix)
         picture = prepare_image(image, self._encoder)
         if isinstance(picture, ImageError):
             raise picture
@@ -181,7 +181,7 @@ class Captioner(WorkSharing):
             check_box(region)
         options = changed_options(self.bundle.search, changes, alternatives=alternatives)
         batch = self._balanced_batch(length_hint(images), fitting_batch(batch, options))
-        return self._stream(images, batch, options, prefix_ids(self.bundle.codec, prefix), region)
+        return self._stream(images, batch, options, prefix_ids(self.bundle.tokenizer, prefix), region)
 
     def inspect(
         self, image: ImageSource, *, prefix: str = "", **changes: Unpack[SearchChanges]
@@ -196,7 +196,7 @@ class Captioner(WorkSharing):
             ModelError: the model runs outside of torch.
         """
         options = changed_options(self.bundle.search, changes, alternatives=0)
-        beginning = prefix_ids(self.bundle.codec, prefix)
+        beginning = prefix_ids(self.bundle.tokenizer, prefix)
         picture = prepare_image(image, self._encoder)
         if isinstance(picture, ImageError):
             raise picture
@@ -231,7 +231,7 @@ class Captioner(WorkSharing):
             TextError: ``prefix`` holds a word that the model does not know.
         """
         options = changed_options(self.bundle.search, changes, alternatives=0)
-        beginning = prefix_ids(self.bundle.codec, prefix)
+        beginning = prefix_ids(self.bundle.tokenizer, prefix)
         picture = prepare_image(image, self._encoder)
         if isinstance(picture, ImageError):
             raise picture
@@ -251,7 +251,7 @@ class Captioner(WorkSharing):
             _result(picture, generation, options.length_normalisation, self.bundle.calibration)
             for generation in generations
         ]
-        words = [word.text for word in self.bundle.codec.words(beginning)]
+        words = [word.text for word in self.bundle.tokenizer.words(beginning)]
         from regard.pipeline.next_words import distinct_next_words
 
         return distinct_next_words(found, words, count=count)

@@ -20,7 +20,7 @@ from regard.errors import WorkerError
 from regard.fast import encoder_for_search, for_search
 from regard.ops.linear import InferencePrecision
 from regard.saved.bundle import Bundle
-from regard.text import TextCodec
+from regard.text import Tokenizer
 
 if TYPE_CHECKING:
     from regard.fast.search.lexical_shortlist import SharedTokens
@@ -42,7 +42,7 @@ class Engine:
 
     Attributes:
         device: where it computes.
-        codec: of what the model writes.
+        tokenizer: of what the model writes.
         stepper: of the model's decoder.
         shared: the same with the words that all shortlists share; None where it was not asked for shortlists.
 
@@ -60,7 +60,7 @@ class Engine:
     ) -> None:
         self._process = os.getpid()
         self.device = torch.device(device)
-        self.codec: TextCodec = bundle.codec
+        self.tokenizer: Tokenizer = bundle.tokenizer
         self._model = bundle.model.to(self.device).eval()
         self.stepper: Stepper = for_search(self._model.decoder, precision)
         self.shared: SharedTokens | None = None

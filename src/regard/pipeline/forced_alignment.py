@@ -38,7 +38,7 @@ class ForcedAligner:
     def __init__(self, bundle: Bundle, annotate: Callable[[Sequence[Ids]], Annotations]) -> None:
         self._bundle = bundle
         self._annotate = annotate
-        self._source_codec = bundle.source_codec or bundle.codec
+        self._source_tokenizer = bundle.source_tokenizer or bundle.tokenizer
 
     def align(self, pairs: Iterable[tuple[str, str]], *, batch: int) -> Iterator[Translation | TextError]:
         """Each pair, in order, as a translation with its alignment and its score, or the error in its index.
@@ -86,8 +86,8 @@ class ForcedAligner:
     def _read(self, source: str, target: str) -> _Pair | TextError:
         try:
             read = (
-                segment_source(source, self._source_codec, longest=None, known=self._bundle.source_words),
-                segment_source(target, self._bundle.codec, longest=None),
+                segment_source(source, self._source_tokenizer, longest=None, known=self._bundle.source_words),
+                segment_source(target, self._bundle.tokenizer, longest=None),
             )
         except TextError as error:
             return error

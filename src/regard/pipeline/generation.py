@@ -21,7 +21,7 @@ from regard.pipeline.engine import Engine
 from regard.results import Alternative
 from regard.saved.bundle import Bundle
 from regard.search import Hypothesis, SearchOptions, SpecialTokens, search
-from regard.text import TextCodec, WordPieces
+from regard.text import Tokenizer, WordPieces
 from regard.text.vocabulary import BOS, UNK
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class ScoredText:
     """A text that a search found.
 
     Attributes:
-        text: as the codec spells it.
+        text: as the tokenizer spells it.
         log_probability: of all its pieces, and of its end where it has one.
         length: the number of these.
     """
@@ -111,7 +111,7 @@ def generate(
     """Search for each input of a batch.
 
     Args:
-        engine: the model and its codec.
+        engine: the model and its tokenizer.
         annotations: of a batch of inputs.
         options: how to search.
         prefixes: the ids with which the text of each input must begin, empty for none.
@@ -122,7 +122,7 @@ def generate(
     Raises:
         ConfigError: a prefix leaves no room for a word, or an option has no effect with a shortlist.
     """
-    specials = SpecialTokens.of(engine.codec, options)
+    specials = SpecialTokens.of(engine.tokenizer, options)
     if own is None:
         found = search(engine.stepper, annotations, options, tokens=specials, prefixes=prefixes, numbers=numbers)
     else:
@@ -133,14 +133,14 @@ def generate(
         found = search_shortlists(
             engine.shared, lists, annotations, options, tokens=specials, prefixes=prefixes, numbers=numbers
         )
-    return [_generation(engine.codec, hypotheses) for hypotheses in found]
+    return [_generation(engine.tokenizer, hypotheses) for hypotheses in found]
 
 
 def force_decode(bundle: Bundle, annotations: Annotations, targets: Sequence[Source]) -> list[Generation]:
     """What the model makes of texts that are given, one for each input of a batch: nothing is searched.
 
     Args:
-        bundle: the model and its codec.
+        bundle: the model and its tokenizer.
         annotations: of a batch of inputs.
         targets: the text for each, read as one part; none is empty.
     """
@@ -182,13 +182,13 @@ def _forced(target: Source, log_probabilities: Sequence[float], weights: npt.NDA
     )
 
 
-def prefix_ids(codec: TextCodec, prefix: str) -> Ids:
+def prefix_ids(tokenizer: Tokenizer, prefix: str) -> Ids:
     """The ids of a forced beginning.
 
     Raises:
         TextError: it holds a word that the model cannot say.
     """
-    encoded = codec.encode(prefix)
+    encoded = tokenizer.encode(prefix)
     if UNK in encoded.ids:
         start, end = encoded.spans[encoded.ids.index(UNK)]
         word = prefix[start:end]
@@ -210,7 +210,7 @@ def generate_alternatives(
     """Say the same beginning and then go different ways: one text for each of the likeliest next pieces.
 
     Args:
-        engine: the model and its codec.
+        engine: the model and its tokenizer.
         annotations: of one input.
         options: how to search after the next piece.
         prefix: the ids of the beginning.
@@ -221,8 +221,8 @@ def generate_alternatives(
         The texts, the one with the likeliest next piece first.
     """
     # a beam of one token more than the prefix: its hypotheses end with the likeliest next pieces
-    specials, length = SpecialTokens.of(engine.codec, options), len(prefix) + 1
-    count = min(count, MOST_BRANCHES, engine.codec.size - len(specials.forbidden) - 1)
+    specials, length = SpecialTokens.of(engine.tokenizer, options), len(prefix) + 1
+    count = min(count, MOST_BRANCHES, engine.tokenizer.size - len(specials.forbidden) - 1)
     next_piece = SearchOptions(beam=count, alternatives=count, min_length=length, max_length=length)
     (found,) = search(engine.stepper, annotations, next_piece, tokens=specials, prefixes=[prefix])
     pieces = [hypothesis.tokens[-1] for hypothesis in found]
@@ -233,12 +233,12 @@ def generate_alternatives(
     return generate(engine, copies, options, prefixes=prefixes, numbers=range(len(pieces)), own=lists)
 
 
-def _generation(codec: TextCodec, hypotheses: Sequence[Hypothesis]) -> Generation:
+def _generation(tokenizer: Tokenizer, hypotheses: Sequence[Hypothesis]) -> Generation:
     best = hypotheses[0]
-    words = tuple(codec.words(best.tokens))
+    words = tuple(tokenizer.words(best.tokens))
     by_text: dict[str, ScoredText] = {}
     for each in hypotheses:
-        text = ScoredText(codec.decode(each.tokens), each.log_probability, len(each.tokens) + each.finished)
+        text = ScoredText(tokenizer.decode(each.tokens), each.log_probability, len(each.tokens) + each.finished)
         by_text.setdefault(text.text, text)
     first, *others = by_text.values()
     return Generation(

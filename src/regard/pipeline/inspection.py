@@ -162,7 +162,7 @@ def _steps(bundle: Bundle, annotations: Annotations, grid: tuple[int, int], ids:
         weights = step.weights[0, 0]
         found.append(
             InspectedStep(
-                text=bundle.codec.decode([token]),
+                text=bundle.tokenizer.decode([token]),
                 query=query,
                 scores=None if scores is None else scores[:regions].reshape(grid).numpy(),
                 weights=weights[:regions].reshape(grid).numpy(),
@@ -192,10 +192,10 @@ def _concept_names(annotations: Annotations) -> list[str]:
 def _next_words(bundle: Bundle, logits: Tensor) -> tuple[tuple[str, float], ...]:
     """The most probable pieces; the end is the empty text."""
     probabilities = logits.float().softmax(dim=-1)
-    probabilities[list(bundle.codec.forbidden)] = 0.0
+    probabilities[list(bundle.tokenizer.forbidden)] = 0.0
     best = probabilities.topk(NUM_NEXT_WORDS)
     return tuple(
-        (bundle.codec.decode([index]), probability)
+        (bundle.tokenizer.decode([index]), probability)
         for index, probability in zip(best.indices.tolist(), best.values.tolist(), strict=True)
     )
 

@@ -14,7 +14,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from regard.errors import TextError
-from regard.text import Encoded, TextCodec, WordPieces
+from regard.text import Encoded, Tokenizer, WordPieces
 from regard.text.source_words import SourceWords
 from regard.text.vocabulary import EOS
 
@@ -71,12 +71,12 @@ class Source:
     unfamiliar: bool = False
 
 
-def segment_source(text: str, codec: TextCodec, *, longest: int | None, known: SourceWords | None = None) -> Source:
+def segment_source(text: str, tokenizer: Tokenizer, *, longest: int | None, known: SourceWords | None = None) -> Source:
     """Take a text in.
 
     Args:
         text: anything.
-        codec: of the source language.
+        tokenizer: of the source language.
         longest: the most pieces of a segment, ``<eos>`` not counted; None to make one segment of all, however many
             sentences there are.
         known: the words that the model learned from, in the spelling of which the text is read; None to read it as
@@ -87,7 +87,7 @@ def segment_source(text: str, codec: TextCodec, *, longest: int | None, known: S
     """
     if len(text) > MAX_CHARACTERS:
         raise _too_long(f"{len(text):,} characters", f"up to {MAX_CHARACTERS:,}")
-    encoded = codec.encode(text) if known is None else known.encode(codec, text)
+    encoded = tokenizer.encode(text) if known is None else known.encode(tokenizer, text)
     if len(encoded) > MAX_PIECES:
         raise _too_long(f"{len(encoded):,} pieces", f"up to {MAX_PIECES:,}, which is about as many words")
     words = tuple(encoded.words)

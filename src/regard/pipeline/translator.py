@@ -83,7 +83,7 @@ class Translator(WorkSharing):
         self.bundle = bundle
         self._lexicon = bundle.lexicon if shortlist else None
         self.languages = bundle.languages
-        self._codec = bundle.source_codec or bundle.codec
+        self._tokenizer = bundle.source_tokenizer or bundle.tokenizer
         self._longest = None if whole else bundle.longest_source or LONGEST
         self._engine = Engine(bundle, device=device, precision=precision, shortlists=shortlist)
         self.device = self._engine.device
@@ -125,11 +125,11 @@ class Translator(WorkSharing):
             ModelError: the model has no attention, or runs outside of torch.
         """
         options = changed_options(self.bundle.search, changes, alternatives=None)
-        source = segment_source(text, self._codec, longest=self._longest)
+        source = segment_source(text, self._tokenizer, longest=self._longest)
         if len(source.segments) != 1:
             raise TextError(f"the text has {len(source.segments)} parts", remedy="explain one sentence at a time")
         annotations = self._annotate([source.segments[0].ids])
-        beginning = prefix_ids(self.bundle.codec, prefix)
+        beginning = prefix_ids(self.bundle.tokenizer, prefix)
         (generation,) = generate(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
         measured = measure_generation(self._engine, self.bundle.model, annotations, generation, seed=options.seed)
         translation = self._reassembled(source, [generation], options)
@@ -171,7 +171,7 @@ class Translator(WorkSharing):
             )
         options = changed_options(self.bundle.search, changes, alternatives=alternatives)
         batch = fitting_batch(batch, options)
-        return self._stream(texts, batch, options, prefix_ids(self.bundle.codec, prefix), first)
+        return self._stream(texts, batch, options, prefix_ids(self.bundle.tokenizer, prefix), first)
 
     def alternatives_for(
         self, translation: Translation, word: int, *, count: int = 5, **changes: Unpack[SearchChanges]
@@ -197,7 +197,7 @@ class Translator(WorkSharing):
         words = [each.text for each in translation.words]
         span = locate(words, translation.text)[word]
         assert span is not None, "a translation spells its words"
-        prefix = self.bundle.codec.encode(translation.text[: span[0]]).ids
+        prefix = self.bundle.tokenizer.encode(translation.text[: span[0]]).ids
         found = self._continuations(translation.source, prefix, options, count=BRANCHES * count)
         return distinct_next_words(found, words[:word], count=count, unlike=words[word])
 
@@ -217,8 +217,8 @@ class Translator(WorkSharing):
             TextError: the text is no sentence or more than one, or ``prefix`` cannot be written.
         """
         options = changed_options(self.bundle.search, changes, alternatives=0)
-        beginning = prefix_ids(self.bundle.codec, prefix)
-        words = [word.text for word in self.bundle.codec.words(beginning)]
+        beginning = prefix_ids(self.bundle.tokenizer, prefix)
+        words = [word.text for word in self.bundle.tokenizer.words(beginning)]
         found = self._continuations(text, beginning, options, count=BRANCHES * count)
         return distinct_next_words(found, words, count=count)
 
@@ -321,7 +321,7 @@ class Translator(WorkSharing):
                 f"a {type(text).__name__} is no text",
                 remedy="give many texts to translate_many" if many else "give a str, such as 'A dog runs.'",
             )
-        return segment_source(text, self._codec, longest=self._longest, known=self.bundle.source_words)
+        return segment_source(text, self._tokenizer, longest=self._longest, known=self.bundle.source_words)
 
     def _translations(
         self, buckets: LengthBuckets, generated: Iterable[Sequence[Generation | Defect]], options: SearchOptions

@@ -1,9 +1,9 @@
 """A saved model: one folder, nothing in it is ever executed.
 
-    config.json           kind, settings of the model, defaults of the search, languages, form of the numbers
-    weights.safetensors   the numbers, in one of the forms of :mod:`regard.saved.storage`
-    vocabulary.json       or tokenizer.json: the codec of what the model writes; a translator reads with it too, unless
-                          the folder source/ holds a codec of its own for that
+    config.json           kind, settings of the model, defaults of the search, languages, dtype of the weights
+    weights.safetensors   the weights, in one of the dtypes of :mod:`regard.saved.storage`
+    vocabulary.json       or tokenizer.json: the tokenizer of the target; of the source as well, unless the folder
+                          source/ holds another one
     lexicon.safetensors   of a translator that has one: which pieces may become which (see :mod:`regard.text.lexicon`)
     source_words.json     of a translator that has them: the words it learned from (see :mod:`regard.text.source_words`)
     README.md             the model card
@@ -40,8 +40,8 @@ from regard.saved.manifest import check_manifest, write_manifest
 from regard.saved.storage import Precision, check_headers, pack, read_tensors, unpack
 from regard.saved.tensors import load_tensors, named_tensors, shapes_only
 from regard.search import SearchOptions
-from regard.text.loading import load_codec
-from regard.text.tokenizer import TextCodec
+from regard.text.loading import load_tokenizer
+from regard.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from regard.evidence.calibration import Calibration
@@ -52,7 +52,7 @@ VERSION = 1
 CALIBRATION = "calibration.json"
 CONFIG, WEIGHTS, CARD, METRICS = "config.json", "weights.safetensors", "README.md", "metrics.json"
 SOURCE = "source"
-"""The folder of the source's codec, where it is not the target's."""
+"""The folder of the source's tokenizer, where it is not the target's."""
 BEST = "best"
 """The folder of the best model inside the folder of a run."""
 SHIPPED = Path(__file__).parents[1] / "models"
@@ -87,9 +87,9 @@ class Bundle:
 
     Attributes:
         model: in evaluation mode after :func:`load_bundle`.
-        codec: of what the model writes.
+        tokenizer: of what the model writes.
         search: how it searches unless told otherwise.
-        source_codec: of what a translator reads; None where it is ``codec``.
+        source_tokenizer: of what a translator reads; None where it is ``tokenizer``.
         languages: of a translator, source and target.
         longest_source: of a translator, how many pieces it reads at once; None for no limit.
         lexicon: of a translator, what its pieces may become, to choose a shortlist from; None where it has none.
@@ -100,9 +100,9 @@ class Bundle:
     """
 
     model: EncoderDecoder
-    codec: TextCodec
+    tokenizer: Tokenizer
     search: SearchOptions
-    source_codec: TextCodec | None = None
+    source_tokenizer: Tokenizer | None = None
     languages: tuple[str, str] | None = None
     longest_source: int | None = None
     lexicon: Lexicon | None = None
@@ -175,18 +175,18 @@ def read_texts(folder: Path, build: Callable[[ModelSettings, int, int], EncoderD
     with _one_error(folder):
         check_manifest(folder)
         config = read_config(folder)
-        codec = load_codec(folder)
-        source_codec = load_codec(folder / SOURCE) if config.own_source_codec else None
-        reads = 0 if config.kind == "captioner" else (source_codec or codec).size
+        tokenizer = load_tokenizer(folder)
+        source_tokenizer = load_tokenizer(folder / SOURCE) if config.own_source_codec else None
+        reads = 0 if config.kind == "captioner" else (source_tokenizer or tokenizer).size
         card = folder / CARD
         return Bundle(
-            model=build(config.model, codec.size, reads),
-            codec=codec,
+            model=build(config.model, tokenizer.size, reads),
+            tokenizer=tokenizer,
             search=config.search,
-            source_codec=source_codec,
+            source_tokenizer=source_tokenizer,
             languages=None if config.languages is None else (config.languages[0], config.languages[1]),
             longest_source=config.longest_source,
-            **(_read_lists(folder, reads=reads, writes=codec.size) if config.kind == "translator" else {}),
+            **(_read_lists(folder, reads=reads, writes=tokenizer.size) if config.kind == "translator" else {}),
             calibration=_read_calibration(folder, config),
             card=read_text_file(card) if os.path.lexists(card) else "",
             metrics=read_metrics(folder),
@@ -322,7 +322,7 @@ def write_texts(bundle: Bundle, folder: Path, *, precision: Precision) -> None:
         kind=bundle.kind,
         languages=None if bundle.languages is None else list(bundle.languages),
         longest_source=bundle.longest_source,
-        own_source_codec=bundle.source_codec is not None,
+        own_source_codec=bundle.source_tokenizer is not None,
         precision=precision,
         model=stored_settings(bundle.model),
         search=bundle.search,
@@ -330,10 +330,10 @@ def write_texts(bundle: Bundle, folder: Path, *, precision: Precision) -> None:
     write_json_file(folder / CONFIG, config.model_dump(mode="json"))
     write_json_file(folder / METRICS, {"version": VERSION, **bundle.metrics})
     (folder / CARD).write_text(bundle.card, encoding="utf-8")
-    bundle.codec.save(folder)
-    if bundle.source_codec is not None:
+    bundle.tokenizer.save(folder)
+    if bundle.source_tokenizer is not None:
         (folder / SOURCE).mkdir()
-        bundle.source_codec.save(folder / SOURCE)
+        bundle.source_tokenizer.save(folder / SOURCE)
     if bundle.lexicon is not None:
         bundle.lexicon.save(folder)
     if bundle.calibration is not None:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from regard.config import MAX_SEED, Settings
 from regard.errors import ConfigError
-from regard.text import TextCodec
+from regard.text import Tokenizer
 from regard.text.vocabulary import BOS, EOS, UNK
 
 _SAMPLING = ("temperature", "top_k", "top_p", "seed")
@@ -105,8 +105,8 @@ class SpecialTokens:
         assert self.eos not in self.forbidden, "a sentence must be able to end"
 
     @classmethod
-    def of(cls, codec: TextCodec, options: SearchOptions) -> SpecialTokens:
-        """Those of a codec, in a search with these options."""
-        pieces = [codec.encode(word).ids for word in options.no_end_after]
+    def of(cls, tokenizer: Tokenizer, options: SearchOptions) -> SpecialTokens:
+        """Those of a tokenizer, in a search with these options."""
+        pieces = [tokenizer.encode(word).ids for word in options.no_end_after]
         never_last = tuple(each[0] for each in pieces if len(each) == 1 and each[0] != UNK)
-        return cls(bos=BOS, eos=EOS, forbidden=codec.forbidden, never_last=never_last)
+        return cls(bos=BOS, eos=EOS, forbidden=tokenizer.forbidden, never_last=never_last)

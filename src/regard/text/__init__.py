@@ -1,4 +1,4 @@
-"""Text: words and subwords, vocabularies, and the codecs that turn text into ids and back."""
+"""Text: words and subwords, vocabularies, and the tokenizers that turn text into ids and back."""
 
 from __future__ import annotations
 
@@ -9,55 +9,55 @@ from regard.registry import lazy_names
 if TYPE_CHECKING:
     from regard.text.captions import caption_tokens
     from regard.text.lexicon import Lexicon
-    from regard.text.loading import load_codec
-    from regard.text.subwords import SubwordCodec, SubwordSettings
-    from regard.text.tokenizer import Encoded, TextCodec, WordPieces, group_pieces, merge_weights
-    from regard.text.training import CodecSettings, train_codec
+    from regard.text.loading import load_tokenizer
+    from regard.text.subwords import SubwordSettings, SubwordTokenizer
+    from regard.text.tokenizer import Encoded, Tokenizer, WordPieces, group_pieces, merge_weights
+    from regard.text.training import TokenizerSettings, train_tokenizer
     from regard.text.vocabulary import Vocabulary
-    from regard.text.word_tokenizer import CharacterCodec, CharacterSettings, WordCodec, WordSettings
+    from regard.text.word_tokenizer import CharacterSettings, CharacterTokenizer, WordSettings, WordTokenizer
     from regard.text.words import split_words
 
 __all__ = [
-    "CharacterCodec",
     "CharacterSettings",
-    "CodecSettings",
+    "CharacterTokenizer",
     "Encoded",
     "Lexicon",
-    "SubwordCodec",
     "SubwordSettings",
-    "TextCodec",
+    "SubwordTokenizer",
+    "Tokenizer",
+    "TokenizerSettings",
     "Vocabulary",
-    "WordCodec",
     "WordPieces",
     "WordSettings",
+    "WordTokenizer",
     "caption_tokens",
     "group_pieces",
-    "load_codec",
+    "load_tokenizer",
     "merge_weights",
     "split_words",
-    "train_codec",
+    "train_tokenizer",
 ]
 
 __getattr__ = lazy_names(
     __name__,
     {
-        "CharacterCodec": "regard.text.word_tokenizer",
+        "CharacterTokenizer": "regard.text.word_tokenizer",
         "CharacterSettings": "regard.text.word_tokenizer",
-        "CodecSettings": "regard.text.training",
+        "TokenizerSettings": "regard.text.training",
         "Encoded": "regard.text.tokenizer",
         "Lexicon": "regard.text.lexicon",
-        "SubwordCodec": "regard.text.subwords",
+        "SubwordTokenizer": "regard.text.subwords",
         "SubwordSettings": "regard.text.subwords",
-        "TextCodec": "regard.text.tokenizer",
+        "Tokenizer": "regard.text.tokenizer",
         "Vocabulary": "regard.text.vocabulary",
-        "WordCodec": "regard.text.word_tokenizer",
+        "WordTokenizer": "regard.text.word_tokenizer",
         "WordPieces": "regard.text.tokenizer",
         "WordSettings": "regard.text.word_tokenizer",
         "caption_tokens": "regard.text.captions",
         "group_pieces": "regard.text.tokenizer",
-        "load_codec": "regard.text.loading",
+        "load_tokenizer": "regard.text.loading",
         "merge_weights": "regard.text.tokenizer",
         "split_words": "regard.text.words",
-        "train_codec": "regard.text.training",
+        "train_tokenizer": "regard.text.training",
     },
 )

@@ -8,23 +8,23 @@ from pathlib import Path
 from regard.errors import ModelError
 from regard.files import read_json_file
 from regard.registry import Registry
-from regard.text.tokenizer import TextCodec
+from regard.text.tokenizer import Tokenizer
 
 FILES = ("vocabulary.json", "tokenizer.json")
 """What a folder holds, one of them."""
-CODECS: Registry[type[TextCodec]] = Registry(
+TOKENIZERS: Registry[type[Tokenizer]] = Registry(
     "tokenizer",
     {
-        "words": "regard.text.word_tokenizer:WordCodec",
-        "characters": "regard.text.word_tokenizer:CharacterCodec",
-        "subwords": "regard.text.subwords:SubwordCodec",
+        "words": "regard.text.word_tokenizer:WordTokenizer",
+        "characters": "regard.text.word_tokenizer:CharacterTokenizer",
+        "subwords": "regard.text.subwords:SubwordTokenizer",
     },
 )
 """The tokenizers by the ``kind`` in their files."""
 
 
-def load_codec(folder: Path) -> TextCodec:
-    """The codec that was saved in ``folder``, of whatever kind.
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer that was saved in ``folder``, of whatever kind.
 
     Raises:
         ModelError: there is none, or it is damaged.
@@ -32,9 +32,9 @@ def load_codec(folder: Path) -> TextCodec:
     for file in FILES:
         if os.path.lexists(folder / file):
             kind = read_json_file(folder / file, versions=[1]).get("kind")
-            if isinstance(kind, str) and kind in CODECS and CODECS[kind].file_name == file:
-                return CODECS[kind].load(folder)
-    kinds = ", ".join(CODECS)
+            if isinstance(kind, str) and kind in TOKENIZERS and TOKENIZERS[kind].file_name == file:
+                return TOKENIZERS[kind].load(folder)
+    kinds = ", ".join(TOKENIZERS)
     raise ModelError(
-        f"{folder}: holds no codec that is known here", allowed=f"{' or '.join(FILES)} of one of the kinds {kinds}"
+        f"{folder}: holds no tokenizer that is known here", allowed=f"{' or '.join(FILES)} of one of the kinds {kinds}"
     )

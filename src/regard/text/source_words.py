@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeGuard
 from regard.errors import ModelError
 from regard.files import read_json_file, write_json_file
 from regard.text.noise import ascii_letters
-from regard.text.tokenizer import Encoded, TextCodec
+from regard.text.tokenizer import Encoded, Tokenizer
 from regard.text.words import Normalised, normalise, split_words
 
 if TYPE_CHECKING:
@@ -76,10 +76,10 @@ class SourceWords:
         words.limit = foreign[int(QUANTILE * (len(foreign) - 1))] if foreign else math.inf
         return words
 
-    def encode(self, codec: TextCodec, text: str) -> Encoded:
+    def encode(self, tokenizer: Tokenizer, text: str) -> Encoded:
         """The ids of a text as a model should read it, with spans in the text as typed."""
         read = self.restored(text)
-        encoded = codec.encode(read.text)
+        encoded = tokenizer.encode(read.text)
         return Encoded(text, encoded.ids, tuple(read.span(*span) for span in encoded.spans))
 
     def restored(self, text: str) -> Normalised:

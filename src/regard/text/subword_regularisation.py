@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping
 from random import Random
 
-from regard.text.subwords import Merges, Scores, SubwordCodec
+from regard.text.subwords import Merges, Scores, SubwordTokenizer
 from regard.text.unigram import LONGEST_PIECE
 
 VARIANTS = 8
@@ -28,26 +28,26 @@ class SegmentationSampler:
     """Segmentations of words, drawn at random.
 
     Args:
-        codec: the subwords.
-        dropout: p of BPE dropout; of a unigram model 1 − α. 0 always gives the codec's own segmentation.
+        tokenizer: the subwords.
+        dropout: p of BPE dropout; of a unigram model 1 − α. 0 always gives the tokenizer's own segmentation.
         seed: what is drawn for a word is a function of it and of the word.
     """
 
-    def __init__(self, codec: SubwordCodec, *, dropout: float, seed: int) -> None:
-        self._codec, self._dropout, self._seed = codec, dropout, seed
-        self._ids = {piece: codec.piece_id(place) for place, piece in enumerate(codec.rules.pieces)}
+    def __init__(self, tokenizer: SubwordTokenizer, *, dropout: float, seed: int) -> None:
+        self._tokenizer, self._dropout, self._seed = tokenizer, dropout, seed
+        self._ids = {piece: tokenizer.piece_id(place) for place, piece in enumerate(tokenizer.rules.pieces)}
         self._ranks: dict[tuple[str, str], int] = {}
         self._scores: Mapping[str, float] = {}
-        match codec.rules:
+        match tokenizer.rules:
             case Merges(pairs=pairs):
                 self._ranks = {pair: rank for rank, pair in enumerate(pairs)}
             case Scores(scores=scores):
                 self._scores = {piece: (1 - dropout) * score for piece, score in scores}
 
     def variants(self, word: str) -> list[Ids]:
-        """:data:`VARIANTS` segmentations of a word in byte symbols (see :meth:`SubwordCodec.spelled_words`)."""
+        """:data:`VARIANTS` segmentations of a word in byte symbols (see :meth:`SubwordTokenizer.spelled_words`)."""
         if not self._dropout:
-            return [self._codec.word_ids(word)] * VARIANTS
+            return [self._tokenizer.word_ids(word)] * VARIANTS
         random = Random(f"{self._seed} {word}")
         if self._ranks or not self._scores:
             drawn = [dropped_merges(word, self._ranks, self._dropout, random) for _ in range(VARIANTS)]

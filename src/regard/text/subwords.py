@@ -21,14 +21,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field
-from tokenizers import Regex, Tokenizer, models, trainers
+from tokenizers import Regex, models, trainers
+from tokenizers import Tokenizer as PieceModel
 from tokenizers.pre_tokenizers import ByteLevel, Split
 from tokenizers.pre_tokenizers import Sequence as InOrder
 
 from regard.config import Settings
 from regard.errors import ConfigError, ModelError, shown
 from regard.files import read_json_file, write_json_file
-from regard.text.tokenizer import TextCodec
+from regard.text.tokenizer import Tokenizer
 from regard.text.unigram import train_unigram
 from regard.text.vocabulary import SPECIALS
 from regard.text.words import WORD_PATTERN, normalise
@@ -144,14 +145,14 @@ def _is_scored_piece(row: object) -> bool:
 
 
 class SubwordSettings(Settings):
-    """Settings of :class:`SubwordCodec`."""
+    """Settings of :class:`SubwordTokenizer`."""
 
     name: Literal["subwords"] = "subwords"
     model: SubwordModel = "bpe"
     size: int = Field(default=8000, ge=SMALLEST_SIZE, le=500_000)
 
 
-class SubwordCodec(TextCodec):
+class SubwordTokenizer(Tokenizer):
     """Pieces of words, down to bytes: nothing is unknown, and every text comes back as :meth:`normalise` gives it.
 
     Ids that end in the middle of a character spell U+FFFD there; all four specials spell nothing.
@@ -166,14 +167,14 @@ class SubwordCodec(TextCodec):
     def __init__(self, rules: Merges | Scores) -> None:
         self.rules = rules
         self._bytes = [bytes(_BYTES[symbol] for symbol in piece) for piece in rules.pieces]
-        self._tokenizer = Tokenizer(rules.build())
-        self._tokenizer.pre_tokenizer = _PRE_TOKENIZER
+        self._model = PieceModel(rules.build())
+        self._model.pre_tokenizer = _PRE_TOKENIZER
 
     @classmethod
     def train(cls, texts: Iterable[str], *, model: SubwordModel = "bpe", size: int = 8000) -> Self:
         """Learn pieces from ``texts``; give both sides of parallel data to learn joint pieces.
 
-        The same texts in the same order give the same codec.
+        The same texts in the same order give the same tokenizer.
 
         Args:
             texts: whole sentences.
@@ -204,7 +205,7 @@ class SubwordCodec(TextCodec):
 
     def word_ids(self, word: str) -> tuple[int, ...]:
         """The ids of one of :meth:`spelled_words`."""
-        return tuple(self.piece_id(token.id) for token in self._tokenizer.model.tokenize(word))
+        return tuple(self.piece_id(token.id) for token in self._model.model.tokenize(word))
 
     def piece_id(self, place: int) -> int:
         """The id of the piece at ``place`` in the list of pieces, behind the specials."""
@@ -214,7 +215,7 @@ class SubwordCodec(TextCodec):
         normalised = normalise(text)
         if not normalised.text:
             return [], []
-        encoding = self._tokenizer.encode(f" {normalised.text}", add_special_tokens=False)
+        encoding = self._model.encode(f" {normalised.text}", add_special_tokens=False)
         # offsets count the space that every first word is given
         spans = [normalised.span(max(0, start - 1), end - 1) for start, end in encoding.offsets]
         return [_FIRST + index for index in encoding.ids], spans
@@ -255,13 +256,13 @@ class SubwordCodec(TextCodec):
 
 
 def _train_merges(texts: Iterable[str], num_pieces: int) -> Merges:
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = _PRE_TOKENIZER
+    learner = PieceModel(models.BPE())
+    learner.pre_tokenizer = _PRE_TOKENIZER
     trainer = trainers.BpeTrainer(
         vocab_size=num_pieces, min_frequency=2, initial_alphabet=list(_BYTES), show_progress=False, special_tokens=[]
     )
-    tokenizer.train_from_iterator((f" {normalise(text).text}" for text in texts), trainer)
-    merges = json.loads(tokenizer.to_str())["model"]["merges"]
+    learner.train_from_iterator((f" {normalise(text).text}" for text in texts), trainer)
+    merges = json.loads(learner.to_str())["model"]["merges"]
     return Merges(tuple((left, right) for left, right in merges))
 
 

@@ -1,6 +1,6 @@
-"""The promise of every codec: text to ids and back, and which words, as people see them, the ids make up.
+"""The interface of every tokenizer: text to ids and back, and which words, as people see them, the ids make up.
 
-Attention is paid from piece to piece; people read words. A codec says for each piece which characters of the text it
+Attention weights are between pieces; people read words. A tokenizer gives the characters of the text that each piece
 stands for, :func:`group_pieces` gathers pieces into words, and :func:`merge_weights` turns weights over pieces into
 weights over words.
 """
@@ -31,7 +31,7 @@ class WordPieces:
     Attributes:
         text: the word as it stands in the text.
         pieces: positions of its pieces in the list of ids, at least one.
-        span: its characters in the text: the source as typed, or the target as :meth:`TextCodec.decode` gives it.
+        span: its characters in the text: the source as typed, or the target as :meth:`Tokenizer.decode` gives it.
     """
 
     text: str
@@ -62,13 +62,13 @@ class Encoded:
         return group_pieces(self.text, self.spans)
 
 
-class TextCodec(ABC):
+class Tokenizer(ABC):
     """Text to ids and back.
 
-    Ids 0 to 3 are ``<pad>``, ``<bos>``, ``<eos>`` and ``<unk>`` in every codec.
+    Ids 0 to 3 are ``<pad>``, ``<bos>``, ``<eos>`` and ``<unk>`` in every tokenizer.
 
     Attributes:
-        kind: the name that a saved codec is known by.
+        kind: the name that a saved tokenizer is known by.
         file_name: the one file that :meth:`save` writes.
     """
 
@@ -122,11 +122,11 @@ class TextCodec(ABC):
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write the codec into ``folder``, as one JSON file."""
+        """Write the tokenizer into ``folder``, as one JSON file."""
 
     @classmethod
     @abstractmethod
-    def load(cls, folder: Path) -> TextCodec:
+    def load(cls, folder: Path) -> Tokenizer:
         """Read what :meth:`save` wrote.
 
         Raises:

@@ -7,19 +7,19 @@ from typing import Annotated
 
 from pydantic import Field
 
-from regard.text.subwords import SubwordCodec, SubwordSettings
-from regard.text.tokenizer import TextCodec
-from regard.text.word_tokenizer import CharacterCodec, CharacterSettings, WordCodec, WordSettings
+from regard.text.subwords import SubwordSettings, SubwordTokenizer
+from regard.text.tokenizer import Tokenizer
+from regard.text.word_tokenizer import CharacterSettings, CharacterTokenizer, WordSettings, WordTokenizer
 
-CodecSettings = Annotated[WordSettings | CharacterSettings | SubwordSettings, Field(discriminator="name")]
+TokenizerSettings = Annotated[WordSettings | CharacterSettings | SubwordSettings, Field(discriminator="name")]
 
 
-def train_codec(settings: CodecSettings, texts: Iterable[str]) -> TextCodec:
-    """The codec that ``settings`` describe, learned from ``texts``; the same texts give the same codec."""
+def train_tokenizer(settings: TokenizerSettings, texts: Iterable[str]) -> Tokenizer:
+    """The tokenizer that ``settings`` describe, learned from ``texts``; the same texts give the same tokenizer."""
     match settings:
         case WordSettings(rule=rule, minimum_count=minimum_count, maximum_size=maximum_size):
-            return WordCodec.train(texts, rule=rule, minimum_count=minimum_count, maximum_size=maximum_size)
+            return WordTokenizer.train(texts, rule=rule, minimum_count=minimum_count, maximum_size=maximum_size)
         case CharacterSettings(minimum_count=minimum_count):
-            return CharacterCodec.train(texts, minimum_count=minimum_count)
+            return CharacterTokenizer.train(texts, minimum_count=minimum_count)
         case SubwordSettings(model=model, size=size):
-            return SubwordCodec.train(texts, model=model, size=size)
+            return SubwordTokenizer.train(texts, model=model, size=size)

@@ -1,4 +1,4 @@
-"""Codecs whose tokens are listed in a vocabulary: whole words and single characters."""
+"""Tokenizers whose tokens are listed in a vocabulary: whole words and single characters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from regard.config import Settings
 from regard.errors import ModelError, shown
 from regard.files import read_json_file, write_json_file
 from regard.text.captions import BRACKETS, caption_tokens
-from regard.text.tokenizer import TextCodec, WordPieces
+from regard.text.tokenizer import Tokenizer, WordPieces
 from regard.text.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, count_words
 from regard.text.words import normalise, split_words, written_without_spaces
 
@@ -42,7 +42,7 @@ def fitting_minimum_count(num_texts: int) -> int:
 
 
 class WordSettings(Settings):
-    """Settings of :class:`WordCodec`; rarer words than ``minimum_count`` become ``<unk>``."""
+    """Settings of :class:`WordTokenizer`; rarer words than ``minimum_count`` become ``<unk>``."""
 
     name: Literal["words"] = "words"
     rule: WordRule = "caption"
@@ -51,14 +51,14 @@ class WordSettings(Settings):
 
 
 class CharacterSettings(Settings):
-    """Settings of :class:`CharacterCodec`; rarer characters than ``minimum_count`` become ``<unk>``."""
+    """Settings of :class:`CharacterTokenizer`; rarer characters than ``minimum_count`` become ``<unk>``."""
 
     name: Literal["characters"] = "characters"
     minimum_count: int = Field(default=1, ge=1, le=1_000_000)
 
 
-class ListedCodec(TextCodec):
-    """A codec that looks tokens up in a vocabulary; what is not in it becomes ``<unk>``."""
+class VocabularyTokenizer(Tokenizer):
+    """A tokenizer that looks tokens up in a vocabulary; what is not in it becomes ``<unk>``."""
 
     file_name = "vocabulary.json"
 
@@ -116,7 +116,7 @@ class ListedCodec(TextCodec):
         return cls(vocabulary)
 
 
-class WordCodec(ListedCodec):
+class WordTokenizer(VocabularyTokenizer):
     """One id per word.
 
     With the rule ``caption`` a text is read as :func:`caption_tokens` and spelled as people write it. With
@@ -139,13 +139,13 @@ class WordCodec(ListedCodec):
         minimum_count: int = 1,
         maximum_size: int | None = None,
     ) -> Self:
-        """A codec for the words of ``texts`` that occur at least ``minimum_count`` times."""
+        """A tokenizer for the words of ``texts`` that occur at least ``minimum_count`` times."""
         counts = count_words([token for token, _ in _words(text, rule)] for text in texts)
         vocabulary = Vocabulary.build(counts, minimum_count=minimum_count, maximum_size=maximum_size)
         return cls(vocabulary, rule=rule)
 
     def extended(self, texts: Iterable[str], *, minimum_count: int = 1, keep_words: bool = True) -> Self:
-        """A codec that also holds the words of ``texts`` that occur at least ``minimum_count`` times, behind its own.
+        """A tokenizer with more words behind its own: those that occur ``minimum_count`` times or more in ``texts``.
 
         Args:
             texts: what is to be learned.
@@ -198,14 +198,14 @@ class WordCodec(ListedCodec):
         return cls(vocabulary, rule=rule)
 
 
-class CharacterCodec(ListedCodec):
+class CharacterTokenizer(VocabularyTokenizer):
     """One id per character of the text in NFC with single spaces."""
 
     kind = "characters"
 
     @classmethod
     def train(cls, texts: Iterable[str], *, minimum_count: int = 1) -> Self:
-        """A codec for the characters of ``texts`` that occur at least ``minimum_count`` times."""
+        """A tokenizer for the characters of ``texts`` that occur at least ``minimum_count`` times."""
         return cls(Vocabulary.build(count_words(normalise(text).text for text in texts), minimum_count=minimum_count))
 
     def _tokens(self, text: str) -> list[tuple[str, Span]]:

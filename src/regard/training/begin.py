@@ -14,7 +14,7 @@ from regard.errors import ConfigError
 from regard.model import EncoderDecoder
 from regard.saved.bundle import Bundle, find_bundle, load_bundle, read_config
 from regard.saved.tensors import load_tensors, named_tensors
-from regard.text import TextCodec, WordCodec
+from regard.text import Tokenizer, WordTokenizer
 from regard.training.recipe import CaptionData, Recipe, TranslationData
 
 NOISE = 0.1
@@ -55,22 +55,22 @@ def beginning(recipe: Recipe) -> Bundle | None:
     return None if recipe.begin_from is None else load_bundle(find_bundle(recipe.begin_from))
 
 
-def begin(model: EncoderDecoder, bundle: Bundle, codec: TextCodec) -> None:
-    """Copy the weights of ``bundle`` into ``model``, which has its settings and writes in ``codec``.
+def begin(model: EncoderDecoder, bundle: Bundle, tokenizer: Tokenizer) -> None:
+    """Copy the weights of ``bundle`` into ``model``, which has its settings and writes in ``tokenizer``.
 
     Raises:
         ModelError: the two do not fit together.
     """
     tensors = named_tensors(bundle.model)
     if (
-        isinstance(codec, WordCodec)
-        and isinstance(bundle.codec, WordCodec)
-        and codec.vocabulary != bundle.codec.vocabulary
+        isinstance(tokenizer, WordTokenizer)
+        and isinstance(bundle.tokenizer, WordTokenizer)
+        and tokenizer.vocabulary != bundle.tokenizer.vocabulary
     ):
-        former = [bundle.codec.vocabulary.find(word) for word in codec.vocabulary.entries]
+        former = [bundle.tokenizer.vocabulary.find(word) for word in tokenizer.vocabulary.entries]
         own = named_tensors(model)
         tensors = {
-            name: _moved(tensor, own[name], former, bundle.codec.size) if name in own else tensor
+            name: _moved(tensor, own[name], former, bundle.tokenizer.size) if name in own else tensor
             for name, tensor in tensors.items()
         }
     load_tensors(model, tensors, origin=f"the model {bundle.kind}")

@@ -23,7 +23,7 @@ from regard.metrics import score_captions
 from regard.model import EncoderDecoder
 from regard.progress import Progress
 from regard.search import SearchOptions, SpecialTokens, search
-from regard.text import WordCodec, caption_tokens
+from regard.text import WordTokenizer, caption_tokens
 from regard.text.word_tokenizer import fitting_minimum_count
 from regard.training.image_views import CachedViews, ImageViews, PhotosInMemory
 from regard.training.recipe import CaptionData, Phase
@@ -40,8 +40,8 @@ class CaptionTask(Task):
         settings: where the data lie and how they are varied.
         seed: of order and augmentation.
         cache: the folder of feature caches.
-        codec: an existing one, when a run goes on; otherwise it is built from the training captions.
-        known: the codec of a model that training begins from; then the words of the captions are added to it.
+        tokenizer: an existing one, when a run goes on; otherwise it is built from the training captions.
+        known: the tokenizer of a model that training begins from; then the words of the captions are added to it.
         keep_words: whether words of ``known`` stay that the captions do not hold.
 
     Raises:
@@ -54,8 +54,8 @@ class CaptionTask(Task):
         *,
         seed: int,
         cache: Path,
-        codec: WordCodec | None = None,
-        known: WordCodec | None = None,
+        tokenizer: WordTokenizer | None = None,
+        known: WordTokenizer | None = None,
         keep_words: bool = True,
     ) -> None:
         self.settings, self.seed, self._cache = settings, seed, cache
@@ -72,10 +72,10 @@ class CaptionTask(Task):
             self._left_out |= dict.fromkeys((*images.left_out, *self.validation[each.name].left_out))
         texts = [caption for image in self.train for caption in image.captions]
         self.minimum_count = settings.minimum_count or fitting_minimum_count(len(texts))
-        if codec is None and known is not None:
-            codec = known.extended(texts, minimum_count=self.minimum_count, keep_words=keep_words)
-        self.codec = codec or WordCodec.train(texts, minimum_count=self.minimum_count)
-        self.vocabulary_size = self.codec.size
+        if tokenizer is None and known is not None:
+            tokenizer = known.extended(texts, minimum_count=self.minimum_count, keep_words=keep_words)
+        self.tokenizer = tokenizer or WordTokenizer.train(texts, minimum_count=self.minimum_count)
+        self.vocabulary_size = self.tokenizer.size
         self.num_cut = 0
         self.captions = [[self._encode(caption) for caption in image.captions] for image in self.train]
         self.views = self._build_views(self._cache)
@@ -164,14 +164,14 @@ class CaptionTask(Task):
     def _say(self, model: EncoderDecoder, options: SearchOptions, progress: Progress) -> list[str]:
         """A caption for every validation image, set after set."""
         count, size = sum(map(len, self.validation.values())), SEARCH_BATCH.get(model.device.type, 50)
-        texts, specials = [], SpecialTokens.of(self.codec, options)
+        texts, specials = [], SpecialTokens.of(self.tokenizer, options)
         progress.start("validation", count)
         for first in range(0, count, size):
             images = range(first, min(first + size, count))
             with torch.inference_mode():
                 annotations = model.bridged(self.views.validate(_pictures(model), images))
             found = search(model.decoder, annotations, options, tokens=specials)
-            texts += [self.codec.decode(hypotheses[0].tokens) for hypotheses in found]
+            texts += [self.tokenizer.decode(hypotheses[0].tokens) for hypotheses in found]
             progress.advance(len(images))
         return texts
 
@@ -186,7 +186,7 @@ class CaptionTask(Task):
 
     def _described(self, images: Sequence[CaptionedImage]) -> str:
         captions = [caption for image in images for caption in image.captions]
-        unknown = self.codec.unknown_share(captions)
+        unknown = self.tokenizer.unknown_share(captions)
         reason = f", those that stand less than {self.minimum_count} times (data.minimum_count)" if unknown else ""
         counts = f"{len(images):,} images with {len(captions):,} captions"
         return f"{counts}; {unknown:.1%} of the words are unknown{reason}"
@@ -200,7 +200,7 @@ class CaptionTask(Task):
         return CachedViews(training, validation, mirrored=mirrored, crops=self.settings.crops, cache=cache)
 
     def _encode(self, caption: str) -> list[int]:
-        ids = list(self.codec.encode(caption).ids)
+        ids = list(self.tokenizer.encode(caption).ids)
         if len(ids) > self.settings.max_words:
             self.num_cut += 1
         return ids[: self.settings.max_words]

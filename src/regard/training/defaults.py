@@ -23,7 +23,7 @@ from regard.data.splits import TRAIN, VALIDATION
 from regard.errors import ConfigError, DataError
 from regard.saved.bundle import find_bundle, read_config, shipped_models
 from regard.saved.default import DEFAULT_CAPTIONER
-from regard.text import WordCodec, caption_tokens, load_codec
+from regard.text import WordTokenizer, caption_tokens, load_tokenizer
 from regard.text.languages import language_named
 from regard.text.word_tokenizer import fitting_minimum_count
 from regard.training.recipe import Recipe
@@ -236,10 +236,10 @@ def _model_of(name: str) -> dict[str, Any]:
 
 
 def _known_share(name: str, images: Sequence[CaptionedImage]) -> float:
-    codec = load_codec(find_bundle(name))
-    assert isinstance(codec, WordCodec), "captions are learned in words"
+    tokenizer = load_tokenizer(find_bundle(name))
+    assert isinstance(tokenizer, WordTokenizer), "captions are learned in words"
     words = [token for image in images for text in image.captions for token in caption_tokens(text)]
-    return sum(word in codec.vocabulary for word in words) / max(1, len(words))
+    return sum(word in tokenizer.vocabulary for word in words) / max(1, len(words))
 
 
 def _new_captioner(num_images: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import yaml
 
 from regard.encoders.image import ImageEncoderSettings
 from regard.saved.bundle import Bundle
-from regard.text import WordCodec
+from regard.text import WordTokenizer
 from regard.training.recipe import CaptionData, CaptionSet, Recipe
 
 _ENGLISH = frozenset(["a", "on"])
@@ -37,7 +37,7 @@ def model_card(recipe: Recipe, bundle: Bundle) -> str:
     """
     data = recipe.data
     if isinstance(data, CaptionData):
-        words = set(bundle.codec.vocabulary.entries) if isinstance(bundle.codec, WordCodec) else set()
+        words = set(bundle.tokenizer.vocabulary.entries) if isinstance(bundle.tokenizer, WordTokenizer) else set()
         language = "English" if words >= _ENGLISH else "the language of its captions"
         purpose, limits = f"Describes pictures in {language}", _CAPTION_LIMITS
     else:
@@ -46,7 +46,7 @@ def model_card(recipe: Recipe, bundle: Bundle) -> str:
 # {recipe.name}
 
 {purpose}. Trained with regard: encoder `{recipe.model.encoder.name}`, decoder `{recipe.model.decoder.name}`,
-{bundle.num_parameters:,} parameters, {bundle.codec.size:,} {bundle.codec.kind}.
+{bundle.num_parameters:,} parameters, {bundle.tokenizer.size:,} {bundle.tokenizer.kind}.
 
 ## Data
 

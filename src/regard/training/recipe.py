@@ -19,7 +19,7 @@ from regard.metrics.metric import TRANSLATION_METRICS, caption_score_names
 from regard.model import ModelSettings
 from regard.saved.storage import Precision
 from regard.search import SearchOptions
-from regard.text import CodecSettings, SubwordSettings
+from regard.text import SubwordSettings, TokenizerSettings
 from regard.text.noise import NoiseSettings
 
 """The validation scores that a recipe may choose by, see :mod:`regard.metrics`."""
@@ -98,10 +98,10 @@ class TranslationData(Settings):
     """Language code of what is written."""
     train: str = "train"
     validation: str = "val"
-    codec: CodecSettings = SubwordSettings()
+    codec: TokenizerSettings = SubwordSettings()
     """Subwords, words or characters."""
     joint: bool = True
-    """One codec, learned from both languages; otherwise each language has its own."""
+    """One tokenizer, learned from both languages; otherwise each language has its own."""
     lengths: LengthSettings = LengthSettings(longest=80)
     """Which pairs are left out or cut short; their number is reported. A saved model reads as much at once."""
     subword_dropout: float = Field(0.0, ge=0, lt=1)
@@ -267,7 +267,7 @@ class Recipe(Settings):
                 allowed="an image network for captions; recurrent or transformer for translation",
             )
         if isinstance(self.data, TranslationData) and self.model.shared_embeddings and not self.data.joint:
-            raise ConfigError("model.shared_embeddings needs one codec for both languages", remedy="set data.joint")
+            raise ConfigError("model.shared_embeddings needs one tokenizer for both languages", remedy="set data.joint")
         trainable = not isinstance(encoder, ImageEncoderSettings) or encoder.train_from is not None
         if any((phase.optim.encoder_lr or 0) > 0 for phase in self.phases) and not trainable:
             raise ConfigError(

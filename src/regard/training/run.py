@@ -1,8 +1,8 @@
 """A training run: a recipe and a folder in, a model out.
 
     recipe.yaml               what is done, every default written out; it rebuilds the run
-    vocabulary.json           or tokenizer.json: the codec, learned from the training data once; source/ holds that of
-                              the source where it is another
+    vocabulary.json           or tokenizer.json: learned from the training data once; source/ holds the tokenizer of the
+                              source where it is another
     log.jsonl                 one line an epoch, and tensorboard/ beside it where that is installed
     checkpoint.safetensors    where the run stands
     best/                     the best model so far, a bundle
@@ -32,7 +32,7 @@ from regard.model import EncoderDecoder
 from regard.progress import SILENT, Progress
 from regard.saved.bundle import BEST, SOURCE, Bundle, save_bundle
 from regard.saved.manifest import check_manifest, write_manifest
-from regard.text import TextCodec, WordCodec, load_codec
+from regard.text import Tokenizer, WordTokenizer, load_tokenizer
 from regard.text.vocabulary import UNK
 from regard.training.begin import begin, beginning, with_settings_of_the_model
 from regard.training.captions import CaptionTask
@@ -178,12 +178,12 @@ def _run(recipe: Recipe, folder: Path, progress: Progress, cache: Path, device: 
     begun = has_checkpoint(folder)
     start = None if begun else beginning(recipe)
     task = _task(recipe, folder, cache, start)
-    task.codec.save(folder)
-    source_codec = _own_source_codec(task)
-    if source_codec is not None:
+    task.tokenizer.save(folder)
+    source_tokenizer = _own_source_tokenizer(task)
+    if source_tokenizer is not None:
         (folder / SOURCE).mkdir(exist_ok=True)
-        source_codec.save(folder / SOURCE)
-    write_manifest(folder, [folder / task.codec.file_name, *(folder / SOURCE).glob("*.json")])
+        source_tokenizer.save(folder / SOURCE)
+    write_manifest(folder, [folder / task.tokenizer.file_name, *(folder / SOURCE).glob("*.json")])
     if device.type == "cpu":
         check_memory(recipe, writes=task.vocabulary_size, reads=task.source_vocabulary_size)
     torch.manual_seed(recipe.seed)
@@ -191,9 +191,9 @@ def _run(recipe: Recipe, folder: Path, progress: Progress, cache: Path, device: 
         recipe.model, vocabulary_size=task.vocabulary_size, source_vocabulary_size=task.source_vocabulary_size
     )
     if start is not None:
-        begin(model, start, task.codec)
+        begin(model, start, task.tokenizer)
     model = model.to(device)
-    model.name_concepts(partial(_token, task.codec))
+    model.name_concepts(partial(_token, task.tokenizer))
     keep_best = _keeper(recipe, task, folder / BEST)
     outcome = Trainer(recipe, task, model, folder, keep_best=keep_best, progress=progress).run()
     if isinstance(task, CaptionTask):
@@ -212,35 +212,42 @@ def _compare_with_baseline(task: CaptionTask, outcome: Outcome, progress: Progre
 
 
 def _task(recipe: Recipe, folder: Path, cache: Path, start: Bundle | None) -> CaptionTask | TranslationTask:
-    # a run that goes on keeps the codecs that its weights belong to
+    # a run that goes on keeps the tokenizers that its weights belong to
     begun = has_checkpoint(folder)
     if begun:
         check_manifest(folder)
-    codec = load_codec(folder) if begun else None
+    tokenizer = load_tokenizer(folder) if begun else None
     match recipe.data:
         case CaptionData():
-            assert codec is None or isinstance(codec, WordCodec), "captions are learned in words"
-            known = None if start is None else start.codec
-            assert known is None or isinstance(known, WordCodec), "captions are learned in words"
+            assert tokenizer is None or isinstance(tokenizer, WordTokenizer), "captions are learned in words"
+            known = None if start is None else start.tokenizer
+            assert known is None or isinstance(known, WordTokenizer), "captions are learned in words"
             return CaptionTask(
-                recipe.data, seed=recipe.seed, cache=cache, codec=codec, known=known, keep_words=recipe.keep_words
+                recipe.data,
+                seed=recipe.seed,
+                cache=cache,
+                tokenizer=tokenizer,
+                known=known,
+                keep_words=recipe.keep_words,
             )
         case TranslationData(joint=joint):
-            codecs = None if codec is None else (codec if joint else load_codec(folder / SOURCE), codec)
+            tokenizers = (
+                None if tokenizer is None else (tokenizer if joint else load_tokenizer(folder / SOURCE), tokenizer)
+            )
             if start is not None:
-                codecs = (start.source_codec or start.codec, start.codec)
-            return TranslationTask(recipe.data, seed=recipe.seed, codecs=codecs)
+                tokenizers = (start.source_tokenizer or start.tokenizer, start.tokenizer)
+            return TranslationTask(recipe.data, seed=recipe.seed, tokenizers=tokenizers)
 
 
-def _token(codec: TextCodec, word: str) -> int | None:
-    """The one token that a word is to a codec; None where it is unknown or cut into pieces."""
-    ids = codec.encode(word).ids
+def _token(tokenizer: Tokenizer, word: str) -> int | None:
+    """The one token that a word is to a tokenizer; None where it is unknown or cut into pieces."""
+    ids = tokenizer.encode(word).ids
     return ids[0] if len(ids) == 1 and ids[0] != UNK else None
 
 
-def _own_source_codec(task: CaptionTask | TranslationTask) -> TextCodec | None:
-    if isinstance(task, TranslationTask) and task.source_codec is not task.codec:
-        return task.source_codec
+def _own_source_tokenizer(task: CaptionTask | TranslationTask) -> Tokenizer | None:
+    if isinstance(task, TranslationTask) and task.source_tokenizer is not task.tokenizer:
+        return task.source_tokenizer
     return None
 
 
@@ -254,8 +261,8 @@ def _keeper(
         metrics = {"split": data.validation, **scores}
         bundle = Bundle(
             model=model,
-            codec=task.codec,
-            source_codec=_own_source_codec(task),
+            tokenizer=task.tokenizer,
+            source_tokenizer=_own_source_tokenizer(task),
             source_words=task.source_words if isinstance(task, TranslationTask) else None,
             search=recipe.search,
             languages=(data.source, data.target) if isinstance(data, TranslationData) else None,

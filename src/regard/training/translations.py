@@ -19,7 +19,7 @@ from regard.metrics import score_translations
 from regard.model import EncoderDecoder
 from regard.progress import Progress
 from regard.search import SearchOptions, SpecialTokens, search
-from regard.text import SubwordCodec, TextCodec, train_codec
+from regard.text import SubwordTokenizer, Tokenizer, train_tokenizer
 from regard.text.source_words import SourceWords
 from regard.text.vocabulary import EOS
 from regard.training.device import to_device
@@ -36,23 +36,23 @@ class TranslationTask(Task):
     Args:
         settings: where the pairs lie and how they are cut into pieces.
         seed: of the order.
-        codecs: existing ones of source and target, when a run goes on; otherwise they are learned from the training
-            pairs. One codec for both languages stands in both places.
+        tokenizers: existing ones of source and target, when a run goes on; otherwise they are learned from the training
+            pairs. One tokenizer for both languages stands in both places.
 
     Raises:
         DataError: the data cannot be used, or no pair is fit to learn from.
     """
 
     def __init__(
-        self, settings: TranslationData, *, seed: int, codecs: tuple[TextCodec, TextCodec] | None = None
+        self, settings: TranslationData, *, seed: int, tokenizers: tuple[Tokenizer, Tokenizer] | None = None
     ) -> None:
         self.settings, self.seed = settings, seed
         train = self._read(settings.train).without_empty()
         self.validation = self._read(settings.validation)
-        self.source_codec, self.codec = codecs or _train_codecs(settings, train)
-        self.source_vocabulary_size, self.vocabulary_size = self.source_codec.size, self.codec.size
+        self.source_tokenizer, self.tokenizer = tokenizers or _train_tokenizers(settings, train)
+        self.source_vocabulary_size, self.vocabulary_size = self.source_tokenizer.size, self.tokenizer.size
         self.source_words = SourceWords.learn(train.sources, self.validation.sources)
-        self._plain = encode_pairs(train, source=self.source_codec, target=self.codec, limits=settings.lengths)
+        self._plain = encode_pairs(train, source=self.source_tokenizer, target=self.tokenizer, limits=settings.lengths)
         if not self._plain:
             raise DataError(f"{self._plain.report}: nothing to learn from", remedy="see data.lengths of the recipe")
         self._show(self._plain)
@@ -83,7 +83,7 @@ class TranslationTask(Task):
     def validate(self, model: EncoderDecoder, options: SearchOptions, progress: Progress) -> dict[str, Any]:
         sources = [self._source(text) for text in self.validation.sources]
         order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
-        said, specials = [""] * len(sources), SpecialTokens.of(self.codec, options)
+        said, specials = [""] * len(sources), SpecialTokens.of(self.tokenizer, options)
         encode = encoder_for_search(model.encoder)
         progress.start("validation", len(sources))
         size = SEARCH_BATCH.get(model.device.type, SEARCH_BATCH["cpu"])
@@ -94,7 +94,7 @@ class TranslationTask(Task):
                 annotations = model.bridged(encode(*(each.to(model.device) for each in padded)))
             found = search(model.decoder, annotations, options, tokens=specials)
             for i, hypotheses in zip(chosen, found, strict=True):
-                said[i] = self.codec.decode(hypotheses[0].tokens)
+                said[i] = self.tokenizer.decode(hypotheses[0].tokens)
             progress.advance(len(chosen))
         target = self.settings.target
         return score_translations(said, self.validation.targets, target_language=target).as_dict()
@@ -109,9 +109,9 @@ class TranslationTask(Task):
         self.captions = [[target] for target in pairs.targets]
 
     def _augmentation(self, train: SentencePairs) -> AugmentedPairs:
-        source, target = self.source_codec, self.codec
-        assert isinstance(source, SubwordCodec), "the settings ask for subwords"
-        assert isinstance(target, SubwordCodec), "the settings ask for subwords"
+        source, target = self.source_tokenizer, self.tokenizer
+        assert isinstance(source, SubwordTokenizer), "the settings ask for subwords"
+        assert isinstance(target, SubwordTokenizer), "the settings ask for subwords"
         settings = self.settings
         return AugmentedPairs(
             train,
@@ -136,12 +136,12 @@ class TranslationTask(Task):
         )
 
     def _source(self, text: str) -> list[int]:
-        return [*self.source_words.encode(self.source_codec, text).ids, EOS]
+        return [*self.source_words.encode(self.source_tokenizer, text).ids, EOS]
 
 
-def _train_codecs(settings: TranslationData, pairs: SentencePairs) -> tuple[TextCodec, TextCodec]:
+def _train_tokenizers(settings: TranslationData, pairs: SentencePairs) -> tuple[Tokenizer, Tokenizer]:
     """Of source and target; the same twice where they are joint."""
     if settings.joint:
-        joint = train_codec(settings.codec, [*pairs.sources, *pairs.targets])
+        joint = train_tokenizer(settings.codec, [*pairs.sources, *pairs.targets])
         return joint, joint
-    return train_codec(settings.codec, pairs.sources), train_codec(settings.codec, pairs.targets)
+    return train_tokenizer(settings.codec, pairs.sources), train_tokenizer(settings.codec, pairs.targets)

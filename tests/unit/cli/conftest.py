@@ -18,7 +18,7 @@ from regard.encoders.recurrent import RecurrentSettings
 from regard.model import EncoderDecoder, ModelSettings
 from regard.saved.bundle import Bundle, save_bundle
 from regard.search import SearchOptions
-from regard.text import WordCodec
+from regard.text import WordTokenizer
 
 DECODER = AttendSettings(embedding=8, hidden=8, attention=8)
 
@@ -28,18 +28,20 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of saved models: the captioner ``looker`` and the translator ``speaker``."""
     folder = tmp_path_factory.mktemp("models")
     torch.manual_seed(3)
-    codec = WordCodec.train(["a red cat sits on a small mat", "two dogs run over the wet grass"], minimum_count=1)
+    tokenizer = WordTokenizer.train(
+        ["a red cat sits on a small mat", "two dogs run over the wet grass"], minimum_count=1
+    )
     search = SearchOptions(beam=3, max_length=6)
     picture = ModelSettings(
         encoder=ImageEncoderSettings(weights=None, size=64, layer="stage3"),
         decoder=DECODER,
     )
-    captioner = EncoderDecoder(picture, vocabulary_size=codec.size).eval()
+    captioner = EncoderDecoder(picture, vocabulary_size=tokenizer.size).eval()
     metrics = {"data": "red squares", "bleu4": 12.34, "cider": 56.78, "signature": "none"}
-    save_bundle(Bundle(captioner, codec, search, metrics=metrics), folder / "looker")
+    save_bundle(Bundle(captioner, tokenizer, search, metrics=metrics), folder / "looker")
     sentence = ModelSettings(encoder=RecurrentSettings(embedding=8, hidden=8), decoder=DECODER)
-    translator = EncoderDecoder(sentence, vocabulary_size=codec.size, source_vocabulary_size=codec.size).eval()
-    save_bundle(Bundle(translator, codec, search, languages=("en", "de")), folder / "speaker")
+    translator = EncoderDecoder(sentence, vocabulary_size=tokenizer.size, source_vocabulary_size=tokenizer.size).eval()
+    save_bundle(Bundle(translator, tokenizer, search, languages=("en", "de")), folder / "speaker")
     return folder
 
 

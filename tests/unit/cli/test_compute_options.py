@@ -68,7 +68,7 @@ def file(tmp_path: Path) -> Path:
 def lister(shipped: Path, tmp_path: Path) -> str:
     """The translator with a lexicon."""
     bundle = load_bundle(shipped / "speaker")
-    size = bundle.codec.size
+    size = bundle.tokenizer.size
     pieces = np.random.default_rng(0).integers(4, size, 6 * size)
     lexicon = Lexicon(np.arange(6, 6 * size + 1, 6), pieces, np.empty(0, dtype=np.int64), size)
     return str(save_bundle(replace(bundle, lexicon=lexicon), tmp_path / "lister"))

@@ -6,7 +6,7 @@ import pytest
 from regard.data.augmentation import AugmentedPairs, uniform
 from regard.data.encoding import LengthSettings, encode_pairs
 from regard.data.parallel import ReadReport, SentencePairs
-from regard.text import SubwordCodec
+from regard.text import SubwordTokenizer
 from regard.text.noise import NoiseSettings
 from regard.text.vocabulary import EOS
 
@@ -17,19 +17,19 @@ TARGETS = tuple(
     f"Zwei {thing} stehen {place}." for thing in ("Hunde", "Männer", "Autos") for place in ("hier", "dort", "draußen")
 )
 PAIRS = SentencePairs(SOURCES, TARGETS, ReadReport("here", read=len(SOURCES)))
-CODEC = SubwordCodec.train([*SOURCES, *TARGETS], size=300)
+TOKENIZER = SubwordTokenizer.train([*SOURCES, *TARGETS], size=300)
 
 
 def augmented(*, dropout: float = 0.0, seed: int = 1, longest: int | None = None, **shares: float) -> AugmentedPairs:
-    plain = encode_pairs(PAIRS, source=CODEC, target=CODEC, limits=LengthSettings(longest=longest))
+    plain = encode_pairs(PAIRS, source=TOKENIZER, target=TOKENIZER, limits=LengthSettings(longest=longest))
     noise = NoiseSettings(**shares)
     return AugmentedPairs(
-        PAIRS, plain, source=CODEC, target=CODEC, noise=noise, dropout=dropout, longest=longest, seed=seed
+        PAIRS, plain, source=TOKENIZER, target=TOKENIZER, noise=noise, dropout=dropout, longest=longest, seed=seed
     )
 
 
 def test_nothing_asked_for_nothing_changed() -> None:
-    plain = encode_pairs(PAIRS, source=CODEC, target=CODEC)
+    plain = encode_pairs(PAIRS, source=TOKENIZER, target=TOKENIZER)
     drawn = augmented().epoch(0, 3)
     assert (drawn.sources, drawn.targets) == (plain.sources, plain.targets)
 
@@ -40,8 +40,8 @@ def test_other_cuts_spell_the_same_sentences() -> None:
     assert first.sources != second.sources
     assert first.targets != second.targets
     for drawn in (first, second):
-        assert tuple(CODEC.decode(ids) for ids in drawn.sources) == SOURCES
-        assert tuple(CODEC.decode(ids) for ids in drawn.targets) == TARGETS
+        assert tuple(TOKENIZER.decode(ids) for ids in drawn.sources) == SOURCES
+        assert tuple(TOKENIZER.decode(ids) for ids in drawn.targets) == TARGETS
         assert all(ids[-1] == EOS for ids in drawn.sources)
 
 
@@ -54,13 +54,13 @@ def test_an_epoch_is_a_function_of_its_number() -> None:
 
 def test_noise_changes_sources_alone() -> None:
     drawn = augmented(capitals=1.0, digits=1.0).epoch(0, 0)
-    assert [CODEC.decode(ids) for ids in drawn.sources] == [text.replace("Two", "2").upper() for text in SOURCES]
-    assert tuple(CODEC.decode(ids) for ids in drawn.targets) == TARGETS
+    assert [TOKENIZER.decode(ids) for ids in drawn.sources] == [text.replace("Two", "2").upper() for text in SOURCES]
+    assert tuple(TOKENIZER.decode(ids) for ids in drawn.targets) == TARGETS
 
 
 def test_about_the_share_is_changed() -> None:
     pairs = augmented(lower=0.3)
-    changed = [sum(CODEC.decode(ids).islower() for ids in pairs.epoch(0, epoch).sources) for epoch in range(200)]
+    changed = [sum(TOKENIZER.decode(ids).islower() for ids in pairs.epoch(0, epoch).sources) for epoch in range(200)]
     assert np.mean(changed) / len(SOURCES) == pytest.approx(0.3, abs=0.03)
     assert len(set(changed)) > 1
 
@@ -70,24 +70,24 @@ def test_joined_pairs_are_joined_on_both_sides() -> None:
     translations = dict(PAIRS)
     for place, (source, target) in enumerate(zip(drawn.sources, drawn.targets, strict=True)):
         assert source.count(EOS) == 1
-        text, second = CODEC.decode(source), CODEC.decode(source).removeprefix(SOURCES[place] + " ")
+        text, second = TOKENIZER.decode(source), TOKENIZER.decode(source).removeprefix(SOURCES[place] + " ")
         assert text != second
-        assert CODEC.decode(target) == f"{TARGETS[place]} {translations[second]}"
+        assert TOKENIZER.decode(target) == f"{TARGETS[place]} {translations[second]}"
 
 
 def test_pairs_too_long_together_stay_apart() -> None:
-    lengths = encode_pairs(PAIRS, source=CODEC, target=CODEC).lengths
+    lengths = encode_pairs(PAIRS, source=TOKENIZER, target=TOKENIZER).lengths
     drawn = augmented(joined=1.0, longest=int(lengths.max())).epoch(0, 0)
     assert np.array_equal(drawn.lengths, lengths)
 
 
 def test_pairs_left_out_stay_out() -> None:
-    lengths = encode_pairs(PAIRS, source=CODEC, target=CODEC).lengths.max(axis=1)
+    lengths = encode_pairs(PAIRS, source=TOKENIZER, target=TOKENIZER).lengths.max(axis=1)
     longest = int(lengths.max()) - 2
     pairs = augmented(capitals=1.0, longest=longest)
-    plain = encode_pairs(PAIRS, source=CODEC, target=CODEC, limits=LengthSettings(longest=longest))
+    plain = encode_pairs(PAIRS, source=TOKENIZER, target=TOKENIZER, limits=LengthSettings(longest=longest))
     assert 0 < len(plain) < len(PAIRS)
-    assert [CODEC.decode(ids) for ids in pairs.epoch(0, 0).sources] == [SOURCES[i].upper() for i in plain.kept]
+    assert [TOKENIZER.decode(ids) for ids in pairs.epoch(0, 0).sources] == [SOURCES[i].upper() for i in plain.kept]
 
 
 def test_draws_are_uniform_and_depend_on_nothing_but_key_and_counter() -> None:

@@ -15,7 +15,7 @@ from regard.data.parallel import (
     read_two_files,
 )
 from regard.errors import DataError
-from regard.text import WordCodec
+from regard.text import WordTokenizer
 from regard.text.vocabulary import EOS
 
 PAIRS = [("A dog .", "Ein Hund ."), ("", "Leer"), ('He said "no"', "Er sagte „nein“"), ("🐕\u2028x", " ")]
@@ -252,9 +252,9 @@ def lengths(tmp_path: Path) -> Path:
 def test_limits_are_counted(
     lengths: Path, limits: LengthSettings | None, kept: list[tuple[int, int]], counts: dict[str, int]
 ) -> None:
-    codec = WordCodec.train(["x"])
+    tokenizer = WordTokenizer.train(["x"])
     encoded = encode_pairs(
-        read_parallel(lengths, "s", source="en", target="de"), source=codec, target=codec, limits=limits
+        read_parallel(lengths, "s", source="en", target="de"), source=tokenizer, target=tokenizer, limits=limits
     )
     assert [
         (len(source) - 1, len(target)) for source, target in zip(encoded.sources, encoded.targets, strict=True)
@@ -272,6 +272,6 @@ def test_no_pairs(tmp_path: Path) -> None:
     for language in ("en", "de"):
         (tmp_path / f"s.{language}").write_bytes(b"")
     pairs = read_parallel(tmp_path, "s", source="en", target="de")
-    codec = WordCodec.train(["x"])
-    assert encode_pairs(pairs, source=codec, target=codec).lengths.shape == (0, 2)
+    tokenizer = WordTokenizer.train(["x"])
+    assert encode_pairs(pairs, source=tokenizer, target=tokenizer).lengths.shape == (0, 2)
     assert [problem.reason for problem in check(tmp_path).problems] == ["the split 's' is empty"]

@@ -78,7 +78,7 @@ def test_a_model_without_attention_aligns_nothing(tiny_translator: Bundle, pairs
         "encoder": {"name": "recurrent", "embedding": 4, "hidden": 3},
         "decoder": {"name": "rnnencdec", "embedding": 4, "hidden": 5, "readout": 4},
     }
-    size = tiny_translator.codec.size
+    size = tiny_translator.tokenizer.size
     model = EncoderDecoder(
         parse(ModelSettings, settings, origin="the test"), vocabulary_size=size, source_vocabulary_size=size
     )

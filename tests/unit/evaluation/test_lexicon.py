@@ -32,7 +32,7 @@ def test_a_model_gets_a_lexicon_and_keeps_all_else(model: Path, parallel_folder:
     assert 0 < lexicon.ends[-1] <= 3 * len(lexicon.ends)
     assert isinstance(coverage, Coverage)
     assert 0.2 < coverage.covered <= 1
-    assert 13 < coverage.length < load_bundle(model).codec.size / 2
+    assert 13 < coverage.length < load_bundle(model).tokenizer.size / 2
     card = load_bundle(output).card
     assert card.startswith(
         "# tiny\n\n## Limits\n\nMany.\n\n## Shortlist\n\n`lexicon.safetensors` was learned from the 18 "

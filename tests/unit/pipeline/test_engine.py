@@ -78,7 +78,7 @@ def test_a_precision_that_cannot_be_had_is_refused(tiny_captioner: Bundle, tiny_
     # hard attention has no twin, and so no lower precision
     decoder = {"name": "attend", "kind": "hard", "embedding": 8, "hidden": 8, "attention": 8}
     settings = parse(ModelSettings, {"encoder": encoder, "decoder": decoder}, origin="the test")
-    size = tiny_translator.codec.size
+    size = tiny_translator.tokenizer.size
     model = EncoderDecoder(settings, vocabulary_size=size, source_vocabulary_size=size)
     save_bundle(replace(tiny_translator, model=model), tmp_path / "translator")
     with pytest.raises(ConfigError, match="int8"):

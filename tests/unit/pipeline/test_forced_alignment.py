@@ -32,7 +32,7 @@ def test_given_translations_are_read_as_the_decoder_reads_them_step_by_step(tran
     for (source, target), forced in zip(given, translator.align_many(given), strict=True):
         assert isinstance(forced, Translation)
         assert (forced.source, forced.text, forced.finished) == (source, target, True)
-        read, written = bundle.codec.encode(source, eos=True), bundle.codec.encode(target, eos=True)
+        read, written = bundle.tokenizer.encode(source, eos=True), bundle.tokenizer.encode(target, eos=True)
         ids = torch.tensor([read.ids])
         total, rows = 0.0, []
         with torch.inference_mode():
@@ -83,8 +83,10 @@ def test_pairs_are_read_in_batches_of_like_length_and_few_tokens(
         assert (ours.source, ours.text) == each
         assert ours.score == pytest.approx(theirs.score, rel=1e-4)
         assert ours.alignment == pytest.approx(theirs.alignment, abs=1e-5)
-    codec = translator.bundle.codec
-    assert sum(multiplied) == sum(len(codec.encode(target, eos=True)) for _, target in given), "no padding among them"
+    tokenizer = translator.bundle.tokenizer
+    assert sum(multiplied) == sum(len(tokenizer.encode(target, eos=True)) for _, target in given), (
+        "no padding among them"
+    )
     assert all(count == 1 or count * longest <= 100 for count, longest in sizes)
     assert max(multiplied) <= 7
     assert any(count > 2 for count, _ in sizes)
@@ -104,8 +106,8 @@ def test_a_pair_that_is_too_long_for_learned_positions_stands_in_its_place(tiny_
     settings = {"encoder": {**sizes, "positions": "learned", "max_positions": 9}, "decoder": sizes}
     model = EncoderDecoder(
         parse(ModelSettings, settings, origin="the test"),
-        vocabulary_size=tiny_translator.codec.size,
-        source_vocabulary_size=tiny_translator.codec.size,
+        vocabulary_size=tiny_translator.tokenizer.size,
+        source_vocabulary_size=tiny_translator.tokenizer.size,
     )
     long = "A dog runs on the beach with two girls and a horse."
     given = [("Dog.", "Hund."), (long, "Hund."), ("A dog.", "Ein Hund.")]

@@ -8,35 +8,35 @@ from hypothesis import strategies as st
 
 from regard.errors import TextError
 from regard.pipeline.segments import segment_source
-from regard.text import CharacterCodec, SubwordCodec, TextCodec, WordCodec
+from regard.text import CharacterTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
 from regard.text.vocabulary import EOS
 
 SENTENCES = "A dog runs on the beach. Two cats sit near a car, and a man looks at them! Why? Nobody knows"
-CODEC = SubwordCodec.train([SENTENCES], size=330)
+TOKENIZER = SubwordTokenizer.train([SENTENCES], size=330)
 
 
-def texts_of_segments(text: str, codec: TextCodec, longest: int) -> list[str]:
+def texts_of_segments(text: str, tokenizer: Tokenizer, longest: int) -> list[str]:
     """What each part covers, as text."""
-    source = segment_source(text, codec, longest=longest)
+    source = segment_source(text, tokenizer, longest=longest)
     return [text[part.words[0].span[0] : part.words[-1].span[1]] for part in source.segments]
 
 
 def test_a_short_text_is_one_part() -> None:
-    source = segment_source("A dog runs.", CODEC, longest=50)
+    source = segment_source("A dog runs.", TOKENIZER, longest=50)
     (part,) = source.segments
-    assert part.ids == CODEC.encode("A dog runs.", eos=True).ids
+    assert part.ids == TOKENIZER.encode("A dog runs.", eos=True).ids
     assert (part.words, part.first_word) == (source.words, 0)
     assert [word.text for word in source.words] == ["A", "dog", "runs", "."]
 
 
 def test_an_empty_text_has_no_part() -> None:
     for text in ("", "  \n\t "):
-        source = segment_source(text, CODEC, longest=5)
+        source = segment_source(text, TOKENIZER, longest=5)
         assert (source.text, source.words, source.segments) == (text, (), ())
 
 
 def test_every_sentence_is_a_part() -> None:
-    assert texts_of_segments(SENTENCES, CODEC, 500) == [
+    assert texts_of_segments(SENTENCES, TOKENIZER, 500) == [
         "A dog runs on the beach.",
         "Two cats sit near a car, and a man looks at them!",
         "Why?",
@@ -68,7 +68,7 @@ def test_every_sentence_is_a_part() -> None:
     ],
 )
 def test_what_is_one_sentence_stays_one(text: str) -> None:
-    assert len(segment_source(text, CODEC, longest=500).segments) == 1
+    assert len(segment_source(text, TOKENIZER, longest=500).segments) == 1
 
 
 @pytest.mark.parametrize(
@@ -87,23 +87,23 @@ def test_what_is_one_sentence_stays_one(text: str) -> None:
     ],
 )
 def test_sentences_end_where_a_reader_sees_them_end(text: str, segments: list[str]) -> None:
-    assert texts_of_segments(text, CODEC, 500) == segments
+    assert texts_of_segments(text, TOKENIZER, 500) == segments
 
 
 def test_a_long_sentence_is_cut_behind_a_clause_else_between_words_else_anywhere() -> None:
-    codec = WordCodec.train([SENTENCES], rule="plain")
-    assert texts_of_segments("Two cats sit near a car, and a man looks", codec, 9) == [
+    tokenizer = WordTokenizer.train([SENTENCES], rule="plain")
+    assert texts_of_segments("Two cats sit near a car, and a man looks", tokenizer, 9) == [
         "Two cats sit near a car,",
         "and a man looks",
     ]
-    assert texts_of_segments("Two, cats sit near a car", codec, 6) == ["Two, cats sit near a", "car"]
-    assert texts_of_segments("a b c d e f", codec, 4) == ["a b c d", "e f"]
-    assert texts_of_segments("abcdefgh", CharacterCodec.train(["abcdefgh"]), 3) == ["abcdefgh"] * 3
+    assert texts_of_segments("Two, cats sit near a car", tokenizer, 6) == ["Two, cats sit near a", "car"]
+    assert texts_of_segments("a b c d e f", tokenizer, 4) == ["a b c d", "e f"]
+    assert texts_of_segments("abcdefgh", CharacterTokenizer.train(["abcdefgh"]), 3) == ["abcdefgh"] * 3
 
 
 def test_a_word_that_is_cut_belongs_to_both_parts() -> None:
-    codec = CharacterCodec.train(["ab abcdef"])
-    source = segment_source("ab abcdef", codec, longest=5)
+    tokenizer = CharacterTokenizer.train(["ab abcdef"])
+    source = segment_source("ab abcdef", tokenizer, longest=5)
     assert [word.text for word in source.words] == ["ab", "abcdef"]
     assert [part.first_word for part in source.segments] == [0, 1, 1]
     assert [part.words[0].pieces for part in source.segments] == [(0, 1), (0, 1, 2, 3, 4), (0, 1)]
@@ -112,9 +112,9 @@ def test_a_word_that_is_cut_belongs_to_both_parts() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=60), st.integers(1, 12))
 def test_no_piece_is_lost_and_no_part_is_too_long(text: str, longest: int) -> None:
-    source = segment_source(text, CODEC, longest=longest)
+    source = segment_source(text, TOKENIZER, longest=longest)
     pieces = [token for part in source.segments for token in part.ids[:-1]]
-    assert tuple(pieces) == CODEC.encode(text).ids
+    assert tuple(pieces) == TOKENIZER.encode(text).ids
     for part in source.segments:
         assert part.ids[-1] == EOS
         assert 1 <= len(part.ids) - 1 <= longest
@@ -129,4 +129,4 @@ def test_no_piece_is_lost_and_no_part_is_too_long(text: str, longest: int) -> No
 @pytest.mark.parametrize("text", ["a " * 10_000, "x" * 200_000, "😀" * 3_000])
 def test_far_too_long_texts_are_one_line(text: str) -> None:
     with pytest.raises(TextError, match=r"the text has [\d,]+ (pieces|characters); allowed: up to .*line by line"):
-        segment_source(text, CODEC, longest=20)
+        segment_source(text, TOKENIZER, longest=20)

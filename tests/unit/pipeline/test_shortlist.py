@@ -28,7 +28,7 @@ def random_lexicon(size: int, *, each: int = 6) -> Lexicon:
 @pytest.fixture(params=["luong", "rnnsearch"])
 def bundle(request: pytest.FixtureRequest, tiny_translator: Bundle) -> Bundle:
     """With the tiny translator's own decoder, and with one that takes its vocabulary product for candidates alone."""
-    size = tiny_translator.codec.size
+    size = tiny_translator.tokenizer.size
     bundle = replace(tiny_translator, lexicon=random_lexicon(size))
     if request.param == "luong":
         return bundle
@@ -50,7 +50,10 @@ def translator(bundle: Bundle) -> Translator:
 
 def pieces_of(bundle: Bundle, text: str) -> set[int]:
     assert bundle.lexicon is not None
-    return {*bundle.lexicon.shared.tolist(), *bundle.lexicon.becomes([*bundle.codec.encode(text).ids, EOS]).tolist()}
+    return {
+        *bundle.lexicon.shared.tolist(),
+        *bundle.lexicon.becomes([*bundle.tokenizer.encode(text).ids, EOS]).tolist(),
+    }
 
 
 def test_every_sentence_is_written_in_its_own_pieces_whatever_stands_beside_it(
@@ -68,7 +71,7 @@ def test_every_sentence_is_written_in_its_own_pieces_whatever_stands_beside_it(
 
 
 def test_a_list_of_everything_changes_nothing(bundle: Bundle) -> None:
-    everything = replace(random_lexicon(bundle.codec.size), frequent=np.arange(bundle.codec.size))
+    everything = replace(random_lexicon(bundle.tokenizer.size), frequent=np.arange(bundle.tokenizer.size))
     short = Translator(replace(bundle, lexicon=everything), shortlist=True)
     plain = Translator(replace(bundle, lexicon=None))
     for options in ({}, {"no_repeat": 1}, {"samples": 2, "seed": 3}, {"beam": 4, "groups": 2}):
@@ -91,7 +94,7 @@ def test_probabilities_are_those_among_the_list(bundle: Bundle, translator: Tran
 
 def test_a_prefix_may_hold_any_piece(bundle: Bundle, translator: Translator) -> None:
     prefix = "Zwei Hu"
-    assert not set(bundle.codec.encode(prefix).ids) <= pieces_of(bundle, TEXTS[0])
+    assert not set(bundle.tokenizer.encode(prefix).ids) <= pieces_of(bundle, TEXTS[0])
     results = list(translator.translate_many(TEXTS[:1] * 3, prefix=prefix, max_length=20))
     assert all(isinstance(each, Translation) and each.text.startswith(prefix) for each in results)
 

@@ -20,7 +20,7 @@ from regard.pipeline.pivot import as_sentence
 from regard.pipeline.segments import MAX_PIECES, Source, segment_source
 from regard.results import Translation
 from regard.saved.bundle import Bundle
-from regard.text import TextCodec
+from regard.text import Tokenizer
 
 TEXTS = ["A dog runs on the beach.", "", "Two dogs sit near a car.", "A girl", "Some people jump over a log.", "Dog"]
 
@@ -59,10 +59,10 @@ def test_a_text_that_fails_costs_no_other_whatever_it_raises(
 ) -> None:
     expected = [str(each) for each in translator.translate_many(TEXTS)]
 
-    def read(text: str, codec: TextCodec, **how: Any) -> Source:
+    def read(text: str, tokenizer: Tokenizer, **how: Any) -> Source:
         if text == TEXTS[4]:
             raise RecursionError("too deep")
-        return segment_source(text, codec, **how)
+        return segment_source(text, tokenizer, **how)
 
     def search_and_fail(*given: Any, numbers: Sequence[int], **options: Any) -> list[Generation]:
         if any(number // MAX_PIECES == 2 for number in numbers):
@@ -137,7 +137,7 @@ def test_a_translator_that_reads_whole_texts_does_not_cut_them(tiny_translator: 
 def test_a_translation_knows_whether_its_model_looks(tiny_translator: Bundle) -> None:
     sizes = {"name": "rnnencdec", "embedding": 4, "hidden": 5, "readout": 4}
     settings = {"encoder": {"name": "recurrent", "embedding": 4, "hidden": 3}, "decoder": sizes}
-    size = tiny_translator.codec.size
+    size = tiny_translator.tokenizer.size
     parsed = parse(ModelSettings, settings, origin="the test")
     model = EncoderDecoder(parsed, vocabulary_size=size, source_vocabulary_size=size)
     assert not Translator(replace(tiny_translator, model=model)).translate("A dog.").attends
@@ -213,17 +213,17 @@ def test_a_word_may_be_written_in_letters_that_change_their_number(translator: T
     assert all(other.words[0].text == translation.words[0].text for other in others)
 
 
-def test_a_source_codec_of_its_own_is_read_with(tiny_translator: Bundle) -> None:
+def test_a_source_tokenizer_of_its_own_is_read_with(tiny_translator: Bundle) -> None:
     class Counting:
         def __init__(self) -> None:
             self.texts: list[str] = []
 
         def encode(self, text: str, *, eos: bool = False) -> object:
             self.texts.append(text)
-            return tiny_translator.codec.encode(text, eos=eos)
+            return tiny_translator.tokenizer.encode(text, eos=eos)
 
     own = Counting()
-    Translator(replace(tiny_translator, source_codec=own)).translate("Dog")  # type: ignore[arg-type]
+    Translator(replace(tiny_translator, source_tokenizer=own)).translate("Dog")  # type: ignore[arg-type]
     assert "Dog" in own.texts
 
 

@@ -183,8 +183,8 @@ def retensored(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[
         ("config.json", lambda path: change_config(path.parent, modle=1), "modle is unknown, did you mean 'model'"),
         ("config.json", lambda path: change_config(path.parent, kind="translator"), "do not fit together"),
         ("config.json", lambda path: change_config(path.parent, search={"beam": 0}), "search.beam"),
-        ("vocabulary.json", Path.unlink, "holds no codec"),
-        ("vocabulary.json", lambda path: path.write_text('{"version": 1}'), "holds no codec"),
+        ("vocabulary.json", Path.unlink, "holds no tokenizer"),
+        ("vocabulary.json", lambda path: path.write_text('{"version": 1}'), "holds no tokenizer"),
         ("metrics.json", lambda path: path.write_text("?"), "cannot be read"),
     ],
 )

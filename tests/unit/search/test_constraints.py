@@ -14,7 +14,7 @@ from regard.search.constraints import (
     check_prefixes,
 )
 from regard.search.step_scores import StepScores
-from regard.text import WordCodec
+from regard.text import WordTokenizer
 
 CPU = torch.device("cpu")
 TOKENS = SpecialTokens(bos=1, eos=2, forbidden=(0, 1, 3))
@@ -53,11 +53,11 @@ def test_no_end_after_a_dangling_word():
     assert banned(apply(NoEndAfter([4, 7], eos=2, device=CPU), rows)) == [[[], [2]], [[], []]]
 
 
-def test_no_end_after_words_of_the_codec_that_are_one_piece():
-    codec = WordCodec.train(["a dog on a rock", "a dog on the rock"], minimum_count=2)
-    tokens = SpecialTokens.of(codec, SearchOptions(no_end_after=["on", "the", "a rock", "a"]))
-    assert codec.decode(tokens.never_last) == "on a"
-    assert tokens.forbidden == codec.forbidden
+def test_no_end_after_words_of_the_tokenizer_that_are_one_piece():
+    tokenizer = WordTokenizer.train(["a dog on a rock", "a dog on the rock"], minimum_count=2)
+    tokens = SpecialTokens.of(tokenizer, SearchOptions(no_end_after=["on", "the", "a rock", "a"]))
+    assert tokenizer.decode(tokens.never_last) == "on a"
+    assert tokens.forbidden == tokenizer.forbidden
     (constraint,) = build_constraints(
         SearchOptions(), SpecialTokens(forbidden=(), never_last=(4,)), prefixes=None, device=CPU
     )

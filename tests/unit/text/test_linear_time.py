@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from regard.text import CharacterCodec, SubwordCodec, WordCodec, caption_tokens, split_words
+from regard.text import CharacterTokenizer, SubwordTokenizer, WordTokenizer, caption_tokens, split_words
 from regard.text.words import normalise
 
 KINDS = {
@@ -49,18 +49,18 @@ def without_garbage_collection() -> Iterator[None]:
 
 
 def steps() -> dict[str, Callable[[str], object]]:
-    pieces = SubwordCodec.train(TEXTS, size=300)
-    captions = WordCodec.train(TEXTS)
+    pieces = SubwordTokenizer.train(TEXTS, size=300)
+    captions = WordTokenizer.train(TEXTS)
     return {
         "normalise": normalise,
         "split_words": split_words,
         "caption_tokens": caption_tokens,
         "merges": pieces.encode,
-        "unigram": SubwordCodec.train(TEXTS, model="unigram", size=300).encode,
+        "unigram": SubwordTokenizer.train(TEXTS, model="unigram", size=300).encode,
         "words": lambda text: pieces.encode(text).words,
-        "plain words": WordCodec.train(TEXTS, rule="plain").encode,
+        "plain words": WordTokenizer.train(TEXTS, rule="plain").encode,
         "caption words": lambda text: captions.encode(text).words,
-        "characters": CharacterCodec.train(TEXTS).encode,
+        "characters": CharacterTokenizer.train(TEXTS).encode,
     }
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from regard.errors import ModelError
-from regard.text import SubwordCodec
+from regard.text import SubwordTokenizer
 from regard.text.source_words import FILE, SourceWords
 
 ENGLISH = ["A dog runs on the beach.", "Two dogs run.", "The man's dog sleeps on a bench.", 'He says "no" - I see.'] * 9
@@ -52,13 +52,13 @@ def test_german_nouns_get_their_capital(typed: str, read: str) -> None:
 
 
 def test_what_is_read_otherwise_stands_where_it_was_typed() -> None:
-    codec = SubwordCodec.train(GERMAN, size=320)
+    tokenizer = SubwordTokenizer.train(GERMAN, size=320)
     for text in ["  ZWEI   MAEDCHEN  (AUF DER STRASSE)…", "Ein Hund läuft.", "Zwei Ma\u0308dchen", ""]:
-        encoded = GERMAN_WORDS.encode(codec, text)
+        encoded = GERMAN_WORDS.encode(tokenizer, text)
         assert encoded.text == text
-        assert encoded.ids == codec.encode(GERMAN_WORDS.restored(text).text).ids
+        assert encoded.ids == tokenizer.encode(GERMAN_WORDS.restored(text).text).ids
         assert all(0 <= start <= end <= len(text) for start, end in encoded.spans)
-    encoded = GERMAN_WORDS.encode(codec, "  ZWEI   MAEDCHEN  (AUF DER STRASSE)…")
+    encoded = GERMAN_WORDS.encode(tokenizer, "  ZWEI   MAEDCHEN  (AUF DER STRASSE)…")
     assert [word.text for word in encoded.words] == ["ZWEI", "MAEDCHEN", "(", "AUF", "DER", "STRASSE", ")", "…"]
 
 

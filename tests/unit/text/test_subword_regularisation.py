@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from regard.text import SubwordCodec
+from regard.text import SubwordTokenizer
 from regard.text.subword_regularisation import (
     VARIANTS,
     SegmentationSampler,
@@ -20,26 +20,26 @@ TEXTS = ["the dog sees the doghouse", "a dog and two dogs run", "개가 달린�
 
 @pytest.mark.parametrize(("model", "dropout"), [("bpe", 0.3), ("unigram", 0.99)])
 def test_drawn_pieces_spell_the_word(model: SubwordModel, dropout: float) -> None:
-    codec = SubwordCodec.train(TEXTS, model=model, size=320)
-    sampler = SegmentationSampler(codec, dropout=dropout, seed=3)
+    tokenizer = SubwordTokenizer.train(TEXTS, model=model, size=320)
+    sampler = SegmentationSampler(tokenizer, dropout=dropout, seed=3)
     for text in TEXTS[:4]:
         for place in range(VARIANTS):
-            ids = [each for word in codec.spelled_words(text) for each in sampler.variants(word)[place]]
-            assert codec.decode(ids) == text
-    word = codec.spelled_words("a doghouse")[1]
+            ids = [each for word in tokenizer.spelled_words(text) for each in sampler.variants(word)[place]]
+            assert tokenizer.decode(ids) == text
+    word = tokenizer.spelled_words("a doghouse")[1]
     drawn = sampler.variants(word)
     assert len(set(drawn)) > 1
-    assert SegmentationSampler(codec, dropout=dropout, seed=3).variants(word) == drawn
-    assert SegmentationSampler(codec, dropout=dropout, seed=4).variants(word) != drawn
+    assert SegmentationSampler(tokenizer, dropout=dropout, seed=3).variants(word) == drawn
+    assert SegmentationSampler(tokenizer, dropout=dropout, seed=4).variants(word) != drawn
 
 
 @pytest.mark.parametrize("model", ["bpe", "unigram"])
-def test_without_dropout_pieces_are_the_codecs_own(model: SubwordModel) -> None:
-    codec = SubwordCodec.train(TEXTS, model=model, size=320)
-    sampler = SegmentationSampler(codec, dropout=0.0, seed=3)
+def test_without_dropout_pieces_are_the_tokenizers_own(model: SubwordModel) -> None:
+    tokenizer = SubwordTokenizer.train(TEXTS, model=model, size=320)
+    sampler = SegmentationSampler(tokenizer, dropout=0.0, seed=3)
     for text in [*TEXTS[:4], "", "zebra"]:
-        ids = [each for word in codec.spelled_words(text) for each in sampler.variants(word)[0]]
-        assert tuple(ids) == codec.encode(text).ids
+        ids = [each for word in tokenizer.spelled_words(text) for each in sampler.variants(word)[0]]
+        assert tuple(ids) == tokenizer.encode(text).ids
 
 
 def test_a_merge_is_passed_over_with_the_given_probability() -> None:

@@ -251,31 +251,31 @@ def test_a_translator_is_trained_kept_and_judged_in_the_same_way(
 
 
 @pytest.mark.parametrize(
-    "codec",
+    "tokenizer",
     [{"name": "words", "rule": "plain"}, {"name": "characters"}, {"name": "subwords", "model": "unigram", "size": 300}],
 )
 @pytest.mark.parametrize("joint", [True, False])
 def test_a_translator_may_learn_from_any_pieces_joint_or_not(
-    tiny_translation_recipe: Recipe, tmp_path: Path, codec: dict[str, Any], joint: bool
+    tiny_translation_recipe: Recipe, tmp_path: Path, tokenizer: dict[str, Any], joint: bool
 ) -> None:
     values = tiny_translation_recipe.model_dump(mode="json")
-    values["data"] |= {"codec": codec, "joint": joint, "lengths": {"longest": 4, "overlong": "truncate"}}
+    values["data"] |= {"codec": tokenizer, "joint": joint, "lengths": {"longest": 4, "overlong": "truncate"}}
     values["model"]["shared_embeddings"] = joint
     values["phases"] = [{"epochs": 1, "tokens": 120}]
     watch, folder = Watch(), tmp_path / "run"
     train(parse(Recipe, values, origin="the test"), folder, progress=watch, cache=tmp_path / "cache")
     assert any("cut short" in line for line in watch.lines)
     translator = load_bundle(folder / "best")
-    assert (translator.source_codec is None) == joint
-    assert translator.codec.kind == codec["name"]
+    assert (translator.source_tokenizer is None) == joint
+    assert translator.tokenizer.kind == tokenizer["name"]
     assert (folder / "source").exists() != joint
     assert Translator(translator).translate("A dog runs.").source == "A dog runs."
 
 
-def test_one_matrix_of_embeddings_needs_one_codec(tiny_translation_recipe: Recipe) -> None:
+def test_one_matrix_of_embeddings_needs_one_tokenizer(tiny_translation_recipe: Recipe) -> None:
     values = tiny_translation_recipe.model_dump(mode="json")
     values["data"]["joint"] = False
-    with pytest.raises(ConfigError, match="shared_embeddings needs one codec"):
+    with pytest.raises(ConfigError, match="shared_embeddings needs one tokenizer"):
         parse(Recipe, values, origin="the test")
 
 

@@ -146,34 +146,34 @@ def test_a_trained_model_learns_the_words_that_it_does_not_know(
     progress = Lines()
     train(recipe, tmp_path / "run", progress=progress, cache=tmp_path / "cache")
     assert progress.said("begins with cider")
-    known, learned = (load_bundle(find_bundle(path)).codec for path in (trained, tmp_path / "run"))
+    known, learned = (load_bundle(find_bundle(path)).tokenizer for path in (trained, tmp_path / "run"))
     assert learned.size == known.size + 1
     assert learned.decode([known.size]) == "zebra"
     assert load_captioner(tmp_path / "run").caption(next(Path(tiny_recipe.data.folder).rglob("*.jpg"))).text
     dropped = recipe.model_copy(update={"keep_words": False})
     train(dropped, tmp_path / "dropped", cache=tmp_path / "cache")
-    codec = load_bundle(find_bundle(tmp_path / "dropped")).codec
-    assert codec.size == known.size, "a dog has gone, a zebra has come"
+    tokenizer = load_bundle(find_bundle(tmp_path / "dropped")).tokenizer
+    assert tokenizer.size == known.size, "a dog has gone, a zebra has come"
     # without data the best model is the one that it began from
     assert (tmp_path / "run" / "best" / "README.md").exists()
 
 
 def test_rows_of_words_go_with_their_words(trained: str, tiny_captioner: Bundle) -> None:
     from regard.model import EncoderDecoder
-    from regard.text import WordCodec
+    from regard.text import WordTokenizer
 
-    former = tiny_captioner.codec
-    assert isinstance(former, WordCodec)
-    codec = former.extended(["a zebra in a car"], keep_words=False)
+    former = tiny_captioner.tokenizer
+    assert isinstance(former, WordTokenizer)
+    tokenizer = former.extended(["a zebra in a car"], keep_words=False)
     bundle = load_bundle(Path(trained))
-    model = EncoderDecoder(bundle.model.settings, vocabulary_size=codec.size)
-    begin(model, bundle, codec)
+    model = EncoderDecoder(bundle.model.settings, vocabulary_size=tokenizer.size)
+    begin(model, bundle, tokenizer)
     old, new = named_tensors(tiny_captioner.model), named_tensors(model)
     name = "decoder.E.weight"
     for word in ("a", "car", "<eos>"):
-        rows = former.vocabulary.find(word), codec.vocabulary.find(word)
+        rows = former.vocabulary.find(word), tokenizer.vocabulary.find(word)
         torch.testing.assert_close(old[name][rows[0]], new[name][rows[1]])
-    assert codec.vocabulary.find("dog") is None
+    assert tokenizer.vocabulary.find("dog") is None
     torch.testing.assert_close(old["decoder.cell.weight_hh"], new["decoder.cell.weight_hh"])
 
 

@@ -15,7 +15,7 @@ from regard.files import read_json_file, write_json_file
 from regard.model import EncoderDecoder
 from regard.progress import SILENT, Progress
 from regard.saved.bundle import BEST, read_metrics
-from regard.text import load_codec
+from regard.text import load_tokenizer
 from regard.training.recipe import Recipe
 from regard.training.run import OUTCOME, train
 
@@ -97,7 +97,7 @@ def _measure(candidate: Candidate, progress: Progress, cache: Path | None, devic
         write_json_file(folder / _MACHINE, here)
     recorded = (folder / _MACHINE).exists()
     made = {**_UNKNOWN, **(read_json_file(folder / _MACHINE, versions=[1]) if recorded else {})}
-    trained, decoder = _count_parameters(candidate.recipe, vocabulary_size=load_codec(folder).size)
+    trained, decoder = _count_parameters(candidate.recipe, vocabulary_size=load_tokenizer(folder).size)
     return Measured(
         scores=read_metrics(folder / BEST),
         trained=trained,

@@ -10,7 +10,7 @@ from regard.data.captioned import CaptionedImages
 from regard.data.check import check
 from regard.data.readers import read_captioned_images, read_collection
 from regard.errors import DataError
-from regard.text import WordCodec, caption_tokens
+from regard.text import WordTokenizer, caption_tokens
 
 OFFICIAL = Path(os.environ.get("REGARD_DATA", Path(__file__).parents[4] / "shared" / "data")) / "flickr8k"
 
@@ -180,6 +180,6 @@ def test_official_data() -> None:
     assert all(len(item.captions) == 5 for item in dev)
     # what a model says is scored on the very tokens that it learned
     captions = [caption for item in dev for caption in item.captions]
-    codec = WordCodec.train(captions)
+    tokenizer = WordTokenizer.train(captions)
     for caption in captions:
-        assert caption_tokens(codec.decode(codec.encode(caption).ids)) == caption_tokens(caption)
+        assert caption_tokens(tokenizer.decode(tokenizer.encode(caption).ids)) == caption_tokens(caption)

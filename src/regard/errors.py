@@ -9,6 +9,7 @@ RegardError
 │   └── WeightsError   pretrained weights that are missing, damaged or of another shape
 ├── DependencyError    an optional package that is not installed
 ├── DivergedError      a training whose loss or weights are no numbers any more
+├── OutOfMemory        work that takes more memory than is free
 ├── WorkerError        a worker process that failed, or was ended from outside
 └── Interrupted        long work that the user stopped; the same command continues it
 
@@ -102,6 +103,22 @@ class DependencyError(RegardError):
 
 class DivergedError(RegardError):
     """A training whose loss or weights are no numbers any more."""
+
+
+class OutOfMemory(RegardError):
+    """Work that takes more memory than is free; the remedy names the setting to lower."""
+
+
+LESS_MEMORY = "lower --beam or --workers, or end other programs"
+"""What a search that runs out of memory can do."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python, NumPy, or PyTorch on a processor or a GPU says that it gets no memory."""
+    signs = ("can't allocate memory", "out of memory", "Cannot allocate memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError | OSError) and any(sign in str(error) for sign in signs)
+    )
 
 
 class WorkerError(RegardError):

@@ -6,6 +6,7 @@ defect of regard's own, 130 stopped with Ctrl-C or SIGTERM. No torch here: a com
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -21,7 +22,7 @@ from regard.cli.app import app
 from regard.cli.memory import hold_memory
 from regard.cli.report import say_error
 from regard.cli.streams import open_closed_streams, silence_libraries
-from regard.errors import Interrupted, RegardError
+from regard.errors import LESS_MEMORY, Interrupted, OutOfMemory, RegardError, is_out_of_memory
 
 USER_ERROR = 1
 USAGE_ERROR = 2
@@ -66,6 +67,9 @@ def _run(arguments: list[str]) -> int:
         return status
     except Exception as error:  # the one place where a defect of ours becomes a line instead of a traceback
         _show_traceback_if_asked()
+        if is_out_of_memory(error):
+            say_error(OutOfMemory("there is not enough memory", remedy=LESS_MEMORY))
+            return USER_ERROR
         what = " ".join(f"{type(error).__name__}: {error}".split())
         say_error(f"internal error: {what}; please report this, with the output under REGARD_DEBUG=1")
         return INTERNAL_ERROR
@@ -97,6 +101,9 @@ def _explain(error: BaseException) -> tuple[str, int]:
             context = getattr(error, "ctx", None)
             command = "regard" if context is None else context.command_path
             return f"{error.format_message().rstrip('.')}; see: {command} --help", USAGE_ERROR
+        case OSError(filename=None, errno=errno.ENOSPC | errno.EDQUOT | errno.EFBIG | errno.EIO):
+            # files of ours name themselves
+            return f"standard output cannot be written ({error.strerror}); send it elsewhere, or make room", USER_ERROR
         case OSError():
             where = "" if error.filename is None else f"{error.filename}: "
             return f"{where}{error.strerror or error}", USER_ERROR

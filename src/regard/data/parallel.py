@@ -37,6 +37,10 @@ _TABLES = (*TABLE_SUFFIXES, ".ndjson")
 _SHARD = re.compile(r"-\d+-of-\d+$")
 _SOURCE_ROLES = frozenset(["source", "src", "input", "original", "from", "sentence1", "quelle"])
 _TARGET_ROLES = frozenset(["target", "tgt", "trg", "output", "translation", "to", "reference", "sentence2", "ziel"])
+_BARE_NAME = re.compile(r"[A-Za-z_][\w.-]{0,30}(?<![.])(?:[ ]\w{1,12})?")
+"""One word as programs name columns, or two, such as ``text 1``."""
+_FEW_NAMES = 0.2
+"""How much of a column of sentences may look like names of columns: greetings, thanks."""
 USABLE = 0.5
 """Where less than this share of the rows of a table holds pairs, something else is wrong, and the table is refused."""
 
@@ -345,13 +349,18 @@ def pairs_of_table(
         DataError: the table does not have these columns.
         DependencyError: Parquet without the package ``pyarrow``.
     """
-    sample = sample_rows(table, is_pair_header)
+    named = {str(column).strip() for column in columns or () if not str(column).isdecimal()}
+
+    def is_header(cells: Sequence[str]) -> bool:
+        return is_pair_header(cells) or (bool(named) and named <= {cell.strip() for cell in cells})
+
+    sample = sample_rows(table, is_header)
     if not sample:
-        yield from (each for each in read_table(table, is_pair_header) if isinstance(each, Problem))
+        yield from (each for each in read_table(table, is_header) if isinstance(each, Problem))
         return
     chosen = _chosen(table, sample, columns) if columns else _find_columns(table, sample, source, target)
     header = _unnamed_header(sample, chosen, (source, target))
-    for row in read_table(table, is_pair_header):
+    for row in read_table(table, is_header):
         if isinstance(row, Problem):
             yield row
         elif row.line != header:
@@ -414,13 +423,31 @@ def _find_columns(table: Path, sample: Sequence[Row], source: str, target: str) 
 
 
 def _unnamed_header(sample: Sequence[Row], columns: tuple[str, str], languages: tuple[str, str]) -> int | None:
-    """The line of a header that names no language: its cell is in Latin letters, and what follows in the language's."""
+    """The line of a header that names no language.
+
+    Its cell is in Latin letters, and what follows in the language's; or its cells are bare names, such as ``a`` and
+    ``b`` or ``text_1`` and ``text_2``, and what follows are sentences.
+    """
     first, *others = sample
-    for column, language in zip(columns, languages, strict=True):
-        cells = [_texts(row).get(column, "") for row in others]
-        if script_of(language) == "LATIN" or not first.delimiter or not cells:
-            continue
-        latin = [bool(cell.strip()) and cell.isascii() for cell in (_texts(first).get(column, ""), *cells)]
-        if latin[0] and not any(latin[1:]):
-            return first.line
-    return None
+    if not first.delimiter or not others:
+        return None
+    heads = [_texts(first).get(column, "") for column in columns]
+    below = [[_texts(row).get(column, "") for row in others] for column in columns]
+    names = all(map(_is_bare_name, heads)) and all(map(_are_sentences, below))
+    return first.line if names or any(map(_in_other_script, heads, below, languages)) else None
+
+
+def _in_other_script(head: str, cells: Sequence[str], language: str) -> bool:
+    """Whether a cell is in Latin letters and no cell below it is, in a language that has other ones."""
+    latin = [bool(cell.strip()) and cell.isascii() for cell in (head, *cells)]
+    return script_of(language) != "LATIN" and latin[0] and not any(latin[1:])
+
+
+def _is_bare_name(cell: str) -> bool:
+    return _BARE_NAME.fullmatch(cell.strip()) is not None
+
+
+def _are_sentences(cells: Sequence[str]) -> bool:
+    """Whether nearly all cells end in a mark, have more words than a name, or are in another script."""
+    texts = [cell for cell in cells if cell.strip()]
+    return bool(texts) and sum(map(_is_bare_name, texts)) <= _FEW_NAMES * len(texts)

@@ -349,7 +349,7 @@ def _answer(
         return picture
     generation = next(generated)
     if isinstance(generation, Defect):
-        return ImageError(picture.path, generation.reason, remedy=REPORT)
+        return ImageError(picture.path, generation.reason, remedy=generation.remedy)
     try:
         return _result(picture, generation, alpha, calibration)
     except Exception as error:

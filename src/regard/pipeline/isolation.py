@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from regard.errors import RegardError
+from regard.errors import LESS_MEMORY, RegardError, is_out_of_memory
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -20,9 +20,18 @@ class Defect:
 
     Attributes:
         reason: kind and text of the error. A worker process can send this where it cannot send the error.
+        remedy: what to do.
     """
 
     reason: str
+    remedy: str = REPORT
+
+    @classmethod
+    def of(cls, error: Exception) -> Defect:
+        """What stands for an error."""
+        if is_out_of_memory(error):
+            return cls("takes more memory than is free", LESS_MEMORY)
+        return cls(describe(error))
 
 
 def describe(error: Exception) -> str:
@@ -49,6 +58,6 @@ def answer_each(process: Callable[[Sequence[Item]], Sequence[Answer]], items: Se
         raise
     except Exception as error:
         if len(items) == 1:
-            return [Defect(describe(error))]
+            return [Defect.of(error)]
         middle = len(items) // 2
         return [*answer_each(process, items[:middle]), *answer_each(process, items[middle:])]

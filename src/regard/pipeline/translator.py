@@ -347,15 +347,15 @@ class Translator(WorkSharing):
         self, source: Source, generations: Sequence[Generation | Defect], options: SearchOptions
     ) -> Translation | TextError:
         """The translation of a text from what was generated for its segments, or the error in its place."""
-        reasons = [each.reason for each in generations if isinstance(each, Defect)]
-        if not reasons:
+        defects = [each for each in generations if isinstance(each, Defect)]
+        if not defects:
             try:
                 return self._reassembled(
                     source, [each for each in generations if isinstance(each, Generation)], options
                 )
             except Exception as error:
-                reasons = [describe(error)]
-        return TextError(f"the text {reasons[0]}", remedy=REPORT)
+                defects = [Defect.of(error)]
+        return TextError(f"the text {defects[0].reason}", remedy=defects[0].remedy)
 
     def _reassembled(self, source: Source, generations: Sequence[Generation], options: SearchOptions) -> Translation:
         return reassemble(

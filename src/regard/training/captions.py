@@ -187,7 +187,8 @@ class CaptionTask(Task):
     def _described(self, images: Sequence[CaptionedImage]) -> str:
         captions = [caption for image in images for caption in image.captions]
         unknown = self.tokenizer.unknown_share(captions)
-        reason = f", those that stand less than {self.minimum_count} times (data.minimum_count)" if unknown else ""
+        rare = f"stand less than {self.minimum_count} times (data.minimum_count)"
+        reason = f", those that {rare if self.minimum_count > 1 else 'the training captions lack'}" if unknown else ""
         counts = f"{len(images):,} images with {len(captions):,} captions"
         return f"{counts}; {unknown:.1%} of the words are unknown{reason}"
 

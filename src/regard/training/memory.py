@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from regard.encoders.image import ImageEncoderSettings
-from regard.errors import ConfigError
+from regard.errors import ConfigError, OutOfMemory, is_out_of_memory
 from regard.model import EncoderDecoder
 from regard.saved.tensors import shapes_only
 from regard.training.recipe import CaptionData, Phase, Recipe
@@ -33,6 +35,26 @@ def check_memory(recipe: Recipe, *, writes: int, reads: int) -> None:
             f"training takes {needed / 1e9:,.1f} GB of memory at least, and {free / 1e9:,.1f} GB are free",
             remedy="lower the sizes of the model, or phases.0.batch or .tokens",
         )
+
+
+@contextmanager
+def naming_what_to_lower(number: int, phase: Phase) -> Iterator[None]:
+    """Say which setting of a phase to lower where memory does not suffice for it.
+
+    Raises:
+        OutOfMemory: it does not.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        name = "batch" if phase.tokens is None else "tokens"
+        key, size = f"phases.{number}.{name}", phase.batch if phase.tokens is None else phase.tokens
+        raise OutOfMemory(
+            "training takes more memory than is free",
+            remedy=f"lower {key} ({size}), such as --set {key}={max(1, size // 2)}, in another --output",
+        ) from None
 
 
 def least_bytes(recipe: Recipe, *, writes: int, reads: int) -> int:

@@ -14,7 +14,7 @@ from regard.config import MAX_SEED, Settings, override, parse, read_yaml
 from regard.data.encoding import LengthSettings
 from regard.data.random_crops import CropSettings
 from regard.encoders.image import ImageEncoderSettings
-from regard.errors import ConfigError, unknown_name
+from regard.errors import ConfigError, shown, unknown_name
 from regard.metrics.metric import TRANSLATION_METRICS, caption_score_names
 from regard.model import ModelSettings
 from regard.saved.storage import Precision
@@ -250,6 +250,17 @@ class Recipe(Settings):
             return tuple(TRANSLATION_METRICS)
         usual = ("cider", "bleu4")
         return (*usual, *(name for name in caption_score_names() if name not in usual))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _weights_of_a_model(cls, values: Any) -> Any:
+        model = values.get("model") if isinstance(values, dict) else None
+        if isinstance(model, dict) and "weights" in model:
+            raise ConfigError(
+                f"model.weights: {shown(model['weights'])} is no setting of the model",
+                remedy="begin from a trained model with --from NAME, or begin_from: NAME in the recipe",
+            )
+        return values
 
     @model_validator(mode="after")
     def _metric_is_measured(self) -> Recipe:

@@ -55,6 +55,7 @@ def test_success_is_zero(command: Add, capsys: pytest.CaptureFixture[str]) -> No
         (KeyboardInterrupt(), 130, "error: stopped\n"),
         (PermissionError(13, "Permission denied", "/out/page.html"), 1, "error: /out/page.html: Permission denied\n"),
         (OSError("disk"), 1, "error: disk\n"),
+        (MemoryError(), 1, "error: there is not enough memory; lower --beam or --workers, or end other programs\n"),
         (
             ZeroDivisionError("one\ntwo"),
             70,

@@ -45,7 +45,10 @@ def test_closed_streams_are_one_line_or_silence(arguments: str, redirections: st
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
 def test_a_full_disk_is_one_line() -> None:
     done = run("models", "> /dev/full")
-    assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: standard output cannot be written (No space left on device); send it elsewhere, or make room\n",
+    )
 
 
 class Terminal(io.StringIO):

@@ -9,11 +9,13 @@ import pytest
 from regard.data.check import check
 from regard.data.encoding import LengthSettings, encode_pairs
 from regard.data.parallel import (
+    pairs_of_table,
     parallel_splits,
     read_columns,
     read_parallel,
     read_two_files,
 )
+from regard.data.problems import Problem
 from regard.errors import DataError
 from regard.text import WordTokenizer
 from regard.text.vocabulary import EOS
@@ -275,3 +277,29 @@ def test_no_pairs(tmp_path: Path) -> None:
     tokenizer = WordTokenizer.train(["x"])
     assert encode_pairs(pairs, source=tokenizer, target=tokenizer).lengths.shape == (0, 2)
     assert [problem.reason for problem in check(tmp_path).problems] == ["the split 's' is empty"]
+
+
+SENTENCES = [("A dog runs.", "Ein Hund rennt."), ("Two men talk", "Zwei Männer reden gerade"), ("Thanks", "Danke")]
+SENTENCES += [(f"A girl reads book {number}", f"Ein Mädchen liest Buch {number}") for number in range(8)]
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("text_1", "text_2"), ("col 1", "col 2"), ("sentenceA", "sentenceB")])
+def test_a_header_of_unknown_names_is_no_pair(tmp_path: Path, names: tuple[str, str]) -> None:
+    table = tmp_path / "train.csv"
+    table.write_text("\n".join(map(",".join, [names, *SENTENCES])), encoding="utf-8")
+    assert list(pairs_of(table)) == SENTENCES
+    assert list(pairs_of(table, columns=[2, 1])) == [(target, source) for source, target in SENTENCES]
+    assert list(pairs_of(table, columns=list(names))) == SENTENCES
+
+
+@pytest.mark.parametrize("first", [("Go.", "Geh."), ("cat", "Katze"), ("I see", "Ich sehe es")])
+def test_a_short_first_pair_is_no_header(tmp_path: Path, first: tuple[str, str]) -> None:
+    others = [("dog", "Hund"), ("house", "Haus")] if first[0] == "cat" else SENTENCES
+    table = tmp_path / "train.csv"
+    table.write_text("\n".join(map(",".join, [first, *others])), encoding="utf-8")
+    assert list(pairs_of(table)) == [first, *others]
+
+
+def pairs_of(table: Path, columns: list[str | int] | None = None) -> list[tuple[str, str]]:
+    rows = pairs_of_table(table, source="en", target="de", columns=columns)
+    return [row[1:] for row in rows if not isinstance(row, Problem)]

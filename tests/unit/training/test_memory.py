@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from regard.config import override, parse
-from regard.errors import ConfigError
+from regard.errors import ConfigError, OutOfMemory
 from regard.training import memory
-from regard.training.memory import check_memory, free_bytes, least_bytes
+from regard.training.memory import check_memory, free_bytes, least_bytes, naming_what_to_lower
 from regard.training.recipe import Recipe
 
 
@@ -38,3 +39,21 @@ def test_the_free_memory_is_what_the_system_says(tmp_path: Path, monkeypatch: py
     assert free_bytes() is None
     (tmp_path / "meminfo").write_text("MemTotal:  100 kB\nMemAvailable:   40 kB\n")
     assert free_bytes() == 40 * 1024
+
+
+def test_where_memory_does_not_suffice_the_setting_is_named(
+    tiny_recipe: Recipe, tiny_translation_recipe: Recipe
+) -> None:
+    with (
+        pytest.raises(OutOfMemory, match=r"more memory than is free; lower phases.2.batch \(2\), such as --set .*=1"),
+        naming_what_to_lower(2, tiny_recipe.phases[0]),
+    ):
+        torch.empty(1 << 52)
+    by_tokens = tiny_translation_recipe.phases[0].model_copy(update={"tokens": 4000})
+    with (
+        pytest.raises(OutOfMemory, match=r"lower phases.0.tokens \(4000\), such as --set phases.0.tokens=2000"),
+        naming_what_to_lower(0, by_tokens),
+    ):
+        raise MemoryError
+    with pytest.raises(RuntimeError, match="a defect"), naming_what_to_lower(0, by_tokens):
+        raise RuntimeError("a defect")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from regard.config import override
+from regard.config import override, parse
 from regard.errors import ConfigError
 from regard.metrics import score_captions, score_translations
 from regard.training.recipe import Recipe, read_recipe
@@ -132,3 +132,9 @@ def test_the_scores_to_choose_by_are_those_that_are_measured(tmp_path: Path) -> 
 def test_a_language_is_not_translated_into_itself(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"data\.source and data\.target are both 'en'"):
         read(tmp_path, TRANSLATION, ["data.source=en", "data.target=en"])
+
+
+def test_weights_of_a_model_are_asked_for_with_from(tiny_recipe: Recipe) -> None:
+    values = override(tiny_recipe.model_dump(mode="json"), ["model.weights=flickr8k"])
+    with pytest.raises(ConfigError, match=r"'flickr8k' is no setting of the model; begin from .* --from NAME"):
+        parse(Recipe, values, origin="r.yaml")

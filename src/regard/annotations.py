@@ -112,7 +112,7 @@ class Annotations:
         summary: float [batch, dim] or None: the single vector of an encoder that has one of its own, such as the last
             state of a recurrent encoder. One that reads both ways joins the states in which each direction ended,
             [→h_N; ←h_1], as it joins the annotations [→h_i; ←h_i]. Without a summary :meth:`mean` stands in.
-        places: one :class:`Regions` or :class:`Spans` per input, or empty where nobody will draw the weights.
+        geometry: one :class:`Regions` or :class:`Spans` per input, or empty where nobody will draw the weights.
         concepts: of a picture whose encoder names some; as a decoder takes them their annotations are the last
             positions, behind those of the regions.
     """
@@ -120,7 +120,7 @@ class Annotations:
     values: Float[Tensor, "batch position dim"]
     mask: Bool[Tensor, "batch position"] | None = None
     summary: Float[Tensor, "batch summary_dim"] | None = None
-    places: Sequence[Regions | Spans] = ()
+    geometry: Sequence[Regions | Spans] = ()
     concepts: Concepts | None = None
 
     def __post_init__(self) -> None:
@@ -153,12 +153,12 @@ class Annotations:
 
     def select(self, index: Tensor) -> Annotations:
         """The inputs at ``index`` (int64 [selected]), in that order."""
-        chosen = tuple(self.places[i] for i in index.tolist()) if self.places else ()
+        chosen = tuple(self.geometry[i] for i in index.tolist()) if self.geometry else ()
         return Annotations(
             values=self.values[index],
             mask=None if self.mask is None else self.mask[index],
             summary=None if self.summary is None else self.summary[index],
-            places=chosen,
+            geometry=chosen,
             concepts=None if self.concepts is None else self.concepts.select(index),
         )
 

@@ -22,8 +22,8 @@ class Progress(Protocol):
     def advance(self, count: int, note: str = "") -> None:
         """``count`` more units are done; ``note`` says how it goes, such as tokens per second."""
 
-    def say(self, line: str) -> None:
-        """One line worth keeping."""
+    def log(self, line: str) -> None:
+        """A line for the log."""
 
 
 class Silent:
@@ -35,7 +35,7 @@ class Silent:
     def advance(self, count: int, note: str = "") -> None:
         """Drop it."""
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Drop it."""
 
 
@@ -67,7 +67,7 @@ class Stage:
 
     @property
     def seconds_left(self) -> float | None:
-        """None where it cannot be told."""
+        """None where it cannot be fields."""
         rate = self.rate
         return None if rate is None or self.total is None else max(0, self.total - self.done) / rate
 
@@ -80,13 +80,13 @@ class Stage:
 
     def __str__(self) -> str:
         """One line with all of it, such as ``features: 300/8,091, 41.5/s, 3 min 7 s left``."""
-        told = [f"{self.title}: {self.counts()}"]
+        fields = [f"{self.title}: {self.counts()}"]
         rate, left = self.rate, self.seconds_left
         if rate is not None:
-            told.append(f"{rate / 1e6:.1f} MB/s" if self.unit == "B" else f"{rate:.3g}/s")
+            fields.append(f"{rate / 1e6:.1f} MB/s" if self.unit == "B" else f"{rate:.3g}/s")
         if left is not None:
-            told.append(f"{duration(left)} left")
-        return ", ".join([*told, self.note] if self.note else told)
+            fields.append(f"{duration(left)} left")
+        return ", ".join([*fields, self.note] if self.note else fields)
 
 
 def duration(seconds: float) -> str:

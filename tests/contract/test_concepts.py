@@ -17,7 +17,7 @@ from regard.encoders.concepts import concept_words
 from regard.fast import for_training
 from regard.model import EncoderDecoder, ModelSettings
 from regard.pipeline import Captioner
-from regard.pipeline.concepts import USED, split_looks
+from regard.pipeline.concepts import USED, fold_concepts
 from regard.pipeline.generation import Generation, NamedConcepts
 from regard.saved.bundle import Bundle, load_bundle, save_bundle
 from regard.search import Hypothesis, SearchOptions, SpecialTokens, search
@@ -158,10 +158,10 @@ def captioner_photo(photo: Image.Image) -> Any:
 def test_a_word_is_named_after_the_concept_that_it_came_from() -> None:
     concepts = NamedConcepts(("cat", "dog"), (0.6, 0.1), np.array([[1.0, 0.0], [0.5, 0.5]], dtype=np.float32))
     weights = np.array([[0.1, 0.2, 0.3, 0.4], [0.3, 0.3, 0.2, 0.2]])
-    first, second = split_looks(weights, concepts)
+    first, second = fold_concepts(weights, concepts)
     assert (first.concept, second.concept) == ("dog", None)
     assert first.weights == pytest.approx([0.1 + 0.3 + 0.2, 0.2 + 0.2])
-    assert split_looks(weights, None)[0].weights == pytest.approx(weights[0])
+    assert fold_concepts(weights, None)[0].weights == pytest.approx(weights[0])
 
 
 def test_a_saved_model_names_the_same_concepts(bundle: Bundle, photo: Image.Image, tmp_path: Path) -> None:

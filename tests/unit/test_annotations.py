@@ -10,8 +10,8 @@ from regard.annotations import Annotations, Regions, Spans
 def _annotations(*, summary: bool) -> Annotations:
     values = torch.arange(24.0).view(2, 4, 3)
     mask = torch.tensor([[True, True, False, False], [True, True, True, True]])
-    places = (Spans("ab", ((0, 1), (1, 2))), Spans("abcd", ((0, 1), (1, 2), (2, 3), (3, 4))))
-    return Annotations(values, mask, torch.tensor([[1.0, 2, 3], [4, 5, 6]]) if summary else None, places)
+    geometry = (Spans("ab", ((0, 1), (1, 2))), Spans("abcd", ((0, 1), (1, 2), (2, 3), (3, 4))))
+    return Annotations(values, mask, torch.tensor([[1.0, 2, 3], [4, 5, 6]]) if summary else None, geometry)
 
 
 def test_the_mean_is_over_real_positions() -> None:
@@ -34,7 +34,7 @@ def test_selecting_takes_everything_of_an_input(summary: bool) -> None:
     assert torch.equal(chosen.values, annotations.values[[1, 0, 1]])
     assert torch.equal(chosen.mask, annotations.mask[[1, 0, 1]])
     assert torch.equal(chosen.vector(), annotations.vector()[[1, 0, 1]])
-    assert [len(place) for place in chosen.places] == [4, 2, 4]
+    assert [len(place) for place in chosen.geometry] == [4, 2, 4]
 
 
 def test_moving_keeps_everything() -> None:
@@ -42,7 +42,7 @@ def test_moving_keeps_everything() -> None:
     moved = annotations.to("cpu")
     assert moved.mask is not None
     assert torch.equal(moved.vector(), annotations.vector())
-    assert moved.places == annotations.places
+    assert moved.geometry == annotations.geometry
 
 
 def test_a_grid_has_one_rectangle_a_cell() -> None:

@@ -20,7 +20,7 @@ from typer.main import get_command
 
 from regard.cli.app import app
 from regard.cli.memory import hold_memory
-from regard.cli.report import say_error
+from regard.cli.report import echo_error
 from regard.cli.streams import open_closed_streams, silence_libraries
 from regard.errors import LESS_MEMORY, Interrupted, OutOfMemory, RegardError, is_out_of_memory
 
@@ -63,18 +63,18 @@ def _run(arguments: list[str]) -> int:
     except (RegardError, typer.TyperException, typer.Abort, OSError, KeyboardInterrupt) as error:
         _show_traceback_if_asked()
         message, status = _explain(error)
-        say_error(message)
+        echo_error(message)
         return status
     except Exception as error:  # the one place where a defect of ours becomes a line instead of a traceback
         _show_traceback_if_asked()
         if is_out_of_memory(error):
-            say_error(OutOfMemory("there is not enough memory", remedy=LESS_MEMORY))
+            echo_error(OutOfMemory("there is not enough memory", remedy=LESS_MEMORY))
             return USER_ERROR
         what = " ".join(f"{type(error).__name__}: {error}".split())
-        say_error(f"internal error: {what}; please report this, with the output under REGARD_DEBUG=1")
+        echo_error(f"internal error: {what}; please report this, with the output under REGARD_DEBUG=1")
         return INTERNAL_ERROR
     if status == INTERRUPTED:  # typer turns Ctrl-C within a command into this status, without a word
-        say_error("stopped")
+        echo_error("stopped")
     return status or 0
 
 

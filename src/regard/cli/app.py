@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
 from regard.cli.grouped_help import GroupedCommand
-from regard.cli.report import say
+from regard.cli.report import echo
 from regard.registry import Registry
 
 COMMANDS: Registry[Callable[..., None] | typer.Typer] = Registry(
@@ -82,6 +82,6 @@ def regard(
     ] = False,
 ) -> None:
     if show_version:
-        say(version("regard"))
+        echo(version("regard"))
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())

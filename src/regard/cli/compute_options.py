@@ -12,7 +12,7 @@ import typer
 
 from regard.cli.grouped_help import COMPUTING
 from regard.cli.options import Device, Threads
-from regard.cli.report import say_note
+from regard.cli.report import echo_note
 from regard.compute import ComputeOptions
 
 Workers = Annotated[
@@ -105,4 +105,4 @@ def announce_export(model: str, computing: ComputeOptions) -> None:
     from regard.saved.onnx import needs_export
 
     if needs_export(find_bundle(model)):
-        say_note(f"exporting {model} to ONNX, once; this takes a while")
+        echo_note(f"exporting {model} to ONNX, once; this takes a while")

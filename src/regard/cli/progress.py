@@ -11,7 +11,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from regard.cli.report import say_note
+from regard.cli.report import echo_note
 from regard.cli.streams import as_shown
 from regard.progress import Stage
 
@@ -55,9 +55,9 @@ class ShownProgress:
         if not self._hidden:
             self._display.show(self._stage)
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """One line that stays."""
-        self._display.say(line)
+        self._display.log(line)
 
 
 class _Display(Protocol):
@@ -66,7 +66,7 @@ class _Display(Protocol):
     def show(self, stage: Stage) -> None:
         """Show how a stage stands."""
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """One line that stays."""
 
     def close(self) -> None:
@@ -83,10 +83,10 @@ class _Lines:
         now = time.monotonic()
         if now - self._last >= SECONDS_BETWEEN_LINES:
             self._last = now
-            say_note(str(stage))
+            echo_note(str(stage))
 
-    def say(self, line: str) -> None:
-        say_note(line)
+    def log(self, line: str) -> None:
+        echo_note(line)
 
     def close(self) -> None:
         pass
@@ -119,7 +119,7 @@ class _Bar:
         text = f"{stage.counts()} {stage.note}".rstrip()
         self._bar.update(self._task, completed=stage.done, text=text)
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         self._bar.console.print(as_shown(line, sys.stderr), markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:

@@ -13,12 +13,12 @@ import typer
 from regard.cli.streams import as_shown, escape_line_ends
 
 
-def say(line: str) -> None:
+def echo(line: str) -> None:
     """One line of a result; ends of lines in it, as a file name may hold, become spaces."""
     typer.echo(as_shown(one_line(line), sys.stdout))
 
 
-def say_json(value: Any) -> None:
+def echo_json(value: Any) -> None:
     """One result as one line of JSON; where standard output is not UTF-8, with everything beyond ASCII escaped."""
     typer.echo(as_shown(json_line(value, ascii_only=codecs.lookup(sys.stdout.encoding).name != "utf-8"), sys.stdout))
 
@@ -33,12 +33,12 @@ def one_line(text: str) -> str:
     return text.replace("\r\n", " ").replace("\n", " ").replace("\r", " ")
 
 
-def say_error(message: object) -> None:
+def echo_error(message: object) -> None:
     """One line on standard error that begins with ``error:``."""
     typer.echo("error: " + as_shown(" ".join(str(message).split()), sys.stderr), err=True)
 
 
-def say_note(message: str) -> None:
+def echo_note(message: str) -> None:
     """One line on standard error about how the work goes, which is no part of the result."""
     typer.echo(as_shown(message, sys.stderr), err=True)
 

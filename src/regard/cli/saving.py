@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from regard.cli.report import say_note
+from regard.cli.report import echo_note
 from regard.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Saver:
         elif self._results:
             save_together(self._results, self._path)
         if self._results or self._names:
-            say_note(f"saved in {self._path}")
+            echo_note(f"saved in {self._path}")
 
     def _unused(self, name: str) -> str:
         """``name``, numbered where another result has it; systems that fold case are taken into account."""

@@ -11,7 +11,7 @@ import typer
 
 from regard.cli.photos import find_photos
 from regard.cli.progress import ShownProgress
-from regard.cli.report import say, say_error, say_json
+from regard.cli.report import echo, echo_error, echo_json
 from regard.compute import ComputeOptions
 from regard.errors import ImageError
 
@@ -59,11 +59,11 @@ def caption_served(url: str, photos: Sequence[str], query: Mapping[str, Any], *,
             result = each if isinstance(each, ImageError) else next(results)
             failed |= isinstance(result, ImageError)
             if isinstance(result, ImageError):
-                say_error(result)
+                echo_error(result)
             elif as_json:
-                say_json(result)
+                echo_json(result)
             else:
-                say(f"{each}: {(result.get('translation') or result)['text']}")
+                echo(f"{each}: {(result.get('translation') or result)['text']}")
             progress.advance(1)
     if failed:
         raise typer.Exit(1)

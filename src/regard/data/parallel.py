@@ -77,8 +77,8 @@ class ReadReport:
 
     def __str__(self) -> str:
         losses = {"unreadable": self.unreadable, "empty": self.empty, "too long": self.too_long, "uneven": self.uneven}
-        told = [f"{count} {reason}" for reason, count in losses.items() if count]
-        left_out = f", left out: {', '.join(told)}" if told else ""
+        reasons = [f"{count} {reason}" for reason, count in losses.items() if count]
+        left_out = f", left out: {', '.join(reasons)}" if reasons else ""
         truncated = f", cut short: {self.truncated}" if self.truncated else ""
         return f"{self.origin}: {self.kept} of {self.read} pairs{left_out}{truncated}"
 
@@ -294,7 +294,7 @@ def read_columns(path: Path, split: str, problems: list[Problem]) -> dict[str, t
     Args:
         path: a folder, or a table.
         split: the name of one of :func:`parallel_splits`.
-        problems: is told of the rows of a table that hold no pair.
+        problems: receives the rows of a table that hold no pair.
 
     Raises:
         DataError: as :func:`read_parallel`.

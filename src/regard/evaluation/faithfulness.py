@@ -105,17 +105,17 @@ def summarise(measured: Sequence[tuple[int, Faithfulness]]) -> list[Faithfulness
     """The rows of words, each with the number of its input, by the order of positions."""
     if not measured:
         return []
-    owners = np.unique([number for number, _ in measured], return_inverse=True)[1]
+    inputs = np.unique([number for number, _ in measured], return_inverse=True)[1]
     words = [word for _, word in measured]
     return [
-        _row(order, words, owners.astype(np.int64), first=place == 0) for place, order in enumerate(words[0].curves)
+        _row(order, words, inputs.astype(np.int64), first=place == 0) for place, order in enumerate(words[0].curves)
     ]
 
 
-def _row(order: str, words: Sequence[Faithfulness], owners: npt.NDArray[np.int64], *, first: bool) -> FaithfulnessScore:
+def _row(order: str, words: Sequence[Faithfulness], inputs: npt.NDArray[np.int64], *, first: bool) -> FaithfulnessScore:
     lost = np.array([word.comprehensiveness(order) for word in words])
     missing = np.array([word.sufficiency(order) for word in words])
-    low, high = _interval(lost[:, FRACTIONS.index(0.2)], owners)
+    low, high = _interval(lost[:, FRACTIONS.index(0.2)], inputs)
     areas = np.array([(word.deletion_area(order), word.insertion_area(order)) for word in words]).mean(axis=0)
     return FaithfulnessScore(
         order=order,
@@ -131,9 +131,9 @@ def _row(order: str, words: Sequence[Faithfulness], owners: npt.NDArray[np.int64
     )
 
 
-def _interval(values: npt.NDArray[np.float64], owners: npt.NDArray[np.int64]) -> tuple[float, float]:
-    draws, count = Bootstrap(), int(owners.max()) + 1
-    sums = np.stack([np.bincount(owners, values, count), np.bincount(owners, minlength=count)], axis=1)
+def _interval(values: npt.NDArray[np.float64], inputs: npt.NDArray[np.int64]) -> tuple[float, float]:
+    draws, count = Bootstrap(), int(inputs.max()) + 1
+    sums = np.stack([np.bincount(inputs, values, count), np.bincount(inputs, minlength=count)], axis=1)
     drawn = np.random.default_rng(draws.seed).integers(0, count, (draws.num_draws, count))
     totals = sums[drawn].sum(axis=1)
     tails = (1 - draws.confidence) / 2

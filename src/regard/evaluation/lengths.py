@@ -88,9 +88,9 @@ def measure_lengths(
     lengths = [len(text.split()) for text in sources]
     curves = []
     for name, translator in translators.items():
-        room = max(translator.bundle.search.max_length, 2 * max(lengths) + 20)
+        max_length = max(translator.bundle.search.max_length, 2 * max(lengths) + 20)
         whole = Translator(translator.bundle, device=str(translator.device), whole=True)
-        options: SearchChanges = {"max_length": room, **changes}
+        options: SearchChanges = {"max_length": max_length, **changes}
         progress.start(name, len(sources))
         hypotheses = []
         for result in whole.translate_many(sources, alternatives=0, **options):

@@ -289,9 +289,9 @@ def score_pointing(nouns: Sequence[PointedNoun], *, bootstrap: Bootstrap | None 
 
 def _score(group: str, kind: str, nouns: Sequence[PointedNoun], bootstrap: Bootstrap) -> PointingScore:
     values = np.array([(noun.hits[kind], noun.inside[kind]) for noun in nouns])
-    photos, owners = np.unique([noun.photo for noun in nouns], return_inverse=True)
+    photos, photo_index = np.unique([noun.photo for noun in nouns], return_inverse=True)
     sums = np.zeros((len(photos), 3))
-    np.add.at(sums, owners, np.column_stack([values, np.ones(len(values))]))
+    np.add.at(sums, photo_index, np.column_stack([values, np.ones(len(values))]))
     random = np.random.default_rng(bootstrap.seed)
     drawn = random.integers(0, len(photos), (bootstrap.num_draws, len(photos)))
     totals = sums[drawn].sum(axis=1)

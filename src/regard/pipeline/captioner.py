@@ -21,7 +21,7 @@ from regard.encoders.image import ImageEncoder
 from regard.errors import ConfigError, ImageError
 from regard.ops.linear import InferencePrecision
 from regard.parallel.workers import Workers, WorkSharing
-from regard.pipeline.concepts import named, split_looks
+from regard.pipeline.concepts import fold_concepts, named
 from regard.pipeline.engine import Engine
 from regard.pipeline.generation import Generation, Ids, generate, generate_alternatives, prefix_ids
 from regard.pipeline.isolation import REPORT, Defect, answer_each, describe
@@ -141,9 +141,9 @@ class Captioner(WorkSharing):
         measured = measure_generation(self._engine, self.bundle.model, annotations, generation, seed=options.seed)
         caption = _result(picture, generation, options.length_normalisation, self.bundle.calibration)
         if pixels and caption.words:
-            looks = np.array([word.weights.reshape(-1) for word in caption.words], dtype=np.float64)
+            attended = np.array([word.weights.reshape(-1) for word in caption.words], dtype=np.float64)
             grid = (picture.regions.rows, picture.regions.columns)
-            measured = measure_pixels(self._engine, picture.pixels, grid, generation, looks, measured)
+            measured = measure_pixels(self._engine, picture.pixels, grid, generation, attended, measured)
         pairs = zip(caption.words, measured, strict=True)
         return replace(caption, words=tuple(replace(word, faithfulness=each) for word, each in pairs))
 
@@ -236,17 +236,17 @@ class Captioner(WorkSharing):
         if isinstance(picture, ImageError):
             raise picture
         annotations = self._engine.annotate(torch.from_numpy(picture.pixels[None]))
-        positions, kept = annotations.num_regions, None
+        positions, allowed = annotations.num_regions, None
         if region is not None:
             check_box(region)
-            kept = positions_in(region, picture.regions)
-            annotations = gather_positions(annotations, [kept])
+            allowed = positions_in(region, picture.regions)
+            annotations = gather_positions(annotations, [allowed])
         generations = generate_alternatives(
             self._engine, annotations, options, prefix=beginning, count=BRANCHES * count
         )
         copies = torch.zeros(len(generations), dtype=torch.long, device=annotations.values.device)
         generations = named(generations, annotations.select(copies).concepts)
-        generations = [_over_grid(generation, kept, positions) for generation in generations]
+        generations = [_over_grid(generation, allowed, positions) for generation in generations]
         found = [
             _result(picture, generation, options.length_normalisation, self.bundle.calibration)
             for generation in generations
@@ -283,16 +283,16 @@ class Captioner(WorkSharing):
         options: SearchOptions,
         prefix: Ids,
         number: int,
-        kept: Sequence[Positions] | None = None,
+        allowed: Sequence[Positions] | None = None,
     ) -> list[Generation | Defect]:
         """What the search finds for a batch of pictures: the work of one worker.
 
         Args:
-            pixels: uint8 [H, W, 3] of each, as the network looks at them.
+            pixels: uint8 [H, W, 3] of each, as the network reads them.
             options: how to search.
             prefix: the ids with which captions must begin.
             number: of the first picture among all pictures of the call, for sampling.
-            kept: the positions of each picture that attention is held to; None for all.
+            allowed: the positions of each picture that attention is held to; None for all.
 
         Raises:
             ConfigError: the prefix leaves no room for a word.
@@ -301,11 +301,11 @@ class Captioner(WorkSharing):
         def describe_batch(batch: Sequence[int]) -> list[Generation]:
             annotations = self._engine.annotate(torch.from_numpy(np.stack([pixels[each] for each in batch])))
             numbers, prefixes = [number + each for each in batch], [prefix] * len(batch)
-            if kept is None:
+            if allowed is None:
                 generations = generate(self._engine, annotations, options, prefixes=prefixes, numbers=numbers)
                 return _with_novelty(named(generations, annotations.concepts), annotations, calibration)
             # concepts speak for the whole picture, so a part of it does without
-            own = [kept[each] for each in batch]
+            own = [allowed[each] for each in batch]
             positions, inside = annotations.num_regions, gather_positions(annotations, own)
             generations = generate(self._engine, inside, options, prefixes=prefixes, numbers=numbers)
             spread = [
@@ -327,8 +327,8 @@ class Captioner(WorkSharing):
             for pictures in cut_batches(read, batch):
                 waiting.append(pictures)
                 readable = [each for each in pictures if isinstance(each, PreparedImage)]
-                kept = None if region is None else [positions_in(region, each.regions) for each in readable]
-                yield [each.pixels for each in readable], options, prefix, number, kept
+                allowed = None if region is None else [positions_in(region, each.regions) for each in readable]
+                yield [each.pixels for each in readable], options, prefix, number, allowed
                 number += len(readable)
 
         with closing(self.share(self.generate_batch, requests())) as answers:
@@ -356,11 +356,11 @@ def _answer(
         return ImageError(picture.path, describe(error), remedy=REPORT)
 
 
-def _over_grid(generation: Generation, kept: Positions | None, positions: int) -> Generation:
+def _over_grid(generation: Generation, allowed: Positions | None, positions: int) -> Generation:
     """The generation with its weights over all positions, where they are over some alone."""
-    if kept is None:
+    if allowed is None:
         return generation
-    return replace(generation, weights=scatter_weights(generation.weights, kept, positions=positions))
+    return replace(generation, weights=scatter_weights(generation.weights, allowed, positions=positions))
 
 
 def _with_novelty(
@@ -386,9 +386,9 @@ def _confidence(generation: Generation, calibration: Calibration | None) -> tupl
 
 def _result(picture: PreparedImage, generation: Generation, alpha: float, calibration: Calibration | None) -> Caption:
     evidence, confidence = _confidence(generation, calibration)
-    looks = split_looks(merge_weights(generation.weights, generation.words), generation.concepts)
+    attended = fold_concepts(merge_weights(generation.weights, generation.words), generation.concepts)
     grid = (picture.regions.rows, picture.regions.columns)
-    words = zip(generation.words, generation.probabilities, looks, evidence, strict=True)
+    words = zip(generation.words, generation.probabilities, attended, evidence, strict=True)
     return Caption(
         path=picture.path,
         text=generation.best.text,

@@ -22,8 +22,8 @@ USED = 0.5
 
 
 @dataclass(frozen=True)
-class Look:
-    """Where a word looked.
+class WordAttention:
+    """Attention of a word on the photo.
 
     Attributes:
         weights: [region], summing to 1.
@@ -45,14 +45,15 @@ def named(generations: Sequence[Generation], concepts: Concepts | None) -> list[
     return [replace(generation, concepts=each) for generation, each in zip(generations, found, strict=True)]
 
 
-def split_looks(weights: npt.NDArray[np.float64], concepts: NamedConcepts | None) -> list[Look]:
-    """Weights [word, position] as looks at the photo; without concepts the positions are the regions."""
+def fold_concepts(weights: npt.NDArray[np.float64], concepts: NamedConcepts | None) -> list[WordAttention]:
+    """Weights [word, position] as weights on the photo; without concepts the positions are the regions."""
     if concepts is None:
-        return [Look(row, None) for row in weights]
+        return [WordAttention(row, None) for row in weights]
     regions = concepts.maps.shape[1]
     on_concepts = weights[:, regions:]
     on_photo = weights[:, :regions] + on_concepts @ concepts.maps
-    return [Look(photo, _concept(row, concepts.names)) for photo, row in zip(on_photo, on_concepts, strict=True)]
+    names = [_concept(row, concepts.names) for row in on_concepts]
+    return [WordAttention(*each) for each in zip(on_photo, names, strict=True)]
 
 
 def _concept(weights: npt.NDArray[np.float64], names: Sequence[str]) -> str | None:

@@ -60,7 +60,7 @@ def measure_pixels(
     pixels: Pixels,
     grid: tuple[int, int],
     generation: Generation,
-    looks: Floats,
+    weights: Floats,
     measured: Sequence[Faithfulness],
 ) -> list[Faithfulness]:
     """The measurements with curves on pixels: ``pixels-blur`` and ``pixels-mean``.
@@ -70,12 +70,12 @@ def measure_pixels(
         pixels: uint8 [H, W, 3], the picture as the network looks at it.
         grid: rows and columns of the regions.
         generation: what was written for it.
-        looks: weights of each word on the photo, [word, region].
+        weights: of each word on the photo, [word, region].
         measured: what was measured of each word on annotations.
     """
     for background in BACKGROUNDS:
         hidden = _background(pixels, background)
-        curves = _pixel_curves(engine, pixels, hidden, grid, written(generation), descending(looks))
+        curves = _pixel_curves(engine, pixels, hidden, grid, written(generation), descending(weights))
         name = f"pixels-{background}"
         measured = [
             replace(each, curves={**each.curves, name: curve}) for each, curve in zip(measured, curves, strict=True)

@@ -74,7 +74,7 @@ class ForcedAligner:
         batches = cut(order, lengths.max(axis=1), batch_size=batch, max_tokens=TOKENS) if pairs else []
         forced: dict[int, Generation | TextError] = {}
         for indices in batches:
-            forced.update(zip(indices.tolist(), self._force([pairs[index] for index in indices]), strict=True))
+            forced.update(zip(indices.tolist(), self._force_decode([pairs[index] for index in indices]), strict=True))
         generations = iter(forced[index] for index in range(len(pairs)))
         for each in window:
             if isinstance(each, TextError):
@@ -97,15 +97,15 @@ class ForcedAligner:
             return TextError("one side of the pair is empty", remedy="leave the pair out")
         return read
 
-    def _force(self, pairs: Sequence[_Pair]) -> list[Generation | TextError]:
+    def _force_decode(self, pairs: Sequence[_Pair]) -> list[Generation | TextError]:
         try:
             annotations = self._annotate([source.segments[0].ids for source, _ in pairs])
             return [*force_decode(self._bundle, annotations, [target for _, target in pairs])]
         except TextError as error:  # a side has more tokens than the model has positions
-            return [error] if len(pairs) == 1 else [each for pair in pairs for each in self._force([pair])]
+            return [error] if len(pairs) == 1 else [each for pair in pairs for each in self._force_decode([pair])]
         except Exception as error:
             if len(pairs) > 1:
-                return [each for pair in pairs for each in self._force([pair])]
+                return [each for pair in pairs for each in self._force_decode([pair])]
             return [TextError(f"the pair {describe(error)}", remedy=REPORT)]
 
     def _reassembled(self, source: Source, generation: Generation) -> Translation:

@@ -65,22 +65,22 @@ def load(name_or_path: str | os.PathLike[str], **options: Unpack[ComputeKeywords
         ConfigError: an option cannot be used.
         DependencyError: the packages of the extra ``onnx`` are not installed.
     """
-    computing = ComputeOptions(**options)
-    _set_threads(computing.threads)
-    computing = replace(computing, device=str(resolve_device(computing.device)))
+    compute = ComputeOptions(**options)
+    _set_threads(compute.threads)
+    compute = replace(compute, device=str(resolve_device(compute.device)))
     folder = find_bundle(name_or_path)
-    precision = _known_precision(computing.precision)
-    graphs = _runs_graphs(folder, computing)
-    _check_workers(computing)
+    precision = _known_precision(compute.precision)
+    graphs = _runs_graphs(folder, compute)
+    _check_workers(compute)
     bundle = _read(folder, graphs=graphs)
-    how: _Options = {"device": computing.device, "precision": precision, "workers": _workers(folder, computing)}
+    how: _Options = {"device": compute.device, "precision": precision, "workers": _workers(folder, compute)}
     if bundle.kind == "translator":
         from regard.pipeline.translator import Translator
 
-        return Translator(bundle, shortlist=computing.shortlist, **how)
+        return Translator(bundle, shortlist=compute.shortlist, **how)
     from regard.pipeline.captioner import Captioner
 
-    if computing.shortlist:
+    if compute.shortlist:
         raise ModelError(f"{os.fspath(name_or_path)}: is a captioner, and shortlists are for translators")
     return Captioner(bundle, **how)
 
@@ -133,38 +133,38 @@ def _known_precision(name: str) -> InferencePrecision:
     raise unknown_name("precision", name, get_args(InferencePrecision))
 
 
-def _runs_graphs(folder: Path, computing: ComputeOptions) -> bool:
+def _runs_graphs(folder: Path, compute: ComputeOptions) -> bool:
     """Whether the model in ``folder`` is run as ONNX graphs."""
-    if computing.runtime not in (None, *RUNTIMES):
-        raise unknown_name("runtime", computing.runtime, RUNTIMES)
+    if compute.runtime not in (None, *RUNTIMES):
+        raise unknown_name("runtime", compute.runtime, RUNTIMES)
     exported = is_exported(folder)
-    if exported and computing.runtime == "torch":
+    if exported and compute.runtime == "torch":
         raise ModelError(
             f"{folder}: is an exported model, which torch does not run",
             remedy="leave the runtime out, or name the model that was exported",
         )
-    graphs = exported or computing.runtime == "onnx"
-    if graphs and torch.device(computing.device).type != "cpu":
-        raise ConfigError(f"the runtime onnx with device {computing.device!r}", allowed="cpu")
-    if graphs and computing.precision != "float32":
+    graphs = exported or compute.runtime == "onnx"
+    if graphs and torch.device(compute.device).type != "cpu":
+        raise ConfigError(f"the runtime onnx with device {compute.device!r}", allowed="cpu")
+    if graphs and compute.precision != "float32":
         raise ConfigError(
-            f"the runtime onnx with precision {computing.precision!r}", allowed="float32, or the runtime torch"
+            f"the runtime onnx with precision {compute.precision!r}", allowed="float32, or the runtime torch"
         )
     return graphs
 
 
-def _workers(folder: Path, computing: ComputeOptions) -> Workers | None:
+def _workers(folder: Path, compute: ComputeOptions) -> Workers | None:
     """Worker processes for the model in ``folder``, each with its part of the threads; None for none."""
-    if computing.workers == 1:
+    if compute.workers == 1:
         return None
-    threads = max(1, torch.get_num_threads() // computing.workers)
-    loader = ModelLoader(str(folder.absolute()), replace(computing, threads=threads, workers=1))
-    return Workers(loader, count=computing.workers)
+    threads = max(1, torch.get_num_threads() // compute.workers)
+    loader = ModelLoader(str(folder.absolute()), replace(compute, threads=threads, workers=1))
+    return Workers(loader, count=compute.workers)
 
 
-def _check_workers(computing: ComputeOptions) -> None:
-    workers, most = computing.workers, WORKERS_PER_CORE * (os.cpu_count() or 1)
+def _check_workers(compute: ComputeOptions) -> None:
+    workers, most = compute.workers, WORKERS_PER_CORE * (os.cpu_count() or 1)
     if not 1 <= workers <= most:
         raise ConfigError(f"{workers} workers", allowed=f"1 to {most}, and one for each processor core serves best")
-    if workers > 1 and torch.device(computing.device).type != "cpu":
-        raise ConfigError(f"{workers} workers with device {computing.device!r}", allowed="1, or the device cpu")
+    if workers > 1 and torch.device(compute.device).type != "cpu":
+        raise ConfigError(f"{workers} workers with device {compute.device!r}", allowed="1, or the device cpu")

@@ -55,26 +55,26 @@ def positions_in(box: Box, regions: Regions) -> Positions:
     return tuple(inside.tolist())
 
 
-def gather_positions(annotations: Annotations, kept: Sequence[Positions]) -> Annotations:
+def gather_positions(annotations: Annotations, inside: Sequence[Positions]) -> Annotations:
     """The annotations at some positions of each input, padded to the largest number of them.
 
     Args:
         annotations: of a batch, without padding.
-        kept: of each input, at least one position.
+        inside: of each input, at least one position.
     """
-    size = max(map(len, kept))
-    padded = [[*positions, *[positions[0]] * (size - len(positions))] for positions in kept]
+    size = max(map(len, inside))
+    padded = [[*positions, *[positions[0]] * (size - len(positions))] for positions in inside]
     index = torch.tensor(padded, device=annotations.values.device)
-    lengths = torch.tensor([len(positions) for positions in kept], device=index.device)
+    lengths = torch.tensor([len(positions) for positions in inside], device=index.device)
     mask = torch.arange(size, device=index.device) < lengths.unsqueeze(1)
     batch = torch.arange(len(index), device=index.device).unsqueeze(1)
     return Annotations(annotations.values[batch, index], mask=None if _all(mask) else mask)
 
 
-def scatter_weights(weights: npt.NDArray[np.float32], kept: Positions, *, positions: int) -> npt.NDArray[np.float32]:
-    """Weights [word, len(kept)] at their positions in [word, positions], 0 elsewhere."""
+def scatter_weights(weights: npt.NDArray[np.float32], inside: Positions, *, positions: int) -> npt.NDArray[np.float32]:
+    """Weights [word, len(inside)] at their positions in [word, positions], 0 elsewhere."""
     spread = np.zeros((len(weights), positions), dtype=np.float32)
-    spread[:, list(kept)] = weights
+    spread[:, list(inside)] = weights
     return spread
 
 

@@ -150,7 +150,7 @@ def load_bundle(folder: Path) -> Bundle:
     weights = folder / WEIGHTS
 
     def build(settings: ModelSettings, writes: int, reads: int) -> EncoderDecoder:
-        twin = build_model(settings, writes=writes, reads=reads, origin=folder, numbers=False)
+        twin = build_model(settings, writes=writes, reads=reads, origin=folder, allocate=False)
         check_headers(weights, named_tensors(twin))
         model = build_model(settings, writes=writes, reads=reads, origin=folder)
         load_tensors(model, unpack(read_tensors(weights), origin=str(weights)), origin=str(weights))
@@ -343,7 +343,7 @@ def write_texts(bundle: Bundle, folder: Path, *, precision: Precision) -> None:
 
 
 def build_model(
-    settings: ModelSettings, *, writes: int, reads: int, origin: Path, numbers: bool = True
+    settings: ModelSettings, *, writes: int, reads: int, origin: Path, allocate: bool = True
 ) -> EncoderDecoder:
     """A model with arbitrary numbers; the caller's random numbers are left as they were.
 
@@ -351,7 +351,7 @@ def build_model(
         settings: of a saved model.
         writes, reads: sizes of the vocabularies of its decoder and of its encoder, 0 for pictures.
         origin: the folder that it is saved in.
-        numbers: False for a model on the device meta, which has the shapes alone.
+        allocate: False for a model on the device meta, which has the shapes alone.
 
     Raises:
         ModelError: there is no such model.
@@ -361,7 +361,7 @@ def build_model(
     try:
         with ExitStack() as around:
             around.enter_context(torch.random.fork_rng(devices=[]))
-            if not numbers:
+            if not allocate:
                 around.enter_context(shapes_only())
             return EncoderDecoder(settings, vocabulary_size=writes, source_vocabulary_size=reads)
     except ConfigError as error:

@@ -63,7 +63,7 @@ class Service:
         self.stopping = False
         self.measures = Measures()
         limits = settings.limits
-        self.queue = JobQueue(places=limits.waiting, wait_seconds=limits.wait_seconds, now=time.monotonic)
+        self.queue = JobQueue(capacity=limits.waiting, wait_seconds=limits.wait_seconds, now=time.monotonic)
         self.pool = Pool(settings, self.queue, self.measures)
 
     async def start(self) -> None:

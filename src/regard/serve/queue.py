@@ -58,13 +58,13 @@ class JobQueue:
     """Jobs in the order in which they came.
 
     Args:
-        places: how many may wait.
+        capacity: how many may wait.
         wait_seconds: how long one may wait.
         now: the clock.
     """
 
-    def __init__(self, *, places: int, wait_seconds: float, now: Callable[[], float]) -> None:
-        self.places = places
+    def __init__(self, *, capacity: int, wait_seconds: float, now: Callable[[], float]) -> None:
+        self.capacity = capacity
         self._wait_seconds = wait_seconds
         self._now = now
         self._waiting: deque[Job] = deque()
@@ -80,12 +80,12 @@ class JobQueue:
             job: the attributes of :class:`Job` that the caller knows.
 
         Raises:
-            Problem: ``busy`` where all places are taken.
+            Problem: ``busy`` where the queue is full.
         """
-        if len(self._waiting) >= self.places:
+        if len(self._waiting) >= self.capacity:
             self._drop_stale()
-        if len(self._waiting) >= self.places:
-            raise Problem("busy", allowed=f"{self.places} waiting requests", retry_after=RETRY_SECONDS)
+        if len(self._waiting) >= self.capacity:
+            raise Problem("busy", allowed=f"{self.capacity} waiting requests", retry_after=RETRY_SECONDS)
         entry = Job(**job, accepted=self._now(), answer=asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
         async with self._arrived:

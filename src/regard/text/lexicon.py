@@ -153,9 +153,9 @@ class Lexicon:
         return lexicon
 
     def _fits(self, reads: int) -> bool:
-        said = np.concatenate([self.pieces, self.frequent])
+        pieces = np.concatenate([self.pieces, self.frequent])
         bounds = np.concatenate([[0], self.ends, [len(self.pieces)]])
-        in_range = bool((said >= 0).all() and (said < self.size).all())
+        in_range = bool((pieces >= 0).all() and (pieces < self.size).all())
         return len(self.ends) == reads and in_range and bool((np.diff(bounds) >= 0).all()) and bounds[-2] == bounds[-1]
 
 

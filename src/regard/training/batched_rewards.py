@@ -2,7 +2,7 @@
 
 N-grams become whole numbers, and two sequences are compared by comparing all their positions: sequences are short, so
 that this is little work for a GPU, which is spared the way over the processor. A sum over the distinct n-grams of a
-sequence becomes a sum over its positions: each of the c places where an n-gram stands contributes 1/c of its term.
+sequence becomes a sum over its positions: each of the c positions where an n-gram stands contributes 1/c of its term.
 
     CIDEr-D   Σ_k min(c_hk, c_rk) c_rk idf_k²  =  Σ_position min(c_h, c_r) c_r idf² / c_h
     ‖g_h‖²    Σ_k (c_hk idf_k)²                =  Σ_position c_h idf²
@@ -81,12 +81,12 @@ class BatchedRewards:
         similarity = torch.zeros(*samples.shape[:2], references.shape[1], dtype=torch.float64, device=samples.device)
         matches = []
         for order in range(1, MAX_ORDER + 1):
-            said = self._ngrams(samples, lengths, order)
+            sampled = self._ngrams(samples, lengths, order)
             theirs = self._ngrams(references, reference_lengths, order)
-            common = _common_counts(said, theirs)
-            similarity += _cosine(said, theirs, common)
-            clipped = torch.minimum(said.counts, common.amax(dim=2)) / said.counts
-            matches.append((clipped * said.real).sum(dim=-1))
+            common = _common_counts(sampled, theirs)
+            similarity += _cosine(sampled, theirs, common)
+            clipped = torch.minimum(sampled.counts, common.amax(dim=2)) / sampled.counts
+            matches.append((clipped * sampled.real).sum(dim=-1))
         reward = self._settings.cider * _cider(similarity, lengths, reference_lengths, real)
         if self._settings.bleu:
             reward = reward + self._settings.bleu * _sentence_bleu(matches, lengths, reference_lengths)
@@ -96,8 +96,8 @@ class BatchedRewards:
         keys = self._keys(tokens, lengths, order)
         counts = (keys.unsqueeze(-1) == keys.unsqueeze(-2)).sum(dim=-1).double()
         known, logs = self._known[order - 1]
-        places = torch.searchsorted(known, keys.contiguous()).clamp_max_(len(known) - 1)
-        frequency = torch.where(known[places] == keys, logs[places], 0.0)
+        positions = torch.searchsorted(known, keys.contiguous()).clamp_max_(len(known) - 1)
+        frequency = torch.where(known[positions] == keys, logs[positions], 0.0)
         return _Ngrams(keys, counts, (self._log_images - frequency) * (keys != _NOTHING))
 
     def _keys(self, tokens: Tensor, lengths: Tensor, order: int) -> Tensor:
@@ -136,17 +136,17 @@ def _document_frequencies(keys: Tensor) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(known), torch.from_numpy(counts).double().log()
 
 
-def _common_counts(said: _Ngrams, theirs: _Ngrams) -> Tensor:
+def _common_counts(sampled: _Ngrams, theirs: _Ngrams) -> Tensor:
     """How often the n-gram at each position of a sample stands in each reference, [batch, row, reference, position]."""
-    ours = said.keys[:, :, None, :, None]
+    ours = sampled.keys[:, :, None, :, None]
     return ((ours == theirs.keys[:, None, :, None, :]) & (ours != _NOTHING)).sum(dim=-1).double()
 
 
-def _cosine(said: _Ngrams, theirs: _Ngrams, common: Tensor) -> Tensor:
+def _cosine(sampled: _Ngrams, theirs: _Ngrams, common: Tensor) -> Tensor:
     """Of one order, the clipped product of the two vectors over the product of their norms, [batch, row, reference]."""
-    counts, rarity = said.counts.unsqueeze(2), said.rarity.unsqueeze(2)
+    counts, rarity = sampled.counts.unsqueeze(2), sampled.rarity.unsqueeze(2)
     products = (torch.minimum(counts, common) * common * rarity.square() / counts).sum(dim=-1)
-    norms = _norm(said).unsqueeze(2) * _norm(theirs).unsqueeze(1)
+    norms = _norm(sampled).unsqueeze(2) * _norm(theirs).unsqueeze(1)
     return torch.where(norms > 0, products / norms.clamp_min(1e-300), 0.0)
 
 

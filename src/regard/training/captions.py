@@ -84,11 +84,11 @@ class CaptionTask(Task):
         """Compute or decode what every view of the photos needs once."""
         unreadable = self._prepare_views(model, progress)
         for line in self._remarks():
-            progress.say(line)
+            progress.log(line)
         if unreadable:
-            progress.say(f"left out: {len(unreadable)} images that cannot be decoded, such as {unreadable[0]}")
+            progress.log(f"left out: {len(unreadable)} images that cannot be decoded, such as {unreadable[0]}")
         if self.num_cut:
-            progress.say(f"{self.num_cut} captions of more than {self.settings.max_words} words are cut")
+            progress.log(f"{self.num_cut} captions of more than {self.settings.max_words} words are cut")
 
     def _prepare_views(self, model: EncoderDecoder, progress: Progress) -> list[ImageError]:
         """Prepare the views, and leave out images whose files look whole and cannot be decoded all the same."""
@@ -147,21 +147,21 @@ class CaptionTask(Task):
     def annotate(self, model: EncoderDecoder, images: Sequence[int], *, phase: int, epoch: int) -> Annotations:
         """Annotations of training images, each in the view that (seed, phase, epoch, image) draws for it."""
         entropy = [(self.seed, phase, epoch, image) for image in images]
-        return model.bridged(self.views.train(_pictures(model), images, entropy))
+        return model.bridged(self.views.train(_image_encoder(model), images, entropy))
 
     def validate(self, model: EncoderDecoder, options: SearchOptions, progress: Progress) -> dict[str, Any]:
         """Caption the validation images with real search, on words, and score the words.
 
         With several data sets, the scores of each are named after it, and those without a name are their means.
         """
-        hypotheses = iter(self._say(model, options, progress))
+        hypotheses = iter(self._captions_of_validation(model, options, progress))
         scores = {
             name: score_captions([next(hypotheses) for _ in images], images.captions).as_dict()
             for name, images in self.validation.items()
         }
         return _joined(scores)
 
-    def _say(self, model: EncoderDecoder, options: SearchOptions, progress: Progress) -> list[str]:
+    def _captions_of_validation(self, model: EncoderDecoder, options: SearchOptions, progress: Progress) -> list[str]:
         """A caption for every validation image, set after set."""
         count, size = sum(map(len, self.validation.values())), SEARCH_BATCH.get(model.device.type, 50)
         texts, specials = [], SpecialTokens.of(self.tokenizer, options)
@@ -169,7 +169,7 @@ class CaptionTask(Task):
         for first in range(0, count, size):
             images = range(first, min(first + size, count))
             with torch.inference_mode():
-                annotations = model.bridged(self.views.validate(_pictures(model), images))
+                annotations = model.bridged(self.views.validate(_image_encoder(model), images))
             found = search(model.decoder, annotations, options, tokens=specials)
             texts += [self.tokenizer.decode(hypotheses[0].tokens) for hypotheses in found]
             progress.advance(len(images))
@@ -207,7 +207,7 @@ class CaptionTask(Task):
         return ids[: self.settings.max_words]
 
 
-def _pictures(model: EncoderDecoder) -> ImageEncoder:
+def _image_encoder(model: EncoderDecoder) -> ImageEncoder:
     assert isinstance(model.encoder, ImageEncoder), "captions are written from pictures"
     return model.encoder
 

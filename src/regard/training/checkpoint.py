@@ -118,12 +118,12 @@ Loaded = tuple[dict[str, Tensor], Position, dict[str, Any]]
 """Tensors, position and recipe of a checkpoint."""
 
 
-def load_last_checkpoint(folder: Path, *, say: Callable[[str], None]) -> Loaded | None:
+def load_last_checkpoint(folder: Path, *, log: Callable[[str], None]) -> Loaded | None:
     """The last checkpoint of a run that is whole; None where it has none.
 
     Args:
         folder: of the run.
-        say: is told where the last one is damaged and the one before it serves.
+        log: is told where the last one is damaged and the one before it serves.
 
     Raises:
         ModelError: all that are there are damaged or of another version.
@@ -137,7 +137,7 @@ def load_last_checkpoint(folder: Path, *, say: Callable[[str], None]) -> Loaded 
                 problems.append(error)
                 continue
             if problems:
-                say(f"{problems[0]}; training goes on from the checkpoint before it")
+                log(f"{problems[0]}; training goes on from the checkpoint before it")
             return loaded
     if problems:
         raise problems[0]

@@ -124,7 +124,7 @@ class Trainer:
             scores = self.task.validate(self.model, self.recipe.search, self._progress)
         self._position.best = float(scores[self.recipe.judged_by])
         self._keep_best(self.model, scores)
-        self._progress.say(f"{self.recipe.begin_from} begins with {self.recipe.judged_by} {self._position.best:.2f}")
+        self._progress.log(f"{self.recipe.begin_from} begins with {self.recipe.judged_by} {self._position.best:.2f}")
 
     def _compiled(self) -> AbstractContextManager[None]:
         """Compiled CPU operations where they are asked for and a compiler is found."""
@@ -133,7 +133,7 @@ class Trainer:
         try:
             compile_ops()
         except NotCompiled as error:
-            self._progress.say(f"training goes on without compiled operations: {error}")
+            self._progress.log(f"training goes on without compiled operations: {error}")
             return nullcontext()
         return compiled_ops()
 
@@ -191,12 +191,12 @@ class Trainer:
         """Say what a phase of few steps does not do."""
         warmup = _warmup(phase.optim, total)
         if warmup < phase.optim.warmup:
-            self._progress.say(
+            self._progress.log(
                 f"warm-up takes {warmup} steps, not {phase.optim.warmup}: at most {WARMUP_SHARE:.0%} of the {total} of "
                 "the phase"
             )
         if total < FEW_STEPS and self.recipe.begin_from is None:
-            self._progress.say(
+            self._progress.log(
                 f"only {total} steps, which teach a new model little: raise phases.{self._position.phase}.epochs "
                 f"({phase.epochs}), lower .batch, or begin from a trained model with --from"
             )
@@ -261,7 +261,7 @@ class Trainer:
         self._log.write(
             "epoch", position.epochs, {"phase": position.phase, "objective": phase.objective, **numbers, **scores}
         )
-        self._progress.say(_summary(position, phase, numbers, scores, self.recipe.judged_by))
+        self._progress.log(_summary(position, phase, numbers, scores, self.recipe.judged_by))
 
     def _end_phase(self, average: RunningAverage | None) -> None:
         """The next phase begins from the weights that were judged."""
@@ -284,7 +284,7 @@ class Trainer:
         self._saved_at = time.monotonic()
 
     def _restore(self) -> dict[str, Tensor]:
-        loaded = load_last_checkpoint(self.folder, say=self._progress.say)
+        loaded = load_last_checkpoint(self.folder, log=self._progress.log)
         if loaded is None:
             return {}
         tensors, self._position, recipe = loaded
@@ -297,7 +297,7 @@ class Trainer:
         if stored != self.recipe:
             self._position.stale = 0  # whoever asks for more epochs does not want to stop at once
         load_tensors(self.model, _part(tensors, "model."), origin=f"the checkpoint of {self.folder}")
-        self._progress.say(f"continuing {self.folder} after {self._position.epochs} epochs")
+        self._progress.log(f"continuing {self.folder} after {self._position.epochs} epochs")
         return tensors
 
 

@@ -74,11 +74,11 @@ def doubly_stochastic(weights: Tensor, real: Tensor) -> Tensor:
 
     Args:
         weights: α, [batch, rows, time, position].
-        real: bool [batch, rows, time]; what was paid after a caption's end does not count.
+        real: bool [batch, rows, time]; weights after a caption's end do not count.
     """
-    paid = (weights * real.unsqueeze(-1)).sum(dim=2)
+    received = (weights * real.unsqueeze(-1)).sum(dim=2)
     captions = real.any(dim=-1)
-    return ((1 - paid) ** 2).sum(dim=-1)[captions].mean()
+    return ((1 - received) ** 2).sum(dim=-1)[captions].mean()
 
 
 class MovingBaseline:

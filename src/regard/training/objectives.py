@@ -135,15 +135,15 @@ class RDrop(Objective):
         # both passes of an input stand beside each other, so that the longest still come first
         annotations = self._annotate([inputs[i] for i in batch.order.tolist() for _ in range(2)], epoch=epoch)
         tokens, lengths = batch.tokens.repeat_interleave(2, dim=0), batch.lengths.repeat_interleave(2, dim=0)
-        # places are counted where the lengths are, since a GPU would have to be waited for
-        places = real_tokens(batch.lengths, batch.tokens.shape[2]).flatten().nonzero().squeeze(1)
-        targets = to_device(batch.targets.flatten()[places], self.device)
-        places = to_device(places, self.device)
+        # positions are counted where the lengths are, since a GPU would have to be waited for
+        positions = real_tokens(batch.lengths, batch.tokens.shape[2]).flatten().nonzero().squeeze(1)
+        targets = to_device(batch.targets.flatten()[positions], self.device)
+        positions = to_device(positions, self.device)
         with self._mixed():
             readouts = for_training(self.decoder).trace(annotations, to_device(tokens, self.device), lengths).readouts
             loss, entropy = r_drop_loss(
                 self.decoder,
-                (readouts[0::2].flatten(0, 2)[places], readouts[1::2].flatten(0, 2)[places]),
+                (readouts[0::2].flatten(0, 2)[positions], readouts[1::2].flatten(0, 2)[positions]),
                 targets,
                 alpha=self.phase.r_drop,
                 label_smoothing=self.phase.label_smoothing,
@@ -165,17 +165,17 @@ class SelfCriticalObjective(Objective):
     def loss(self, inputs: Sequence[int], *, epoch: int) -> tuple[Tensor, dict[str, float]]:
         annotations = self._annotate(inputs, epoch=epoch)
         with self._mixed():
-            said, lengths = self._draw(annotations)
-        advantages, reward = self._judge(inputs, said, lengths)
+            samples, lengths = self._sample(annotations)
+        advantages, reward = self._judge(inputs, samples, lengths)
         # rows longest first, as the unrolled pass wants them
         order = lengths.argsort(dim=1, descending=True)
-        said, lengths = said.gather(1, order.unsqueeze(-1).expand_as(said)), lengths.gather(1, order)
+        samples, lengths = samples.gather(1, order.unsqueeze(-1).expand_as(samples)), lengths.gather(1, order)
         advantages = advantages.gather(1, order)
-        tokens = torch.cat([torch.full_like(said[..., :1], BOS), said[..., :-1]], dim=-1)
-        real = real_tokens(lengths, said.shape[2])
+        tokens = torch.cat([torch.full_like(samples[..., :1], BOS), samples[..., :-1]], dim=-1)
+        real = real_tokens(lengths, samples.shape[2])
         with self._mixed():
             trace = for_training(self.decoder).trace(annotations, tokens, lengths)
-            loss = policy_gradient(self.decoder, trace, said, real, advantages, forbidden=SpecialTokens().forbidden)
+            loss = policy_gradient(self.decoder, trace, samples, real, advantages, forbidden=SpecialTokens().forbidden)
         numbers = {"reward": reward, "tokens": float(lengths.sum())}
         weight = self.phase.self_critical.cross_entropy
         if weight:
@@ -184,11 +184,11 @@ class SelfCriticalObjective(Objective):
             loss, numbers["loss"] = loss + weight * given.loss, float(given.loss.detach())
         return self._retaining(loss, annotations, numbers), numbers
 
-    def _draw(self, annotations: Annotations) -> tuple[Tensor, Tensor]:
+    def _sample(self, annotations: Annotations) -> tuple[Tensor, Tensor]:
         settings = self.phase.self_critical
         generator = torch.Generator(self.device).manual_seed(torch.initial_seed() & ((1 << 62) - 1))
         self.decoder.eval()
-        said, lengths = sample_captions(
+        samples, lengths = sample_captions(
             self.decoder,
             annotations,
             settings.samples,
@@ -197,11 +197,11 @@ class SelfCriticalObjective(Objective):
             generator=generator,
         )
         self.decoder.train()
-        return said.clone(), lengths.clone()
+        return samples.clone(), lengths.clone()
 
-    def _judge(self, inputs: Sequence[int], said: Tensor, lengths: Tensor) -> tuple[Tensor, float]:
+    def _judge(self, inputs: Sequence[int], samples: Tensor, lengths: Tensor) -> tuple[Tensor, float]:
         """Advantages [batch, rows], and the mean reward."""
-        rewards = self._rewards.judge(inputs, said, lengths)
+        rewards = self._rewards.judge(inputs, samples, lengths)
         others = (rewards.sum(dim=1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
         return rewards - others, float(rewards.mean())
 

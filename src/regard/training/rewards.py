@@ -49,11 +49,11 @@ class Rewards:
             ]
         )
 
-    def __call__(self, number: int, said: Sequence[int]) -> float:
+    def __call__(self, number: int, sample: Sequence[int]) -> float:
         """The reward of one sequence for one training input, its end included."""
         reward = 0.0
         if self._cider:
-            reward += self._settings.cider * self._cider.score(said, self._vectors[number])
+            reward += self._settings.cider * self._cider.score(sample, self._vectors[number])
         if self._bleu:
-            reward += self._settings.bleu * self._bleu[number].sentence_bleu(said)
+            reward += self._settings.bleu * self._bleu[number].sentence_bleu(sample)
         return reward

@@ -95,7 +95,7 @@ def _train_in(folder: Path, recipe: Recipe, progress: Progress, cache: Path, dev
     _claim(folder, recipe)
     done = _outcome(folder)
     if done is not None:
-        progress.say(f"{folder}: the run is done, {done.metric} {done.best:.2f} after epoch {done.best_epoch}")
+        progress.log(f"{folder}: the run is done, {done.metric} {done.best:.2f} after epoch {done.best_epoch}")
         return done
     # the caller's random numbers are left as they were
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
@@ -205,7 +205,7 @@ def _compare_with_baseline(task: CaptionTask, outcome: Outcome, progress: Progre
     """Say so where the model is no better than one that looks at nothing."""
     commonest, score = task.baseline(outcome.metric)
     if outcome.best <= score:
-        progress.say(
+        progress.log(
             f"no better than saying {commonest!r} of every photo ({outcome.metric} {score:.2f}): give more photos, "
             "more epochs, or a trained model to begin from"
         )

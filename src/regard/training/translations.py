@@ -59,7 +59,7 @@ class TranslationTask(Task):
         self._augmented = self._augmentation(train) if settings.augmented else None
 
     def prepare(self, model: EncoderDecoder, progress: Progress) -> None:
-        progress.say(str(self._plain.report))
+        progress.log(str(self._plain.report))
 
     def batches(self, phase: Phase, *, number: int, epoch: int) -> list[list[int]]:
         """See :meth:`Task.batches`; from then on inputs are the pairs as this epoch shows them.
@@ -83,7 +83,7 @@ class TranslationTask(Task):
     def validate(self, model: EncoderDecoder, options: SearchOptions, progress: Progress) -> dict[str, Any]:
         sources = [self._source(text) for text in self.validation.sources]
         order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
-        said, specials = [""] * len(sources), SpecialTokens.of(self.tokenizer, options)
+        texts, specials = [""] * len(sources), SpecialTokens.of(self.tokenizer, options)
         encode = encoder_for_search(model.encoder)
         progress.start("validation", len(sources))
         size = SEARCH_BATCH.get(model.device.type, SEARCH_BATCH["cpu"])
@@ -94,10 +94,10 @@ class TranslationTask(Task):
                 annotations = model.bridged(encode(*(each.to(model.device) for each in padded)))
             found = search(model.decoder, annotations, options, tokens=specials)
             for i, hypotheses in zip(chosen, found, strict=True):
-                said[i] = self.tokenizer.decode(hypotheses[0].tokens)
+                texts[i] = self.tokenizer.decode(hypotheses[0].tokens)
             progress.advance(len(chosen))
         target = self.settings.target
-        return score_translations(said, self.validation.targets, target_language=target).as_dict()
+        return score_translations(texts, self.validation.targets, target_language=target).as_dict()
 
     @property
     def references(self) -> Sequence[Sequence[Sequence[int]]]:

@@ -15,7 +15,7 @@ import pytest
 from regard.cli import main
 from regard.cli.app import app
 from regard.cli.memory import FEW_PRIMITIVES, LARGE_PAGES, hold_memory
-from regard.cli.report import say, say_json, table
+from regard.cli.report import echo, echo_json, table
 from regard.errors import ImageError, Interrupted, RegardError
 
 Add = Callable[[Callable[[], None]], None]
@@ -41,7 +41,7 @@ def raising(error: BaseException) -> Callable[[], None]:
 
 
 def test_success_is_zero(command: Add, capsys: pytest.CaptureFixture[str]) -> None:
-    command(lambda: say("done"))
+    command(lambda: echo("done"))
     assert main(["probe"]) == 0
     assert capsys.readouterr() == ("done\n", "")
 
@@ -141,8 +141,8 @@ def test_names_that_are_not_text_still_print(command: Add, monkeypatch: pytest.M
     name = os.fsdecode(b"caf\xe9.jpg")
 
     def function() -> None:
-        say(name)
-        say_json({"path": name})
+        echo(name)
+        echo_json({"path": name})
 
     command(function)
     assert main(["probe"]) == 0
@@ -154,8 +154,8 @@ def test_json_stays_json_where_the_terminal_is_not_unicode(command: Add, monkeyp
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="latin-1"))
 
     def function() -> None:
-        say("Fuß 🦶")
-        say_json("Fuß 🦶")
+        echo("Fuß 🦶")
+        echo_json("Fuß 🦶")
 
     command(function)
     assert main(["probe"]) == 0

@@ -21,7 +21,7 @@ from regard.cli.progress import ShownProgress
 with ShownProgress() as progress:
     progress.start("epoch 1", 4)
     progress.advance(3, "[b]7 tokens/s")
-    progress.say("epoch 1 [bleu4] " + "9" * 200)
+    progress.log("epoch 1 [bleu4] " + "9" * 200)
     progress.start("epoch 2", 5, done=2)
     progress.start("weights of x", 4_000_000, unit="B")
     progress.advance(1_000_000)
@@ -107,7 +107,7 @@ def fail(monkeypatch: pytest.MonkeyPatch) -> None:
     from regard.errors import ModelError
 
     def run(*_: object, progress: ShownProgress, **__: object) -> None:
-        progress.say("10 captions are cut")
+        progress.log("10 captions are cut")
         progress.start("features", 10)
         raise ModelError("the disk is full")
 
@@ -121,7 +121,7 @@ def test_a_terminal_shows_titles_counts_and_notes() -> None:
 
 
 def test_on_a_terminal_too_an_error_after_a_line_begins_a_line() -> None:
-    program = WORK + "from regard.cli.report import say_error\nsay_error('the disk is full')\n"
+    program = WORK + "from regard.cli.report import echo_error\necho_error('the disk is full')\n"
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown_on_a_terminal(program))
     assert shown.endswith("\nerror: the disk is full\r\n") or shown.endswith("\rerror: the disk is full\r\n")
 

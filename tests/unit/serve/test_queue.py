@@ -31,7 +31,7 @@ async def put(queue: JobQueue, task: str, options: str = "{}", name: str = "") -
 
 def test_jobs_that_are_alike_leave_together_and_the_first_leaves_first() -> None:
     async def work() -> None:
-        queue = JobQueue(places=9, wait_seconds=1, now=Clock())
+        queue = JobQueue(capacity=9, wait_seconds=1, now=Clock())
         for options, name in (("a", "1"), ("b", "2"), ("a", "3"), ("a", "4"), ("b", "5")):
             await put(queue, "caption", options, name)
         assert [job.name for job in await queue.take(2)] == ["1", "3"]
@@ -43,7 +43,7 @@ def test_jobs_that_are_alike_leave_together_and_the_first_leaves_first() -> None
 
 def test_long_tasks_are_computed_one_by_one() -> None:
     async def work() -> None:
-        queue = JobQueue(places=9, wait_seconds=1, now=Clock())
+        queue = JobQueue(capacity=9, wait_seconds=1, now=Clock())
         for name in "12":
             await put(queue, "explain_caption", name=name)
         assert [job.name for job in await queue.take(9)] == ["1"]
@@ -53,7 +53,7 @@ def test_long_tasks_are_computed_one_by_one() -> None:
 
 def test_a_full_queue_refuses_and_has_room_where_clients_have_gone() -> None:
     async def work() -> None:
-        queue = JobQueue(places=2, wait_seconds=1, now=Clock())
+        queue = JobQueue(capacity=2, wait_seconds=1, now=Clock())
         first = await put(queue, "caption")
         await put(queue, "caption")
         with pytest.raises(Problem) as refused:
@@ -69,7 +69,7 @@ def test_a_full_queue_refuses_and_has_room_where_clients_have_gone() -> None:
 def test_who_waits_too_long_is_told() -> None:
     async def work() -> None:
         clock = Clock()
-        queue = JobQueue(places=2, wait_seconds=5, now=clock)
+        queue = JobQueue(capacity=2, wait_seconds=5, now=clock)
         late = await put(queue, "caption")
         clock.now = 6
         taken = asyncio.create_task(queue.take(9))

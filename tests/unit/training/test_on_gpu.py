@@ -115,5 +115,5 @@ class _StopAfter:
     def advance(self, count: int, note: str = "") -> None:
         pass
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         pass

@@ -43,7 +43,7 @@ class Watch:
             if self.patience < 0:
                 raise KeyboardInterrupt
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         self.lines.append(line)
 
 

@@ -32,7 +32,7 @@ class Lines:
     def advance(self, count: int, note: str = "") -> None:
         """Nothing to keep."""
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         self.lines.append(line)
 
     def said(self, part: str) -> bool:

@@ -12,7 +12,7 @@ from regard.cli.compute_options import with_compute_options
 from regard.cli.grouped_help import OUTPUT
 from regard.cli.options import AsJson
 from regard.cli.progress import ShownProgress
-from regard.cli.report import say, say_json, say_note
+from regard.cli.report import echo, echo_json, echo_note
 from regard.compute import ComputeOptions
 from regard.errors import ConfigError
 
@@ -96,18 +96,18 @@ def align(
         write_file(output, "".join(f"{line}\n" for line in lines).encode())
     elif as_json:
         for line in lines:
-            say_json({"alignment": line})
+            echo_json({"alignment": line})
     else:
         for line in lines:
-            say(line)
+            echo(line)
     if aligned.error_rate is None:
         return
     if as_json:
-        say_json({"split": split, "count": len(lines), "aer": round(100 * aligned.error_rate, 4)})
+        echo_json({"split": split, "count": len(lines), "aer": round(100 * aligned.error_rate, 4)})
     elif output is not None:
-        say(f"alignment error rate {100 * aligned.error_rate:.2f}")
+        echo(f"alignment error rate {100 * aligned.error_rate:.2f}")
     else:
-        say_note(f"alignment error rate {100 * aligned.error_rate:.2f}")
+        echo_note(f"alignment error rate {100 * aligned.error_rate:.2f}")
 
 
 def _symmetry(name: str) -> Symmetry:

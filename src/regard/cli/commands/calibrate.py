@@ -11,7 +11,7 @@ import typer
 from regard.cli.compute_options import with_compute_options
 from regard.cli.options import AsJson
 from regard.cli.progress import ShownProgress
-from regard.cli.report import say, say_json, say_note, table
+from regard.cli.report import echo, echo_json, echo_note, table
 from regard.compute import ComputeOptions
 from regard.errors import ConfigError
 
@@ -47,12 +47,12 @@ def calibrate(
         report = fit(loaded, data, split=split, progress=progress)
     _show(report, as_json=as_json)
     if not dry_run:
-        say_note(f"stored in {save_calibration(report.calibration, find_bundle(model))}")
+        echo_note(f"stored in {save_calibration(report.calibration, find_bundle(model))}")
 
 
 def _show(report: CalibrationReport, *, as_json: bool) -> None:
     if as_json:
-        say_json({"measured": report.rows(), "reliability": report.bins, **report.calibration.to_dict()})
+        echo_json({"measured": report.rows(), "reliability": report.bins, **report.calibration.to_dict()})
         return
     rows: list[tuple[str, ...]] = [
         ("on photos it did not see", "count", "right", "ECE", "AUROC", "95 %", "P@50", "P@80")
@@ -61,5 +61,5 @@ def _show(report: CalibrationReport, *, as_json: bool) -> None:
         numbers = (f"{each.right:.3f}", f"{each.error:.3f}", f"{each.roc_area:.3f}", f"{each.low:.3f}-{each.high:.3f}")
         rows.append((each.what, str(each.count), *numbers, f"{each.precision_half:.3f}", f"{each.precision_most:.3f}"))
     for line in table(rows):
-        say(line)
-    say("reliability of word evidence: " + "  ".join(f"{mean:.2f} is {share:.2f}" for mean, share, _ in report.bins))
+        echo(line)
+    echo("reliability of word evidence: " + "  ".join(f"{mean:.2f} is {share:.2f}" for mean, share, _ in report.bins))

@@ -17,7 +17,7 @@ from regard.cli.linefile import LineFile, continuable, model_files
 from regard.cli.options import Alternatives, AsJson, Beam, Changes, Prefix, Save, search_changes
 from regard.cli.photos import Photos, find_photos
 from regard.cli.progress import ShownProgress
-from regard.cli.report import say, say_error, say_json
+from regard.cli.report import echo, echo_error, echo_json
 from regard.cli.saving import Saver
 from regard.cli.served import Server, caption_served, check_served
 from regard.compute import ComputeOptions
@@ -157,14 +157,14 @@ def write_captions(
     """Write a row for each photo, behind those that are there, and say whether all could be read."""
     nowhere = [each for each in found if isinstance(each, ImageError)]
     for error in nowhere:
-        say_error(error)
+        echo_error(error)
     with LineFile(file.path, made_from=made_from) as lines, ShownProgress() as progress:
         done = file.num_described(lines)
         progress.start("captions", len(paths), done=done)
         with continuable(lines, file.path):
             for path, result in in_chunks(describe, paths, done=done):
                 if isinstance(result, ImageError):
-                    say_error(result)
+                    echo_error(result)
                     lines.num_failed += 1
                 file.write(lines, path, result)
                 progress.advance(1)
@@ -203,9 +203,9 @@ def show_captions(
         for result in results:
             error = result if isinstance(result, ImageError) else _show(result, saver, as_json=as_json)
             if error is not None:
-                say_error(error)
+                echo_error(error)
                 if as_json:
-                    say_json({"path": error.path, "error": error.reason})
+                    echo_json({"path": error.path, "error": error.reason})
                 all_read = False
             progress.advance(1)
     return all_read
@@ -227,9 +227,9 @@ def _show(result: Caption | TranslatedCaption, saver: Saver | None, *, as_json: 
     path = result.caption.path if isinstance(result, TranslatedCaption) else result.path
     try:
         if as_json:
-            say_json(result.to_dict())
+            echo_json(result.to_dict())
         else:
-            say(f"{path}: {result.text}{doubt(result)}")
+            echo(f"{path}: {result.text}{doubt(result)}")
         if saver is not None:
             saver.add(result, Path(path).stem)
     except (RegardError, OSError):  # nothing can be written there, and nothing else could

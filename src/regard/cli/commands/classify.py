@@ -9,7 +9,7 @@ import typer
 from regard.cli.options import AsJson
 from regard.cli.photos import Photos, find_photos
 from regard.cli.progress import ShownProgress
-from regard.cli.report import say, say_error, say_json
+from regard.cli.report import echo, echo_error, echo_json
 from regard.errors import ImageError
 
 Network = Annotated[str, typer.Option(metavar="NAME", help="The network, such as resnet50 or vgg16.")]
@@ -39,15 +39,15 @@ def classify(
         try:
             photo = load_image(_path(found), hint=loaded.input_size)
         except ImageError as error:
-            say_error(error)
+            echo_error(error)
             failed = True
             continue
         classes = classes_of(loaded, photo, top=top, size=loaded.input_size)
         if as_json:
             entries = [{"label": label, "probability": probability} for label, probability in classes]
-            say_json({"path": photo.path, "classes": entries})
+            echo_json({"path": photo.path, "classes": entries})
         else:
-            say(f"{photo.path}: " + ", ".join(f"{label} {probability:.1%}" for label, probability in classes))
+            echo(f"{photo.path}: " + ", ".join(f"{label} {probability:.1%}" for label, probability in classes))
     if failed:
         raise typer.Exit(1)
 

@@ -13,7 +13,7 @@ from regard.cli.commands.train import Cache
 from regard.cli.memory import hold_memory
 from regard.cli.options import AsJson, Device, Threads
 from regard.cli.progress import ShownProgress
-from regard.cli.report import say, say_json, say_note, table
+from regard.cli.report import echo, echo_json, echo_note, table
 
 if TYPE_CHECKING:
     from regard.evaluation.compare import Entry
@@ -71,11 +71,11 @@ def compare(
     values = write_comparison(entries, page, command=command_line("compare", files(recipes), options))
     if as_json:
         for each in values["models"]:
-            say_json(each)
+            echo_json(each)
     else:
         for line in table(_rows(entries, values["models"])):
-            say(line)
-    say_note(f"the whole table: {page}")
+            echo(line)
+    echo_note(f"the whole table: {page}")
 
 
 def _rows(entries: Sequence[Entry], models: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regard.cli.options import AsJson
-from regard.cli.report import say, say_error, say_json, table
+from regard.cli.report import echo, echo_error, echo_json, table
 
 if TYPE_CHECKING:
     from regard.data.check import DataReport
@@ -38,14 +38,14 @@ def check(
 
     report = look_through(path, decode_images=images)
     if as_json:
-        say_json(_plain(report))
+        echo_json(_plain(report))
     else:
         for line in _lines(report):
-            say(line)
+            echo(line)
         for problem in report.problems[:MOST_SHOWN]:
-            say_error(problem)
+            echo_error(problem)
         if len(report.problems) > MOST_SHOWN:
-            say_error(f"{path}: {len(report.problems) - MOST_SHOWN} more problems; --json lists all")
+            echo_error(f"{path}: {len(report.problems) - MOST_SHOWN} more problems; --json lists all")
     if report.problems:
         raise typer.Exit(1)
 
@@ -96,11 +96,11 @@ def convert(
     conversion = write(path, to, output, seed=seed)
     if as_json:
         left_out = [problem.to_dict() for problem in conversion.left_out]
-        say_json({"folder": str(output), "counts": dict(conversion.counts), "left_out": left_out})
+        echo_json({"folder": str(output), "counts": dict(conversion.counts), "left_out": left_out})
     else:
         counts = ", ".join(f"{split} {count:,}" for split, count in conversion.counts.items())
-        say(f"{output}: {counts}")
+        echo(f"{output}: {counts}")
     for problem in conversion.left_out[:MOST_SHOWN]:
-        say_error(f"left out: {problem}")
+        echo_error(f"left out: {problem}")
     if conversion.left_out:
         raise typer.Exit(1)

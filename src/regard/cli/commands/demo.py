@@ -12,7 +12,7 @@ from regard.cli.commands.caption import SPOKEN, CaptionModel, in_place, show_cap
 from regard.cli.languages import translators
 from regard.cli.options import AsJson
 from regard.cli.photos import find_photos
-from regard.cli.report import say, say_json
+from regard.cli.report import echo, echo_json
 from regard.cli.saving import Saver
 from regard.errors import DependencyError
 from regard.saved.default import DEFAULT_CAPTIONER
@@ -80,9 +80,9 @@ def _show_translations(name: str, captioner: Captioner, photo: str, saver: Saver
     for file_name, line, result in shown:
         saver.add(result, file_name)
         if as_json:
-            say_json(result.to_dict())
+            echo_json(result.to_dict())
         else:
-            say(line)
+            echo(line)
 
 
 def sample_photos() -> list[str]:

@@ -9,7 +9,7 @@ from importlib import metadata
 from typing import Any
 
 from regard.cli.options import AsJson
-from regard.cli.report import say, say_json, table
+from regard.cli.report import echo, echo_json, table
 from regard.errors import ModelError
 
 
@@ -17,10 +17,10 @@ def doctor(as_json: AsJson = False) -> None:
     """Show versions, processor, packages, folders and models: what to put into a bug report."""
     findings = {"regard": metadata.version("regard"), **_machine(), "packages": _packages(), "models": _models()}
     if as_json:
-        say_json(findings)
+        echo_json(findings)
         return
     for line in table(_rows(findings)):
-        say(line)
+        echo(line)
 
 
 def _machine() -> dict[str, Any]:

@@ -12,7 +12,7 @@ import typer
 from regard.cli.compute_options import announce_export, with_compute_options
 from regard.cli.options import AsJson, Beam, Changes, search_changes
 from regard.cli.progress import ShownProgress
-from regard.cli.report import say, say_json, table
+from regard.cli.report import echo, echo_json, table
 from regard.compute import ComputeOptions
 from regard.errors import ConfigError
 
@@ -88,10 +88,10 @@ def evaluate(
             return
         scores = score(loaded, data, split, meteor=meteor, progress=progress, **search)
     if as_json:
-        say_json(scores)
+        echo_json(scores)
         return
     for line in table([(name, _readable(value)) for name, value in scores.items()]):
-        say(line)
+        echo(line)
 
 
 def _faithfulness(
@@ -107,7 +107,7 @@ def _show_faithfulness(scores: Sequence[FaithfulnessScore], *, as_json: bool) ->
 
     if as_json:
         for each in scores:
-            say_json(asdict(each))
+            echo_json(asdict(each))
         return
     shares = [f"{100 * share:.0f} %" for share in FRACTIONS]
     rows: list[tuple[str, ...]] = [
@@ -118,9 +118,9 @@ def _show_faithfulness(scores: Sequence[FaithfulnessScore], *, as_json: bool) ->
         numbers = (*each.comprehensiveness, *each.sufficiency, each.deletion_area, each.insertion_area)
         rows.append((each.order, *(f"{number:.3f}" for number in numbers)))
     for line in table(rows):
-        say(line)
+        echo(line)
     for each in scores[:1]:
-        say(
+        echo(
             f"{each.words} words; with evidence {each.supported:.1%}; rank correlation with leaving one out "
             f"{each.rank_correlation:.3f}; without 20 % 95 % interval {each.low:.3f}-{each.high:.3f}"
         )
@@ -140,14 +140,14 @@ def _pointing(
 def _show_pointing(scores: Sequence[PointingScore], *, as_json: bool) -> None:
     if as_json:
         for each in scores:
-            say_json(asdict(each))
+            echo_json(asdict(each))
         return
     rows: list[tuple[str, ...]] = [("nouns", "weights", "count", "hit %", "95 %", "inside %", "95 %")]
     for each in scores:
         hits, inside = f"{each.hit_low:.1f}-{each.hit_high:.1f}", f"{each.inside_low:.1f}-{each.inside_high:.1f}"
         rows.append((each.group, each.weights, str(each.count), f"{each.hit:.1f}", hits, f"{each.inside:.1f}", inside))
     for line in table(rows):
-        say(line)
+        echo(line)
 
 
 def _losses(
@@ -164,11 +164,11 @@ def _losses(
 def _show_robustness(scores: Sequence[ChangedScore], *, as_json: bool) -> None:
     if as_json:
         for each in scores:
-            say_json(asdict(each))
+            echo_json(asdict(each))
         return
     rows = [(each.change, str(each.changed), f"{each.bleu:.2f}", f"{each.loss:.2f}") for each in scores]
     for line in table([("change", "changed", "bleu", "loss"), *rows]):
-        say(line)
+        echo(line)
 
 
 def _readable(value: float | str | bool) -> str:

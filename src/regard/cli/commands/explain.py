@@ -12,7 +12,7 @@ from regard.cli.compute_options import with_compute_options
 from regard.cli.languages import find_translator
 from regard.cli.options import AsJson, Prefix, Save
 from regard.cli.photos import find_photos
-from regard.cli.report import say, say_json, table
+from regard.cli.report import echo, echo_json, table
 from regard.cli.saving import Saver
 from regard.compute import ComputeOptions
 from regard.errors import ConfigError, ImageError
@@ -61,7 +61,7 @@ def explain(
             case Translator():
                 results = [_translated(loaded, each, prefix=prefix, pixels=pixels) for each in inputs]
     for result in results:
-        say_json(result.to_dict()) if as_json else _say_table(result)
+        echo_json(result.to_dict()) if as_json else _say_table(result)
         if saver is not None:
             saver.add(result, Path(result.path).stem if hasattr(result, "path") else "sentence")
     if saver is not None:
@@ -81,11 +81,11 @@ def _translated(translator: Translator, text: str, *, prefix: str, pixels: bool)
 
 
 def _say_table(result: Caption | Translation) -> None:
-    say(f"{result.path}: {result.text}" if hasattr(result, "path") else result.text)
+    echo(f"{result.path}: {result.text}" if hasattr(result, "path") else result.text)
     rows: list[tuple[str, ...]] = [("word", "sure", "without", "alone", "random", "evidence")]
     rows += [_row(word.text, word.faithfulness) for word in result.words if word.faithfulness is not None]
     for line in table(rows):
-        say(f"  {line}")
+        echo(f"  {line}")
 
 
 def _row(text: str, measured: Faithfulness) -> tuple[str, ...]:

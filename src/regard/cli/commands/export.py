@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from regard.cli.options import AsJson
-from regard.cli.report import say, say_json
+from regard.cli.report import echo, echo_json
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model by name, or the folder of a model or a run.")]
 Onnx = Annotated[bool, typer.Option("--onnx", help="As two ONNX graphs: the encoder and one step of the decoder.")]
@@ -33,6 +33,6 @@ def export(model: Model, onnx: Onnx = False, output: Output = None, as_json: AsJ
     difference = export_onnx(folder, place)
     if as_json:
         sizes = {path.name: path.stat().st_size for path in sorted(place.glob("*.onnx*"))}
-        say_json({"folder": str(place), "bytes": sizes, "difference": difference})
+        echo_json({"folder": str(place), "bytes": sizes, "difference": difference})
     else:
-        say(f"{place}: written, and equal to the model within {difference:.1e}")
+        echo(f"{place}: written, and equal to the model within {difference:.1e}")

@@ -9,7 +9,7 @@ import typer
 
 from regard.cli.commands.train import From, Source, Target, chosen
 from regard.cli.options import AsJson
-from regard.cli.report import say, say_json
+from regard.cli.report import echo, echo_json
 from regard.errors import ConfigError
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="A folder or a table; see docs/data.md.")]
@@ -36,6 +36,6 @@ def init(
         raise ConfigError(f"{path}: is there already", remedy="give another --output")
     write_file(path, choice.commented().encode())
     if as_json:
-        say_json({"recipe": str(path), "reasons": list(choice.reasons)})
+        echo_json({"recipe": str(path), "reasons": list(choice.reasons)})
     else:
-        say(f"{path}: train it with: regard train {path}")
+        echo(f"{path}: train it with: regard train {path}")

@@ -13,7 +13,7 @@ from regard.cli.command_echo import command_line, quoted
 from regard.cli.compute_options import with_compute_options
 from regard.cli.options import AsJson, Beam, Changes, search_changes
 from regard.cli.progress import ShownProgress
-from regard.cli.report import say, say_json, say_note, table
+from regard.cli.report import echo, echo_json, echo_note, table
 from regard.compute import ComputeOptions
 from regard.errors import ConfigError
 
@@ -60,11 +60,11 @@ def lengths(
         curves = measure_lengths(translators, data, split, joined=joined, bins=edges, progress=progress, **search)
     if as_json:
         for curve in curves:
-            say_json({"name": curve.name, "bins": plain_bins(curve)})
+            echo_json({"name": curve.name, "bins": plain_bins(curve)})
     else:
         head, rows = lengths_table(curves)
         for line in table([tuple(cells) for cells in [head, *rows]]):
-            say(line)
+            echo(line)
     if markdown is not None:
         options = {
             "--data": data,
@@ -76,7 +76,7 @@ def lengths(
         }
         command = command_line("lengths", quoted(models), {**options, "--markdown": markdown})
         write_lengths(curves, markdown, command=command, data=data, split=split, joined=joined)
-        say_note(f"the page: {markdown}")
+        echo_note(f"the page: {markdown}")
 
 
 def _edges(text: str) -> list[int]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from regard.cli.options import AsJson
-from regard.cli.report import say, say_json, table
+from regard.cli.report import echo, echo_json, table
 
 SCORES = ("bleu4", "cider", "bleu", "chrf")
 """What a line for people shows, where a model has it; JSON has everything."""
@@ -19,10 +19,10 @@ def models(as_json: AsJson = False) -> None:
     found = [_describe(SHIPPED / name) for name in shipped_models()]
     if as_json:
         for each in found:
-            say_json(each)
+            echo_json(each)
     else:
         for line in table([_row(each) for each in found]):
-            say(line)
+            echo(line)
 
 
 def _describe(folder: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regard.cli.options import AsJson
-from regard.cli.report import say, say_json
+from regard.cli.report import echo, echo_json
 from regard.errors import ConfigError, DependencyError
 
 if TYPE_CHECKING:
@@ -95,9 +95,9 @@ def _run(settings: ServeSettings, *, open_page: bool, as_json: bool) -> None:
 
     def ready() -> None:
         if as_json:
-            say_json({"url": url})
+            echo_json({"url": url})
         else:
-            say(f"regard is ready at {url} (Ctrl-C ends it)")
+            echo(f"regard is ready at {url} (Ctrl-C ends it)")
         if open_page:
             typer.launch(url)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from regard.cli.options import AsJson
-from regard.cli.report import say, say_json
+from regard.cli.report import echo, echo_json
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A translator by name, or the folder of a model or a run.")]
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="A folder of sentences in two languages, as in Multi30k.")]
@@ -44,9 +44,9 @@ def shortlist(
     size = (output / FILE).stat().st_size
     if as_json:
         found = {} if coverage is None else vars(coverage)
-        say_json({"folder": str(output), "bytes": size, **found})
+        echo_json({"folder": str(output), "bytes": size, **found})
         return
-    say(f"{output}: written, with a lexicon of {size / 1000:,.0f} kB")
+    echo(f"{output}: written, with a lexicon of {size / 1000:,.0f} kB")
     if coverage is not None:
-        length, covered = coverage.length, coverage.covered
-        say(f"{coverage.split}: {length:,.0f} pieces in a shortlist in the mean, with {covered:.2%} of the translation")
+        contents = f"{coverage.length:,.0f} pieces in a shortlist in the mean"
+        echo(f"{coverage.split}: {contents}, with {coverage.covered:.2%} of the translation")

@@ -10,7 +10,7 @@ import typer
 from regard.cli.memory import hold_memory
 from regard.cli.options import AsJson, Device, Threads
 from regard.cli.progress import ShownProgress
-from regard.cli.report import say, say_json
+from regard.cli.report import echo, echo_json
 
 if TYPE_CHECKING:
     from regard.training.defaults import Choice
@@ -92,17 +92,17 @@ def train(
         else:
             choice = chosen(what, begin_from, source, target)
             for reason in choice.reasons:
-                progress.say(reason)
+                progress.log(reason)
             recipe, folder = choice.recipe, output
         longer = [] if epochs is None else [f"phases.{len(recipe.phases) - 1}.epochs={epochs}"]
         assignments = [*own, *longer, *(changes or ())]
         outcome = run(recipe, folder, assignments, progress=progress, cache=cache, device=device)
     if as_json:
         reached = {"metric": outcome.metric, "best": outcome.best, "best_epoch": outcome.best_epoch}
-        say_json({"folder": str(outcome.folder), **reached, "seconds": outcome.seconds})
+        echo_json({"folder": str(outcome.folder), **reached, "seconds": outcome.seconds})
     else:
         minutes = f"{outcome.seconds / 60:.0f} minutes"
-        say(f"{outcome.folder}: {outcome.metric} {outcome.best:.2f} after epoch {outcome.best_epoch}, {minutes}")
+        echo(f"{outcome.folder}: {outcome.metric} {outcome.best:.2f} after epoch {outcome.best_epoch}, {minutes}")
 
 
 def is_recipe(path: Path) -> bool:

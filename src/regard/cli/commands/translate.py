@@ -18,7 +18,7 @@ from regard.cli.languages import To, find_translator
 from regard.cli.linefile import LineFile, continuable, model_files
 from regard.cli.options import Alternatives, AsJson, Beam, Changes, Prefix, Save, search_changes
 from regard.cli.progress import ShownProgress
-from regard.cli.report import say, say_error, say_json, say_note
+from regard.cli.report import echo, echo_error, echo_json, echo_note
 from regard.cli.saving import Saver
 from regard.compute import ComputeOptions
 from regard.errors import ConfigError, DataError, RegardError, TextError
@@ -150,14 +150,15 @@ class _Printer:
 
     def show(self, results: Iterable[Translation | TextError], lines: LineFile | None = None) -> None:
         """Write a line for each result to ``lines``, behind those that are there, or print it."""
-        write, write_json = (say, say_json) if lines is None else (lines.write, lines.write_json)
+        write, write_json = (echo, echo_json) if lines is None else (lines.write, lines.write_json)
         if lines is not None and lines.num_failed:
-            say_error(f"{lines.num_failed} of the first {lines.num_done} lines could not be translated before the stop")
+            failed = f"{lines.num_failed} of the first {lines.num_done} lines"
+            echo_error(f"{failed} could not be translated before the stop")
             self._failed = True
         for number, result in enumerate(results, start=1 if lines is None else lines.num_done + 1):
             taken = result if isinstance(result, TextError) else self._take(result, number)
             if isinstance(taken, TextError):
-                say_error(f"line {number}: {taken}")
+                echo_error(f"line {number}: {taken}")
                 self._failed = True
                 if lines is not None:
                     lines.note_failure()
@@ -175,9 +176,9 @@ class _Printer:
 
         if not translation.finished:
             cut = f"line {number}: cut off after {self._longest} subwords"
-            say_note(f"{cut}; --set max_length={2 * self._longest} allows more")
+            echo_note(f"{cut}; --set max_length={2 * self._longest} allows more")
         if translation.unfamiliar:
-            say_note(f"line {number}: unlike what the model learned from, so do not trust the translation")
+            echo_note(f"line {number}: unlike what the model learned from, so do not trust the translation")
         try:
             if self._saver is not None:
                 self._saver.add(translation, str(number))

@@ -78,7 +78,7 @@ def compare(
     """
     measured = []
     for number, candidate in enumerate(candidates, start=1):
-        progress.say(f"{number} of {len(candidates)}: {candidate.name}, {candidate.about}")
+        progress.log(f"{number} of {len(candidates)}: {candidate.name}, {candidate.about}")
         measured.append(_measure(candidate, progress, cache, device))
     if len(candidates) == 1:
         return [Entry(candidates[0], measured[0])]

@@ -92,7 +92,7 @@ def load_onnx(folder: Path) -> Bundle:
     exported = resolve_folder(folder if is_exported(folder) else _cached(folder))
 
     def build(settings: ModelSettings, writes: int, reads: int) -> EncoderDecoder:
-        twin = build_model(settings, writes=writes, reads=reads, origin=exported, numbers=False)
+        twin = build_model(settings, writes=writes, reads=reads, origin=exported, allocate=False)
         return run_graphs(twin, exported)
 
     return read_texts(exported, build)

@@ -109,7 +109,7 @@ class Encoded(Annotations):
     def select(self, index: Tensor) -> Encoded:
         chosen = super().select(index)
         first = self.first.select(index)
-        return Encoded(chosen.values, chosen.mask, places=chosen.places, concepts=chosen.concepts, first=first)
+        return Encoded(chosen.values, chosen.mask, geometry=chosen.geometry, concepts=chosen.concepts, first=first)
 
 
 def _encoded(results: Mapping[str, Tensor], mask: Tensor | None) -> Encoded:

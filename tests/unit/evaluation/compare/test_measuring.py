@@ -27,7 +27,7 @@ class Watch:
         if (self.titles[-1], self.titles.count(self.titles[-1])) == self._stop_at:
             raise KeyboardInterrupt
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         self.lines.append(line)
 
     @property

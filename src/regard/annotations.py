@@ -70,7 +70,7 @@ class Spans:
 
 @dataclass(frozen=True)
 class Concepts:
-    """What the classifier of an encoder of pictures names, see :mod:`regard.encoders.concepts`.
+    """The concepts that the classifier of an image encoder finds, see :mod:`regard.encoders.concepts`.
 
     Attributes:
         words: int64 [batch, k], numbers of :func:`regard.encoders.concepts.concept_words`, the most probable first.

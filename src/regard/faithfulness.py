@@ -1,4 +1,4 @@
-"""Whether a word's weights are its reasons: erase what it looked at, and see what becomes of its probability.
+"""Faithfulness of attention weights: how a word's probability changes when the positions it attended to are erased.
 
 With S_f the share f of positions that come first in some order, and log p of the word that was written:
 

@@ -47,7 +47,7 @@ class Bridge(nn.Module):
 
 
 class ModelSettings(Settings):
-    """A whole model: what reads, what stands between, what writes."""
+    """A whole model: encoder, bridge and decoder."""
 
     encoder: EncoderSettings
     bridge: BridgeSettings | None = None
@@ -95,7 +95,7 @@ class EncoderDecoder(nn.Module):
         return next(self.parameters()).device
 
     def annotate(self, *inputs: Tensor) -> Annotations:
-        """What the decoder looks at, from what the encoder reads (pixels, or tokens and their mask)."""
+        """The annotations that the decoder attends to, from pixels, or from tokens and their mask."""
         return self.bridged(self.encoder(*inputs))
 
     def bridged(self, annotations: Annotations) -> Annotations:

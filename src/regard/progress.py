@@ -1,4 +1,4 @@
-"""How long work tells its caller where it stands; the library itself never prints."""
+"""Progress of long work, reported to the caller; the library itself never prints."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Progress(Protocol):
 
 
 class Silent:
-    """Progress that nobody watches."""
+    """Discards progress."""
 
     def start(self, title: str, total: int | None, *, done: int = 0, unit: str = "") -> None:
         """Drop it."""

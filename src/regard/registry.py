@@ -1,4 +1,4 @@
-"""Things by name, each imported from its module when it is first asked for.
+"""Registries: objects by name, each imported from its module when it is first asked for.
 
 A room that can be extended (views by suffix, metrics by name) keeps one :class:`Registry`. A new entry is one new file
 and one line in the table, and nothing of it is imported until somebody uses it.

@@ -1,6 +1,6 @@
-"""How long work stands, on standard error: a bar on a terminal, a plain line now and then anywhere else.
+"""Progress of long work on standard error: a bar on a terminal, a plain line now and then anywhere else.
 
-In a log file, a pipe or a job of a cluster a stage that takes long is told in plain lines, at most one every
+In a log file, a pipe or a job of a cluster a long stage is reported in plain lines, at most one every
 :data:`SECONDS_BETWEEN_LINES` seconds, each whole when it is written.
 """
 

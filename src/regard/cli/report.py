@@ -1,4 +1,4 @@
-"""What commands say: results on standard output, as lines or as JSON; errors on standard error."""
+"""Output of commands: results on standard output, as lines or as JSON; errors on standard error."""
 
 from __future__ import annotations
 

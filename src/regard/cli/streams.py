@@ -26,7 +26,7 @@ _ENDS_OF_LINES = str.maketrans({code: f"\\u{code:04x}" for code in (*range(0x7F,
 
 
 class _Closed(io.TextIOBase):
-    """In the place of a standard stream that is closed: whoever uses it is told so."""
+    """In the place of a standard stream that is closed: using it raises an error that says so."""
 
     encoding = "utf-8"
 

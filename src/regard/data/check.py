@@ -1,4 +1,4 @@
-"""Looking through data before a long training does: what they hold, and a row for everything that is wrong."""
+"""Checks of data before a long training: what they hold, and a row for everything that is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a frozen network makes of each image, computed once and kept on disk.
+"""A cache on disk of the features that a frozen network computes from each image.
 
 One folder per kind of feature; the key names everything that the numbers depend on besides the image, and each row is
 known by the content of its image and the view of it (plain, mirrored, …). Rows are only ever appended: first the
@@ -110,7 +110,7 @@ class FeatureCache:
         Args:
             names: the rows that are wanted.
             compute: from up to :data:`BLOCK` names to their rows, [name, *shape].
-            advance: told the number of rows after each block, for a progress bar.
+            advance: called with the number of rows after each block, for a progress bar.
 
         Raises:
             DataError: the disk is full or the folder cannot be written.

@@ -1,4 +1,4 @@
-"""Whether an image file is whole, told from its first and last bytes where its format allows that.
+"""Whether an image file is complete, judged by its first and last bytes where its format allows that.
 
 A copy that broke off lacks its end: the end marker of a JPEG, the last chunk of a PNG, or bytes that a header promises.
 What these do not settle is decoded in full.

@@ -1,4 +1,4 @@
-"""Decoders: each family in one file, all under the promise of :mod:`regard.decoders.base`."""
+"""Decoders: each family in one file, all with the interface of :mod:`regard.decoders.base`."""
 
 from __future__ import annotations
 

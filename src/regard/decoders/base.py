@@ -1,4 +1,4 @@
-"""The promise every decoder keeps: start, step, a teacher-forced pass, and a state that only search reorders.
+"""The interface of every decoder: start, step, a teacher-forced pass, and a state that only search reorders.
 
 State is passed, never kept on a module, so two decodes can be interleaved. A state has two halves: the memory of the
 inputs, which all hypotheses of an input share and nobody changes, and the rows, one per hypothesis (or per caption of
@@ -67,7 +67,7 @@ class Step:
     Attributes:
         readout: [batch, rows, readout_dim], what the next token is predicted from.
         state: the next state.
-        weights: [batch, rows, position], where the decoder looked.
+        weights: [batch, rows, position], the attention weights α.
         output: from readouts to logits; the identity of a decoder whose readouts are its logits.
         log_choice: [batch, rows], log-probability of the region that hard attention sampled, else None.
     """

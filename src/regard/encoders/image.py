@@ -36,7 +36,7 @@ LARGEST_PICTURE = 4096
 
 
 class ImageEncoderSettings(PartSettings):
-    """Which network looks at a picture, how, and how much of it learns."""
+    """Settings of the network that encodes pictures, and of which layers of it are trained."""
 
     name: str = "efficientnet_lite0"
     """A name in :data:`regard.encoders.NETWORKS`."""
@@ -98,7 +98,7 @@ class ImageEncoder(nn.Module):
 
     Args:
         settings: see :class:`ImageEncoderSettings`.
-        progress: is told of a download of weights.
+        progress: receives the progress of a download of weights.
 
     Attributes:
         dim: size of one annotation.

@@ -1,4 +1,4 @@
-"""What every convolutional network promises: named layers, run from any one to any other.
+"""The interface of convolutional networks: named layers, run from any one to any other.
 
 A layer's output is a grid of vectors, one per region of the picture, and any layer can be the annotation grid. Because
 ``run`` can begin after a layer as well as end at one, a frozen trunk is computed once and cached while only the layers

@@ -58,7 +58,7 @@ def load_network(name: str, *, weights: str | os.PathLike[str] = PRETRAINED, pro
     Args:
         name: a name in :data:`regard.encoders.NETWORKS`.
         weights: ``pretrained`` for the published ones, or a ``.pth`` or ``.safetensors`` file.
-        progress: is told of a download.
+        progress: receives the progress of a download.
 
     Raises:
         ConfigError: there is no network of that name.

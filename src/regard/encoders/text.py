@@ -1,4 +1,4 @@
-"""What every encoder of sentences promises: tokens in, one annotation a token out."""
+"""The interface of encoders of sentences: tokens in, one annotation a token out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TextEncoder(nn.Module, ABC):
         """Annotations of a batch of sentences, which do not depend on the other sentences or on padding.
 
         Args:
-            tokens: int64 [batch, position]; what stands on padding is not looked at.
+            tokens: int64 [batch, position]; what stands on padding is not read.
             mask: bool [batch, position], True on real tokens, which come first; every sentence has at least one. None
                 when all are real.
 

@@ -59,7 +59,7 @@ def align(
         learned_from: in place of a gold file, hold the links against an aligner of another kind, learned from this
             split and the one that is aligned: links that both of its directions find are sure, those that are grown
             from them possible.
-        progress: is told how far it is.
+        progress: receives progress.
 
     Returns:
         For each target word a link to the source word that the model looked at most; of two models what is left of

@@ -1,4 +1,4 @@
-"""How sure is a captioner? Fits what its words and captions are worth on half of some photos, measures it on the rest.
+"""Fits the calibration of a captioner on half of some photos, and measures it on the rest.
 
 A content word is right where it is in one of the photo's captions by people, in any form
 (:mod:`regard.evidence.reference_words`). A caption is accepted where its CIDEr-D against them is :data:`ACCEPTED` or
@@ -113,7 +113,7 @@ def calibrate(
         captioner: the model.
         data: folders of captioned images.
         split: of each; photos that the model did not learn from.
-        progress: is told how far it is.
+        progress: receives progress.
 
     Raises:
         DataError: the data cannot be used, or hold too few photos.

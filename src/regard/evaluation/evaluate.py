@@ -29,7 +29,7 @@ def evaluate(
         data: for a captioner a folder in the layout of Flickr8k or COCO; for a translator one with parallel sentences.
         split: its name.
         meteor: score captions with METEOR too, which needs Java.
-        progress: is told how far it is.
+        progress: receives progress.
         changes: options of the search, such as ``beam=5``; the others are the model's own.
 
     Returns:

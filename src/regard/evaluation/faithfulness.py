@@ -24,7 +24,7 @@ from regard.pipeline import Captioner, Translator
 from regard.progress import SILENT, Progress
 
 INPUTS = 100
-"""How many inputs of a split are measured unless told otherwise."""
+"""How many inputs of a split are measured by default."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def measure_faithfulness(
         split: its name.
         inputs: how many.
         pixels: hide regions in photos, too.
-        progress: is told how far it is.
+        progress: receives progress.
 
     Raises:
         DataError: the data cannot be used.

@@ -74,7 +74,7 @@ def measure_lengths(
         split: its name.
         joined: up to how many neighbouring sentences are joined.
         bins: the most words of a source in each bin but the last, ascending.
-        progress: is told how far it is.
+        progress: receives progress.
         changes: options of the search, such as ``beam=5``. Without a ``max_length`` among them, there is room for
             translations of twice the words of the longest source.
 

@@ -1,4 +1,4 @@
-"""Does a word point at the thing? Weights of nouns held against boxes that people drew around what they name.
+"""The pointing game: attention weights of nouns against boxes that people drew around what they name.
 
     hit      the peak of the weights, the middle of the region with the greatest one, lies in a box of the noun's
              class or within 15 pixels of one, at COCO's own size of 480 pixels on the shorter side (the pointing game,
@@ -63,7 +63,7 @@ class BoxedPhoto:
 
 @dataclass(frozen=True)
 class PointedNoun:
-    """One noun of one caption, and what each kind of weights makes of it.
+    """One noun of one caption, and its hits under each kind of weights.
 
     Attributes:
         photo: the number of the photo.
@@ -141,7 +141,7 @@ def measure_pointing(
     Args:
         captioner: with attention.
         data: a folder with ``boxes.json`` and ``images/``.
-        progress: is told how far it is.
+        progress: receives progress.
         changes: options of the search.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a translator makes of sources as people type them: the same sentences in capitals, without a stop and so on."""
+"""Robustness of a translator: its scores on sources as people type them, in capitals, without a full stop and so on."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def measure_robustness(
         translator: a loaded model.
         data: a folder with parallel sentences.
         split: its name.
-        progress: is told how far it is.
+        progress: receives progress.
         changes: options of the search, such as ``beam=5``.
 
     Raises:

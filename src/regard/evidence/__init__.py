@@ -1,7 +1,7 @@
 """Evidence for what a model writes: whether its weights are its reasons, and how often it is right.
 
 measure_words(...)      what becomes of every word without what it looked at
-fit_logistic(...)       numbers that mean what they say, see :mod:`regard.evidence.calibration`
+fit_logistic(...)       calibrated probabilities, see :mod:`regard.evidence.calibration`
 ReferenceWords(...)     whether a word is in what people wrote, in any form
 Aligner(...)            a word aligner of another kind, to hold attention against
 """

@@ -1,4 +1,4 @@
-"""Numbers that mean what they say: logistic regression from what a model knows to how often it is right.
+"""Calibration: logistic regression from features of a prediction to the probability that it is right.
 
     p(right | x) = σ(b + Σ_j w_j (x_j − μ_j) / s_j)
 

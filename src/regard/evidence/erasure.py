@@ -1,4 +1,4 @@
-"""The same words again, from annotations of which a part is erased: what a faithfulness test asks of a model.
+"""Force-decoding of given words from partly erased annotations, the operation behind every faithfulness test.
 
     a'_i = s_i a_i + (1 − s_i) ā,    ā the mean of the real annotations,  0 ≤ s_i ≤ 1
     log p(y_t | y_<t, a')            for given words y, force-decoded by the search's own stepper
@@ -32,7 +32,7 @@ class Written:
     Attributes:
         ids: its pieces.
         words: of each word the places of its pieces in ``ids``.
-        weights: [piece, position], where the model looked before each piece.
+        weights: [piece, position], the attention weights before each piece.
     """
 
     ids: tuple[int, ...]

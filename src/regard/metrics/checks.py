@@ -1,4 +1,4 @@
-"""What every score asks of its input before it counts anything."""
+"""Checks of the input of every score."""
 
 from __future__ import annotations
 

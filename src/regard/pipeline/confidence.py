@@ -1,4 +1,4 @@
-"""What a captioner knows of its own words: the features that calibration turns into numbers a person can use.
+"""Features of a caption and its words, from which calibration predicts how often they are right.
 
 Of a word
 

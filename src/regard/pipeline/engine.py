@@ -1,7 +1,6 @@
-"""A model prepared for inference: what of it can be made faster is made so once, when it is loaded.
+"""A model prepared for inference once, when it is loaded: packed matrices, fused layers, an incremental decoder.
 
-Nothing here changes what a model says beyond rounding, unless a lower precision is asked for. ``REGARD_REFERENCE=1``
-leaves everything to the model itself.
+Results change by rounding only, unless a lower precision is asked for. ``REGARD_REFERENCE=1`` takes the plain model.
 """
 
 from __future__ import annotations

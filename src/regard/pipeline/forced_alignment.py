@@ -1,4 +1,4 @@
-"""Translations that are given: where a model looks for each of their words, and how probable it finds them."""
+"""Forced alignment: attention weights and probabilities of the words of given translations."""
 
 from __future__ import annotations
 

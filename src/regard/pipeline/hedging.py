@@ -1,4 +1,4 @@
-"""Saying less where less is sure: words and captions whose evidence is below what a person asked for.
+"""Hedging: broader words in place of those whose evidence is below what a person asked for.
 
 A word that is not sure becomes a broader one that is true more often: people become a person or people, a thing of
 ``imagenet_words.txt`` its broader word (kitten, animal), or ``something`` where there is none; a colour or size is left

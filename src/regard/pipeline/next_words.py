@@ -1,4 +1,4 @@
-"""Other ways to go on: results that begin alike and differ in their next word."""
+"""Alternatives for the next word: results that share a prefix and differ in the word after it."""
 
 from __future__ import annotations
 

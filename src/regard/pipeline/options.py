@@ -10,7 +10,7 @@ from regard.errors import ConfigError, unknown_name
 from regard.search import SearchOptions
 
 USUAL_ALTERNATIVES = 3
-"""How many alternatives are given unless told otherwise, where the beam holds so many."""
+"""How many alternatives are given by default, where the beam holds so many."""
 
 _OF_BOTH = ("max_length", "min_length", "length_normalisation", "no_repeat", "no_end_after")
 """The options of a model's beam that hold for samples, too."""

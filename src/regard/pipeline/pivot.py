@@ -1,4 +1,4 @@
-"""From picture to sentence to sentence: a caption is translated, and both attentions are kept."""
+"""Pivot translation of captions: a caption is translated, and the attention of both models is kept."""
 
 from __future__ import annotations
 

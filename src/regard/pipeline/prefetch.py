@@ -1,4 +1,4 @@
-"""Pictures for a network, read ahead of it: while one batch is looked at, threads decode the next."""
+"""Image prefetch: while the network computes on one batch, threads decode the next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A source as a translator takes it in: sentence by sentence, and joined again afterwards.
+"""Segmentation of sources: a text is translated sentence by sentence, and joined again afterwards.
 
 Translators learn from single sentences; given several as one, they translate the first and lose the others. So a text
 is cut behind every sentence. A sentence that is too long is cut in the second half of what fits, behind a clause, else

@@ -88,7 +88,7 @@ class Bundle:
     Attributes:
         model: in evaluation mode after :func:`load_bundle`.
         tokenizer: of what the model writes.
-        search: how it searches unless told otherwise.
+        search: how it searches by default.
         source_tokenizer: of what a translator reads; None where it is ``tokenizer``.
         languages: of a translator, source and target.
         longest_source: of a translator, how many pieces it reads at once; None for no limit.

@@ -1,4 +1,4 @@
-"""How the folder of an exported model is told from that of a saved one, without anything that runs graphs."""
+"""Whether a folder holds an exported model, found without importing what runs graphs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every score promises."""
+"""The interface of every score."""
 
 from __future__ import annotations
 

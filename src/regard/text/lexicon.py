@@ -74,7 +74,7 @@ class Lexicon:
     Attributes:
         ends: int64 [source pieces], where the list of each ends in ``pieces`` and that of the next one begins.
         pieces: int64 [entry], ids of target pieces.
-        frequent: int64 [pieces], what may be said whatever the source.
+        frequent: int64 [pieces], target pieces allowed whatever the source.
         size: number of target pieces.
     """
 

@@ -208,10 +208,10 @@ def _plain(text: str) -> str:
 
 def _in_capitals(words: Sequence[str]) -> bool:
     """Whether a text is written in capitals, or with a capital at the start of each of its words, three at least."""
-    spoken = [word for word in words if word[0].isalpha()]
-    if len(spoken) > 1 and all(word.isupper() for word in spoken):
+    alphabetic = [word for word in words if word[0].isalpha()]
+    if len(alphabetic) > 1 and all(word.isupper() for word in alphabetic):
         return True
-    return len(spoken) > 2 and all(word[0].isupper() for word in spoken)
+    return len(alphabetic) > 2 and all(word[0].isupper() for word in alphabetic)
 
 
 def _origin(typed: Normalised, place: int) -> Span:

@@ -1,4 +1,4 @@
-"""Subwords: byte pair encoding and unigram pieces, over bytes, so that no text is unspeakable.
+"""Subwords: byte pair encoding and unigram pieces, over bytes, so that every text can be encoded.
 
 A text is read in NFC with single spaces and its case kept (:func:`regard.text.words.normalise`). It is cut into the
 words that people see, each with the space before it, so that a piece never reaches into two words; scripts written

@@ -82,7 +82,7 @@ class Tokenizer(ABC):
 
     @property
     def forbidden(self) -> tuple[int, ...]:
-        """Ids that are never spoken: ``<pad>``, ``<bos>`` and ``<unk>``."""
+        """Ids that are never generated: ``<pad>``, ``<bos>`` and ``<unk>``."""
         return FORBIDDEN
 
     def encode(self, text: str, *, eos: bool = False) -> Encoded:

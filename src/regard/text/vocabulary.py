@@ -1,4 +1,4 @@
-"""The list of what a model can say: entry i is the token with id i, and four special tokens come first."""
+"""The vocabulary: entry i is the token with id i, and four special tokens come first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from regard.errors import ModelError
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
 FORBIDDEN = (PAD, BOS, UNK)
-"""Ids that are never spoken, whatever a model scores them."""
+"""Ids that are never generated, whatever a model scores them."""
 
 
 class Vocabulary:
@@ -50,7 +50,7 @@ class Vocabulary:
 
     @property
     def forbidden(self) -> tuple[int, ...]:
-        """Ids that are never spoken."""
+        """Ids that are never generated."""
         return FORBIDDEN
 
     def __len__(self) -> int:

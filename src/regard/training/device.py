@@ -1,4 +1,4 @@
-"""What training does otherwise on a GPU: numeric precision, copies to the device, random numbers.
+"""What training does differently on a GPU: numeric precision, copies to the device, random numbers.
 
 On the processor a phase in bfloat16 takes the decoder's products in it and leaves the encoder of pictures in float32,
 whose depthwise convolutions have a backward pass in bfloat16 that is ten times slower there. On a GPU it is the other

@@ -69,7 +69,7 @@ class Trainer:
         folder: where checkpoint and log go.
         keep_best: called with the model, its scores and the epoch whenever validation reaches a new best; the weights
             that were judged are in the model during the call.
-        progress: is told where the run stands.
+        progress: receives progress.
     """
 
     def __init__(

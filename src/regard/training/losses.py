@@ -1,4 +1,4 @@
-"""What training makes small.
+"""Losses of training.
 
 Cross-entropy with label smoothing on real tokens only; the doubly stochastic penalty of soft attention; the REINFORCE
 term of hard attention; the policy gradient of self-critical training.

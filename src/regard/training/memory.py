@@ -1,4 +1,4 @@
-"""What a run takes of memory at least, found before anything of that size is built."""
+"""A lower bound of the memory that a run takes, computed before anything of that size is built."""
 
 from __future__ import annotations
 

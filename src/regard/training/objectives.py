@@ -1,4 +1,4 @@
-"""What one step of training makes small: cross-entropy on given captions, or the reward of the model's own."""
+"""Training objectives: the loss of one step, from given captions (cross-entropy) or from sampled ones (rewards)."""
 
 from __future__ import annotations
 

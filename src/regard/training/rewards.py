@@ -1,4 +1,4 @@
-"""What self-critical training rewards: CIDEr-D and BLEU-4 of one sampled sequence against its references."""
+"""Rewards of self-critical training: CIDEr-D and BLEU-4 of one sampled sequence against its references."""
 
 from __future__ import annotations
 

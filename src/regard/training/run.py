@@ -44,7 +44,7 @@ from regard.training.recipe import CaptionData, Recipe, TranslationData, goes_on
 from regard.training.translations import TranslationTask
 
 RUNS = Path("runs")
-"""Where runs lie unless told otherwise, one folder a recipe."""
+"""Where runs lie by default, one folder a recipe."""
 RECIPE, OUTCOME, LOCK = "recipe.yaml", "outcome.json", "lock"
 
 
@@ -63,7 +63,7 @@ def train(
         recipe: a file, or what one says.
         output: the folder of the run; None for :data:`RUNS` and the recipe's name.
         assignments: changes to the recipe, such as ``phases.0.epochs=3``.
-        progress: is told where the run stands.
+        progress: receives progress.
         cache: where features of frozen encoders are kept, which runs share; None for ``features`` in the folder that
             downloads are kept in.
         device: where the model trains: ``cpu``, ``cuda``, or ``auto`` for a GPU where there is one. A run that was
@@ -202,7 +202,7 @@ def _run(recipe: Recipe, folder: Path, progress: Progress, cache: Path, device: 
 
 
 def _compare_with_baseline(task: CaptionTask, outcome: Outcome, progress: Progress) -> None:
-    """Say so where the model is no better than one that looks at nothing."""
+    """Log it where the model is no better than the commonest caption, the same for every photo."""
     commonest, score = task.baseline(outcome.metric)
     if outcome.best <= score:
         progress.log(

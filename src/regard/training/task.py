@@ -1,4 +1,4 @@
-"""What the loop asks of a task; it knows neither pictures nor sentences."""
+"""The interface between the training loop and a task, captioning or translation."""
 
 from __future__ import annotations
 

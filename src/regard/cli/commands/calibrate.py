@@ -1,4 +1,4 @@
-"""``regard calibrate``: make a captioner's confidence mean what it says."""
+"""``regard calibrate``: calibrate a captioner's confidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``regard evaluate``: a model scored as its users meet it."""
+"""``regard evaluate``: the scores of a model on a split of a data set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a format of captioned images is asked for: whether it is one's, its captions, and where its images lie."""
+"""The interface of formats of captioned images: recognise one, read its captions, find its images."""
 
 from __future__ import annotations
 

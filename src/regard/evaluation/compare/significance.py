@@ -37,7 +37,7 @@ def p_values(candidates: Sequence[Candidate], best: int, *, device: str, progres
         candidates: trained, on the same data.
         best: which of them is the best.
         device: where the models compute.
-        progress: is told how far they are.
+        progress: receives progress.
 
     Raises:
         RegardError: a model or the data cannot be used.

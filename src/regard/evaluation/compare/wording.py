@@ -1,4 +1,4 @@
-"""What a model is, said in words and in one number, from the model itself, so that the words cannot be wrong."""
+"""A model described in words and by the size of its vectors, both derived from the model itself."""
 
 from __future__ import annotations
 

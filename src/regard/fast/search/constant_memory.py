@@ -1,4 +1,4 @@
-"""What decoders without attention keep of their inputs: it is the same at every step."""
+"""The memory of decoders without attention, which is the same at every step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cache of what tokens alone add to a step: computed when a token is first met, and looked up from then on."""
+"""A cache of the terms of a step that depend on the token alone, computed when a token is first read."""
 
 from __future__ import annotations
 

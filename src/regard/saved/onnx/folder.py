@@ -49,7 +49,7 @@ def needs_export(folder: Path) -> bool:
 
 
 def default_place(model: Path) -> Path:
-    """Where the export of the model in a folder goes unless told otherwise: beside whatever the user is at."""
+    """Where the export of the model in a folder goes by default: beside whatever the user is at."""
     folder = model.resolve()
     return Path(f"{folder.parent.name if folder.name == BEST else folder.name}-onnx")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import islice
@@ -23,7 +23,14 @@ from regard.ops.linear import InferencePrecision
 from regard.parallel.workers import Workers, WorkSharing
 from regard.pipeline.concepts import fold_concepts, named
 from regard.pipeline.engine import Engine
-from regard.pipeline.generation import Generation, Ids, generate, generate_alternatives, prefix_ids
+from regard.pipeline.generation import (
+    Generation,
+    Ids,
+    generate,
+    generate_alternatives,
+    generate_streaming,
+    prefix_ids,
+)
 from regard.pipeline.isolation import REPORT, Defect, answer_each, describe
 from regard.pipeline.options import SearchChanges, changed_options, fitting_batch
 from regard.pipeline.prefetch import AHEAD, PreparedImage, cut_batches, prefetch, prepare_image
@@ -130,14 +137,11 @@ class Captioner(WorkSharing):
         """
         options = changed_options(self.bundle.search, changes, alternatives=alternatives)
         beginning = prefix_ids(self.bundle.tokenizer, prefix)
-        picture = prepare_image(image, self._encoder)
-        if isinstance(picture, ImageError):
-            raise picture
-        annotations = self._engine.annotate(torch.from_numpy(picture.pixels[None]))
+        picture, annotations = self._read(image)
         found = generate(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
         from regard.pipeline.explain import measure_generation, measure_pixels
 
-        (generation,) = _with_novelty(named(found, annotations.concepts), annotations, self.bundle.calibration)
+        (generation,) = _on_photo(found, annotations, None, self.bundle.calibration)
         measured = measure_generation(self._engine, self.bundle.model, annotations, generation, seed=options.seed)
         caption = _result(picture, generation, options.length_normalisation, self.bundle.calibration)
         if pixels and caption.words:
@@ -183,6 +187,50 @@ class Captioner(WorkSharing):
         batch = self._balanced_batch(length_hint(images), fitting_batch(batch, options))
         return self._stream(images, batch, options, prefix_ids(self.bundle.tokenizer, prefix), region)
 
+    def stream(
+        self,
+        image: ImageSource,
+        on_words: Callable[[Caption], None],
+        *,
+        prefix: str = "",
+        alternatives: int | None = None,
+        region: Box | None = None,
+        **changes: Unpack[SearchChanges],
+    ) -> Caption:
+        """Describe one picture, and report its words while the search goes on.
+
+        Args:
+            image, prefix, alternatives, region, changes: as for :meth:`caption`.
+            on_words: called with the caption so far whenever it has more words that no later step can change; their
+                evidence and its confidence depend on the whole, and are None. Greedy search (``beam=1``) gives word by
+                word, a beam what its hypotheses agree on.
+
+        Returns:
+            The same as :meth:`caption`.
+
+        Raises:
+            ImageError, ConfigError, TextError: as for :meth:`caption`.
+        """
+        options = changed_options(self.bundle.search, changes, alternatives=alternatives)
+        beginning = prefix_ids(self.bundle.tokenizer, prefix)
+        picture, annotations = self._read(image)
+        allowed = None if region is None else [positions_in(check_box(region), picture.regions)]
+        inside = annotations if allowed is None else gather_positions(annotations, allowed)
+
+        def caption(generation: Generation, calibration: Calibration | None) -> Caption:
+            (found,) = _on_photo([generation], annotations, allowed, calibration)
+            return _result(picture, found, options.length_normalisation, calibration)
+
+        whole = generate_streaming(
+            self._engine,
+            inside,
+            options,
+            lambda partial: on_words(caption(partial, None)),
+            prefix=beginning,
+            number=0,
+        )
+        return caption(whole, self.bundle.calibration)
+
     def inspect(
         self, image: ImageSource, *, prefix: str = "", **changes: Unpack[SearchChanges]
     ) -> tuple[Caption, Inspection]:
@@ -197,12 +245,9 @@ class Captioner(WorkSharing):
         """
         options = changed_options(self.bundle.search, changes, alternatives=0)
         beginning = prefix_ids(self.bundle.tokenizer, prefix)
-        picture = prepare_image(image, self._encoder)
-        if isinstance(picture, ImageError):
-            raise picture
-        annotations = self._engine.annotate(torch.from_numpy(picture.pixels[None]))
+        picture, annotations = self._read(image)
         found = generate(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
-        (generation,) = named(found, annotations.concepts)
+        (generation,) = _on_photo(found, annotations, None, self.bundle.calibration)
         from regard.pipeline.inspection import inspect_captioner
 
         inspection = inspect_captioner(self.bundle, picture, generation.ids)
@@ -232,24 +277,15 @@ class Captioner(WorkSharing):
         """
         options = changed_options(self.bundle.search, changes, alternatives=0)
         beginning = prefix_ids(self.bundle.tokenizer, prefix)
-        picture = prepare_image(image, self._encoder)
-        if isinstance(picture, ImageError):
-            raise picture
-        annotations = self._engine.annotate(torch.from_numpy(picture.pixels[None]))
-        positions, allowed = annotations.num_regions, None
-        if region is not None:
-            check_box(region)
-            allowed = positions_in(region, picture.regions)
-            annotations = gather_positions(annotations, [allowed])
-        generations = generate_alternatives(
-            self._engine, annotations, options, prefix=beginning, count=BRANCHES * count
-        )
+        picture, annotations = self._read(image)
+        allowed = None if region is None else [positions_in(check_box(region), picture.regions)]
+        inside = annotations if allowed is None else gather_positions(annotations, allowed)
+        generations = generate_alternatives(self._engine, inside, options, prefix=beginning, count=BRANCHES * count)
         copies = torch.zeros(len(generations), dtype=torch.long, device=annotations.values.device)
-        generations = named(generations, annotations.select(copies).concepts)
-        generations = [_over_grid(generation, allowed, positions) for generation in generations]
+        every = None if allowed is None else allowed * len(generations)
         found = [
             _result(picture, generation, options.length_normalisation, self.bundle.calibration)
-            for generation in generations
+            for generation in _on_photo(generations, annotations.select(copies), every, self.bundle.calibration)
         ]
         words = [word.text for word in self.bundle.tokenizer.words(beginning)]
         from regard.pipeline.next_words import distinct_next_words
@@ -301,20 +337,23 @@ class Captioner(WorkSharing):
         def describe_batch(batch: Sequence[int]) -> list[Generation]:
             annotations = self._engine.annotate(torch.from_numpy(np.stack([pixels[each] for each in batch])))
             numbers, prefixes = [number + each for each in batch], [prefix] * len(batch)
-            if allowed is None:
-                generations = generate(self._engine, annotations, options, prefixes=prefixes, numbers=numbers)
-                return _with_novelty(named(generations, annotations.concepts), annotations, calibration)
-            # concepts speak for the whole picture, so a part of it does without
-            own = [allowed[each] for each in batch]
-            positions, inside = annotations.num_regions, gather_positions(annotations, own)
+            own = None if allowed is None else [allowed[each] for each in batch]
+            inside = annotations if own is None else gather_positions(annotations, own)
             generations = generate(self._engine, inside, options, prefixes=prefixes, numbers=numbers)
-            spread = [
-                _over_grid(generation, each, positions) for generation, each in zip(generations, own, strict=True)
-            ]
-            return _with_novelty(spread, annotations, calibration)
+            return _on_photo(generations, annotations, own, self.bundle.calibration)
 
-        calibration = self.bundle.calibration
         return answer_each(describe_batch, range(len(pixels))) if pixels else []
+
+    def _read(self, image: ImageSource) -> tuple[PreparedImage, Annotations]:
+        """One picture and its annotations.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        picture = prepare_image(image, self._encoder)
+        if isinstance(picture, ImageError):
+            raise picture
+        return picture, self._engine.annotate(torch.from_numpy(picture.pixels[None]))
 
     def _stream(
         self, images: Iterable[ImageSource], batch: int, options: SearchOptions, prefix: Ids, region: Box | None
@@ -356,22 +395,31 @@ def _answer(
         return ImageError(picture.path, describe(error), remedy=REPORT)
 
 
-def _over_grid(generation: Generation, allowed: Positions | None, positions: int) -> Generation:
-    """The generation with its weights over all positions, where they are over some alone."""
-    if allowed is None:
-        return generation
-    return replace(generation, weights=scatter_weights(generation.weights, allowed, positions=positions))
-
-
-def _with_novelty(
-    generations: Sequence[Generation], annotations: Annotations, calibration: Calibration | None
+def _on_photo(
+    generations: Sequence[Generation],
+    annotations: Annotations,
+    allowed: Sequence[Positions] | None,
+    calibration: Calibration | None,
 ) -> list[Generation]:
-    """The generations of a batch with how novel their photos are, where there is a calibration that asks."""
+    """The generations of a batch with what its photos tell of them: concepts, and how novel they are.
+
+    Args:
+        generations: one a photo; their weights are over the allowed positions.
+        annotations: of the whole photos.
+        allowed: the positions of each that attention was held to, over all of which weights are spread again; None for
+            all. Concepts speak for the whole photo, so a part of it does without.
+        calibration: asks for novelty; None where nobody does.
+    """
+    if allowed is None:
+        found = named(generations, annotations.concepts)
+    else:
+        positions, pairs = annotations.num_regions, zip(generations, allowed, strict=True)
+        found = [replace(each, weights=scatter_weights(each.weights, own, positions=positions)) for each, own in pairs]
     if calibration is None:
-        return list(generations)
+        return found
     from regard.pipeline.confidence import with_novelty
 
-    return with_novelty(generations, annotations, calibration)
+    return with_novelty(found, annotations, calibration)
 
 
 def _confidence(generation: Generation, calibration: Calibration | None) -> tuple[list[float | None], float | None]:

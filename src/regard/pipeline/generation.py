@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -122,18 +122,92 @@ def generate(
     Raises:
         ConfigError: a prefix leaves no room for a word, or an option has no effect with a shortlist.
     """
+    found = _search(engine, annotations, options, prefixes=prefixes, numbers=numbers, own=own)
+    return [_generation(engine.tokenizer, hypotheses) for hypotheses in found]
+
+
+def generate_streaming(
+    engine: Engine,
+    annotations: Annotations,
+    options: SearchOptions,
+    on_words: Callable[[Generation], None],
+    *,
+    prefix: Ids,
+    number: int,
+    own: Sequence[Ids] | None = None,
+) -> Generation:
+    """Search for one input, and report words as soon as no later step can change them.
+
+    Args:
+        engine, annotations, options: as for :func:`generate`.
+        on_words: called with the text so far whenever it has more words.
+        prefix, number, own: of the input, as for :func:`generate`.
+
+    Raises:
+        ConfigError: a prefix leaves no room for a word.
+    """
+    num_words = 0
+
+    def report(_: int, agreed: Hypothesis) -> None:
+        nonlocal num_words
+        partial = _generation(engine.tokenizer, [_whole_words(engine.tokenizer, agreed)])
+        if len(partial.words) > num_words:
+            num_words = len(partial.words)
+            on_words(partial)
+
+    (found,) = _search(engine, annotations, options, prefixes=[prefix], numbers=[number], own=own, on_agreed=report)
+    return _generation(engine.tokenizer, found)
+
+
+def _search(
+    engine: Engine,
+    annotations: Annotations,
+    options: SearchOptions,
+    *,
+    prefixes: Sequence[Ids],
+    numbers: Sequence[int],
+    own: Sequence[Ids] | None,
+    on_agreed: Callable[[int, Hypothesis], None] | None = None,
+) -> list[list[Hypothesis]]:
+    """The hypotheses of each input, in all pieces or in those of its shortlist."""
     specials = SpecialTokens.of(engine.tokenizer, options)
     if own is None:
-        found = search(engine.stepper, annotations, options, tokens=specials, prefixes=prefixes, numbers=numbers)
-    else:
-        from regard.pipeline.shortlist import search_shortlists
-
-        assert engine.shared is not None, "an engine that was asked for shortlists"
-        lists = [(*words, *prefix) for words, prefix in zip(own, prefixes, strict=True)]
-        found = search_shortlists(
-            engine.shared, lists, annotations, options, tokens=specials, prefixes=prefixes, numbers=numbers
+        return search(
+            engine.stepper,
+            annotations,
+            options,
+            tokens=specials,
+            prefixes=prefixes,
+            numbers=numbers,
+            on_agreed=on_agreed,
         )
-    return [_generation(engine.tokenizer, hypotheses) for hypotheses in found]
+    from regard.pipeline.shortlist import search_shortlists
+
+    assert engine.shared is not None, "an engine that was asked for shortlists"
+    lists = [(*words, *prefix) for words, prefix in zip(own, prefixes, strict=True)]
+    return search_shortlists(
+        engine.shared,
+        lists,
+        annotations,
+        options,
+        tokens=specials,
+        prefixes=prefixes,
+        numbers=numbers,
+        on_agreed=on_agreed,
+    )
+
+
+def _whole_words(tokenizer: Tokenizer, agreed: Hypothesis) -> Hypothesis:
+    """A stable prefix up to its last space: further pieces may continue the word behind it."""
+    last_space = tokenizer.decode(agreed.tokens).rfind(" ")
+    pieces = [max(word.pieces) for word in tokenizer.words(agreed.tokens) if word.span[1] <= last_space]
+    length = max(pieces, default=-1) + 1
+    return replace(
+        agreed,
+        tokens=agreed.tokens[:length],
+        log_probabilities=agreed.log_probabilities[:length],
+        weights=agreed.weights[:length],
+    )
 
 
 def force_decode(bundle: Bundle, annotations: Annotations, targets: Sequence[Source]) -> list[Generation]:
@@ -205,7 +279,7 @@ def generate_alternatives(
     *,
     prefix: Ids,
     count: int,
-    own: Ids | None = None,
+    own: Sequence[Ids] | None = None,
 ) -> list[Generation]:
     """Say the same beginning and then go different ways: one text for each of the likeliest next pieces.
 
@@ -215,7 +289,7 @@ def generate_alternatives(
         options: how to search after the next piece.
         prefix: the ids of the beginning.
         count: how many pieces to try, of all that there are.
-        own: as for :func:`generate`, of what follows.
+        own: as for :func:`generate`, of this input.
 
     Returns:
         The texts, the one with the likeliest next piece first.
@@ -229,7 +303,7 @@ def generate_alternatives(
     with torch.inference_mode():
         copies = annotations.select(torch.zeros(len(pieces), dtype=torch.long, device=annotations.values.device))
     prefixes = [(*prefix, piece) for piece in pieces]
-    lists = None if own is None else [own] * len(pieces)
+    lists = None if own is None else [*own] * len(pieces)
     return generate(engine, copies, options, prefixes=prefixes, numbers=range(len(pieces)), own=lists)
 
 

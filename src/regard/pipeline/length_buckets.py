@@ -45,6 +45,19 @@ class LengthBuckets:
     batches: Sequence[Sequence[int]]
 
 
+def segment_jobs(source: Source, prefix: Ids, number: int) -> list[SegmentJob]:
+    """The segments of one text, in order.
+
+    Args:
+        source: the text.
+        prefix: the ids that its translation begins with.
+        number: of the text in the whole row of texts.
+    """
+    # no text has more segments than pieces, so that all segments of all texts have numbers of their own
+    first = number * MAX_PIECES
+    return [SegmentJob(each.ids, () if i else prefix, first + i) for i, each in enumerate(source.segments)]
+
+
 def bucket_by_length(sources: Sequence[Source | TextError], prefix: Ids, number: int, batch: int) -> LengthBuckets:
     """Batches of like length from texts that have been read.
 
@@ -57,10 +70,9 @@ def bucket_by_length(sources: Sequence[Source | TextError], prefix: Ids, number:
     jobs: list[SegmentJob] = []
     segments: list[range] = []
     for each, source in enumerate(sources, start=number):
-        own = source.segments if isinstance(source, Source) else ()
+        own = segment_jobs(source, prefix, each) if isinstance(source, Source) else []
         segments.append(range(len(jobs), len(jobs) + len(own)))
-        # no text has more segments than pieces, so that all segments of all texts have numbers of their own
-        jobs += [SegmentJob(one.ids, () if i else prefix, each * MAX_PIECES + i) for i, one in enumerate(own)]
+        jobs += own
     text_indices = [text for text, indices in enumerate(segments) for _ in indices]
     # long ones first: the last batches are then short, and workers come to the end of them at nearly the same time
     order = sorted(range(len(jobs)), key=lambda index: -len(jobs[index].ids))

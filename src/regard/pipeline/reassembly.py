@@ -19,7 +19,7 @@ def reassemble(source: Source, generations: Sequence[Generation], *, alpha: floa
 
     Args:
         source: the text.
-        generations: one for each of its segments.
+        generations: one for each of its segments, or for the first of them.
         alpha: the length normalisation of scores.
         attends: whether the model has attention.
     """
@@ -58,7 +58,7 @@ def _alignment(source: Source, generations: Sequence[Generation]) -> npt.NDArray
     """[target words, source words], one block for each segment. Where nothing is written, no memory is touched."""
     alignment = np.zeros((sum(len(generation.words) for generation in generations), len(source.words)))
     row = 0
-    for segment, generation in zip(source.segments, generations, strict=True):
+    for segment, generation in zip(source.segments, generations, strict=False):
         block = merge_weights(generation.weights, generation.words, segment.words)
         alignment[row : row + len(block), segment.first_word : segment.first_word + len(segment.words)] = block
         row += len(block)

@@ -23,8 +23,8 @@ Positions = tuple[int, ...]
 """Indices of annotations, ascending."""
 
 
-def check_box(box: Box) -> None:
-    """Refuse a box that is not part of a photo.
+def check_box(box: Box) -> Box:
+    """The box, if it is part of a photo.
 
     Raises:
         ConfigError: it is empty, or does not lie within 0…1.
@@ -35,6 +35,7 @@ def check_box(box: Box) -> None:
             f"the region {', '.join(f'{edge:g}' for edge in box)}",
             allowed="left, top, right, bottom as fractions of the photo, left < right and top < bottom, within 0 and 1",
         )
+    return box
 
 
 def positions_in(box: Box, regions: Regions) -> Positions:

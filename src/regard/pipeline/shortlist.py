@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from regard.annotations import Annotations
@@ -22,13 +22,14 @@ def search_shortlists(
     tokens: SpecialTokens,
     prefixes: Sequence[Ids],
     numbers: Sequence[int],
+    on_agreed: Callable[[int, Hypothesis], None] | None = None,
 ) -> list[list[Hypothesis]]:
     """Search for each input of a batch among the tokens of its shortlist.
 
     Args:
         shared: the tokens that all shortlists share.
         lists: the other tokens of each shortlist, those of the prefix among them.
-        annotations, options, tokens, prefixes, numbers: as for :func:`regard.search.search`.
+        annotations, options, tokens, prefixes, numbers, on_agreed: as for :func:`regard.search.search`.
 
     Raises:
         ConfigError: a prefix leaves no room for a word, or an option has no effect with a shortlist.
@@ -36,7 +37,20 @@ def search_shortlists(
     stepper = ShortlistStepper(shared, lists)
     begun = [stepper.to_shortlist(each, prefix) for each, prefix in enumerate(prefixes)]
     renumbered = _special_tokens(tokens, stepper)
-    found = search(stepper, annotations, options, tokens=renumbered, prefixes=begun, numbers=numbers)
+
+    def report(number: int, agreed: Hypothesis) -> None:
+        assert on_agreed is not None, "called only where there is a callback"
+        on_agreed(number, _in_vocabulary(agreed, stepper, number))
+
+    found = search(
+        stepper,
+        annotations,
+        options,
+        tokens=renumbered,
+        prefixes=begun,
+        numbers=numbers,
+        on_agreed=None if on_agreed is None else report,
+    )
     return [[_in_vocabulary(each, stepper, number) for each in hypotheses] for number, hypotheses in enumerate(found)]
 
 

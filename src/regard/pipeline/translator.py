@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain, islice
@@ -19,9 +19,16 @@ from regard.parallel.workers import Workers, WorkSharing
 from regard.pipeline.engine import Engine
 from regard.pipeline.explain import measure_generation
 from regard.pipeline.forced_alignment import ForcedAligner
-from regard.pipeline.generation import Generation, Ids, generate, generate_alternatives, prefix_ids
+from regard.pipeline.generation import (
+    Generation,
+    Ids,
+    generate,
+    generate_alternatives,
+    generate_streaming,
+    prefix_ids,
+)
 from regard.pipeline.isolation import REPORT, Defect, answer_each, describe
-from regard.pipeline.length_buckets import LengthBuckets, Pause, SegmentJob, bucket_by_length
+from regard.pipeline.length_buckets import LengthBuckets, Pause, SegmentJob, bucket_by_length, segment_jobs
 from regard.pipeline.next_words import distinct_next_words
 from regard.pipeline.options import SearchChanges, changed_options, fitting_batch
 from regard.pipeline.reassembly import reassemble
@@ -110,6 +117,45 @@ class Translator(WorkSharing):
         if isinstance(result, TextError):
             raise result
         return result
+
+    def stream(
+        self,
+        text: str,
+        on_words: Callable[[Translation], None],
+        *,
+        prefix: str = "",
+        alternatives: int | None = None,
+        **changes: Unpack[SearchChanges],
+    ) -> Translation:
+        """Translate one text, segment by segment, and report its words while the search goes on.
+
+        Args:
+            text, prefix, alternatives, changes: as for :meth:`translate`.
+            on_words: called with the translation so far whenever it has more words that no later step can change.
+                Greedy search (``beam=1``) gives word by word, a beam what its hypotheses agree on.
+
+        Returns:
+            The same as :meth:`translate`.
+
+        Raises:
+            TextError, ConfigError: as for :meth:`translate`.
+        """
+        options = changed_options(self.bundle.search, changes, alternatives=alternatives)
+        source, beginning = self._read_text(text), prefix_ids(self.bundle.tokenizer, prefix)
+        done: list[Generation] = []
+        for job in segment_jobs(source, beginning, 0):
+            done.append(
+                generate_streaming(
+                    self._engine,
+                    self._annotate([job.ids]),
+                    options,
+                    lambda partial: on_words(self._reassembled(source, [*done, partial], options)),
+                    prefix=job.prefix,
+                    number=job.number,
+                    own=self._shortlists([job.ids]),
+                )
+            )
+        return self._reassembled(source, done, options)
 
     def explain(self, text: str, *, prefix: str = "", **changes: Unpack[SearchChanges]) -> Translation:
         """Translate one sentence and measure every word: its ``faithfulness`` says what became of it without the pieces
@@ -251,7 +297,7 @@ class Translator(WorkSharing):
                 options,
                 prefixes=[job.prefix for job in batch],
                 numbers=[job.number for job in batch],
-                own=None if self._lexicon is None else [self._lexicon.becomes(each).tolist() for each in ids],
+                own=self._shortlists(ids),
             )
 
         return answer_each(translate_batch, jobs) if jobs else []
@@ -266,9 +312,8 @@ class Translator(WorkSharing):
         if len(source.segments) != 1:
             raise TextError(f"the text has {len(source.segments)} parts", remedy="ask about one sentence at a time")
         ids = [source.segments[0].ids]
-        own = None if self._lexicon is None else self._lexicon.becomes(ids[0]).tolist()
         generations = generate_alternatives(
-            self._engine, self._annotate(ids), options, prefix=prefix, count=count, own=own
+            self._engine, self._annotate(ids), options, prefix=prefix, count=count, own=self._shortlists(ids)
         )
         return [self._reassembled(source, [generation], options) for generation in generations]
 
@@ -361,6 +406,10 @@ class Translator(WorkSharing):
         return reassemble(
             source, generations, alpha=options.length_normalisation, attends=self.bundle.model.decoder.attends
         )
+
+    def _shortlists(self, ids: Sequence[Ids]) -> list[Ids] | None:
+        """The pieces that each segment may become besides those that all may; None without shortlists."""
+        return None if self._lexicon is None else [tuple(self._lexicon.becomes(each).tolist()) for each in ids]
 
     def _annotate(self, ids: Sequence[Ids]) -> Annotations:
         return self._engine.annotate(*pad_sources(ids))

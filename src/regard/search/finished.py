@@ -121,6 +121,11 @@ class FinishedHypotheses:
         # where scores are not numbers nothing can come
         return ~(worst_returned < length_normalised(active.totals.amax(dim=1), self.max_length, alpha=self.alpha))
 
+    def can_be_best(self, active: ActiveHypotheses) -> Bool[Tensor, "batch rows"]:
+        """bool [batch, rows]: active rows that may still become the best hypothesis of their input (same proof)."""
+        best = self._scores[:, : self.capacity].amax(dim=1).index_select(0, active.inputs).unsqueeze(1)
+        return best < length_normalised(active.totals, self.max_length, alpha=self.alpha)
+
     def best(self) -> RankedHypotheses:
         """The ``num_returned`` best of each input: finished before unfinished, then by score."""
         finished = torch.arange(2 * self.capacity, device=self._scores.device) < self.capacity

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -11,12 +11,13 @@ from regard.annotations import Annotations
 from regard.decoders.base import EMPTY, Decoder, State, Stepper
 from regard.fast import for_search
 from regard.search.active import ActiveHypotheses, remaining_inputs
+from regard.search.agreement import agreed_prefixes
 from regard.search.backpointers import Hypothesis, Sequences
 from regard.search.constraints import Constraint, build_constraints, check_prefixes
 from regard.search.finished import RankedHypotheses
 from regard.search.options import SearchOptions, SpecialTokens
 from regard.search.step_scores import StepScores
-from regard.search.strategies import Strategy, build_strategy
+from regard.search.strategies import RankingStrategy, Strategy, build_strategy
 
 
 def search(
@@ -27,6 +28,7 @@ def search(
     tokens: SpecialTokens,
     prefixes: Sequence[Sequence[int]] | None = None,
     numbers: Sequence[int] | None = None,
+    on_agreed: Callable[[int, Hypothesis], None] | None = None,
 ) -> list[list[Hypothesis]]:
     """Find the best sentences for each input.
 
@@ -40,6 +42,8 @@ def search(
             They are taken even where a constraint would forbid them, and their probability counts.
         numbers: the number of each input in its data set, for sampling: a sample is a function of the seed and this
             number. By default the inputs are numbered from 0.
+        on_agreed: called after each step with the index of an input and the stable prefix of its best hypothesis, see
+            :mod:`regard.search.agreement`.
 
     Returns:
         For each input its hypotheses, best first: finished ones before unfinished ones, then by score. At least one,
@@ -70,6 +74,7 @@ def search(
             tokens=tokens,
             max_length=options.max_length,
             keep_history=options.no_repeat is not None,
+            on_step=None if on_agreed is None else lambda rows: _report_agreed(on_agreed, strategy, rows),
         )
         strategy.add_unfinished(active, active.is_active)
         ranked = strategy.finished.best()
@@ -86,6 +91,7 @@ def decode(
     tokens: SpecialTokens,
     max_length: int,
     keep_history: bool = False,
+    on_step: Callable[[ActiveHypotheses], None] | None = None,
 ) -> ActiveHypotheses:
     """Step until every input is done or has ``max_length`` tokens; the strategy records what it needs.
 
@@ -97,6 +103,7 @@ def decode(
         tokens: begin and end.
         max_length: the most tokens, the end included.
         keep_history: whether constraints need all tokens of each hypothesis.
+        on_step: called after each step with the hypotheses that are still active.
 
     Returns:
         The hypotheses that are still active.
@@ -116,7 +123,16 @@ def decode(
         active = active.extend(choice, eos=tokens.eos)
         parents = torch.where(active.is_active, choice.parents, EMPTY)
         active, state = _drop_done(active, step.state.reorder(parents), strategy.done(active))
+        if on_step is not None:
+            on_step(active)
     return active
+
+
+def _report_agreed(
+    on_agreed: Callable[[int, Hypothesis], None], strategy: RankingStrategy, active: ActiveHypotheses
+) -> None:
+    for number, hypothesis in agreed_prefixes(strategy, active):
+        on_agreed(number, hypothesis)
 
 
 def _drop_done(active: ActiveHypotheses, state: State, done: Tensor) -> tuple[ActiveHypotheses, State]:

@@ -1,19 +1,22 @@
 """Attack regard with what is odd, damaged or hostile, and say what came of it.
 
-    python tests/hostile/attack.py [--quick] [--only NAME …] [--seed N]
+    python tests/hostile/attack.py [--quick] [--only NAME …] [--journal FILE] [--report docs/hostile.md]
 
-Every attack tries inputs of one kind. What may come of each is an answer or an error of ours, in bounded time and
-memory; anything else is a failure, and is printed with what reproduces it. A line for each says how many were tried and
-how many failed, and the slowest and the largest. Exit status 1 where anything failed.
+Each attack tries inputs of one kind. What may come of an attempt is an answer or an error of ours, in bounded time and
+memory; anything else is a failure, and is printed. An attempt is a function of the attack and of its number alone, so
+``--only models --from 1234 --count 1`` makes it again. The numbers are tried in parts; with a journal, the parts in it
+are not tried again, so an attack that was stopped goes on. Exit status 1 where anything failed.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import random
+import subprocess
 import sys
-import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -22,41 +25,156 @@ sys.path.insert(0, str(Path(__file__).parent))
 from damaged_models import attack_models
 from hostile_recipes import attack_recipes
 from kills import attack_exits, attack_training, attack_translating
-from odd_lines import attack_code_points, attack_lines
+from large_photos import attack_large_photos
+from odd_lines import NUM_CODE_POINTS, attack_code_points, attack_lines
 from odd_pictures import attack_pictures
-from outcome import Outcomes
+from outcome import FAILED, Outcomes
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One kind of attempts.
+
+    Attributes:
+        run: makes the attempts of these numbers, and adds what came of them.
+        quick, whole: how many attempts there are.
+        part: how many are made between two entries of the journal.
+    """
+
+    run: Callable[[range, Outcomes], None]
+    quick: int
+    whole: int
+    part: int
+
+    def parts(self, first: int, count: int) -> Iterator[range]:
+        """The numbers from ``first`` on, spread over all where there are fewer than all, in parts."""
+        numbers = range(first, self.whole, 1 if first else max(1, self.whole // count))[:count]
+        for start in range(0, len(numbers), self.part):
+            yield numbers[start : start + self.part]
+
 
 ATTACKS = {
-    "code points": (attack_code_points, 3_000, 1_112_064),
-    "lines": (attack_lines, 500, 1_000_000),
-    "pictures": (attack_pictures, 60, 4_000),
-    "models": (attack_models, 60, 20_000),
-    "recipes": (attack_recipes, 300, 10_000),
-    "kills in training": (attack_training, 0, 40),
-    "kills in translating": (attack_translating, 0, 40),
-    "exits with workers": (attack_exits, 0, 200),
+    "code points": Attack(attack_code_points, 9_000, NUM_CODE_POINTS, 20_000),
+    "lines": Attack(attack_lines, 500, 1_000_000, 10_000),
+    "pictures": Attack(attack_pictures, 60, 4_067, 100),
+    "models": Attack(attack_models, 60, 20_000, 200),
+    "recipes": Attack(attack_recipes, 300, 10_000, 200),
+    "kills in training": Attack(attack_training, 0, 40, 5),
+    "kills in translating": Attack(attack_translating, 0, 40, 10),
+    "exits with workers": Attack(attack_exits, 0, 200, 10),
+    "large photos": Attack(attack_large_photos, 0, 50, 50),
 }
-"""Each with its number of inputs, quick and whole."""
+
+
+class Journal:
+    """What came of the parts of an attack that were tried, by their numbers, in a file of JSON lines.
+
+    Args:
+        path: None keeps nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        lines = path.read_text(encoding="utf-8").splitlines() if path and path.exists() else []
+        self._entries = {tuple(entry["part"]): entry for entry in map(json.loads, lines)}
+
+    def find(self, name: str, part: range) -> tuple[Outcomes, float] | None:
+        """What came of a part and the seconds that it took; None where it was not tried."""
+        entry = self._entries.get((name, part.start, part.stop, part.step))
+        return None if entry is None else (Outcomes.from_dict(entry["outcomes"]), entry["seconds"])
+
+    def add(self, name: str, part: range, outcomes: Outcomes, seconds: float) -> None:
+        """Keep what came of a part."""
+        if self._path is not None:
+            key = (name, part.start, part.stop, part.step)
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"part": key, "outcomes": outcomes.to_dict(), "seconds": seconds}) + "\n")
+
+
+def processor_seconds() -> float:
+    """The processor's time of this process and of those that it started and that have ended."""
+    return sum(os.times()[:4])
+
+
+def make(name: str, attack: Attack, first: int, count: int, journal: Journal) -> tuple[Outcomes, float]:
+    """Make an attack, as far as it is not in the journal; what came of it, and the seconds that it took."""
+    total, seconds = Outcomes(), 0.0
+    for part in attack.parts(first, count):
+        tried = journal.find(name, part)
+        if tried is None:
+            outcomes, began = Outcomes(), processor_seconds()
+            attack.run(part, outcomes)
+            tried = outcomes, processor_seconds() - began
+            journal.add(name, part, *tried)
+            for failure in outcomes.failures:
+                print(f"FAILED {name}: {failure}", flush=True)
+        total.merge(tried[0])
+        seconds += tried[1]
+    return total, seconds
+
+
+def summary(name: str, outcomes: Outcomes, seconds: float) -> str:
+    """One line about an attack."""
+    (answered, refused, failed), slowest, largest = outcomes.counts, outcomes.slowest, outcomes.largest
+    size = f", largest {largest[0] / 2**20:,.0f} MB ({largest[1]:.60})" if largest[0] else ""
+    return (
+        f"{name}: {sum(outcomes.counts):,} tried, {failed:,} failed, {answered:,} answered, {refused:,} refused "
+        f"in {seconds:,.0f} s; slowest {slowest[0]:.2f} s ({slowest[1]:.60}){size}"
+    )
+
+
+def report(results: dict[str, tuple[Outcomes, float]]) -> str:
+    """The page of a run."""
+    from regard.evaluation.compare.machine import describe_machine, describe_versions
+
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
+    rows = [
+        f"| {name} | {sum(outcomes.counts):,} | {outcomes.counts[FAILED]:,} | {outcomes.counts[0]:,} | "
+        f"{outcomes.counts[1]:,} | {outcomes.slowest[0]:.2f} s | "
+        f"{f'{outcomes.largest[0] / 2**20:,.0f} MB' if outcomes.largest[0] else ''} | {seconds / 60:,.0f} min |"
+        for name, (outcomes, seconds) in results.items()
+    ]
+    return "\n".join(
+        [
+            "# Attacks",
+            "",
+            "<!-- Written by `make test-hostile`; run it again instead of changing this page. -->",
+            "",
+            "What came of attempts to break regard. An attempt may end in an answer or in an error of one line. All else",
+            "is a failure, and so is what takes more than 5 s of the processor or 2 GB of memory. `tests/hostile/` has",
+            "the attacks; `make test` makes a small part of most. Times are the processor's.",
+            "",
+            f"- Commit: {commit.strip()}.",
+            f"- Machine: {describe_machine()}.",
+            f"- Versions: {describe_versions()}.",
+            "",
+            "| attack | tried | failed | answered | refused | slowest | largest | took |",
+            "|---|---:|---:|---:|---:|---:|---:|---:|",
+            *rows,
+            "",
+        ]
+    )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a small part of it, in half a minute")
     parser.add_argument("--only", nargs="*", choices=ATTACKS, help="these attacks alone")
-    parser.add_argument("--seed", type=int, default=0, help="of the random inputs")
-    parser.add_argument("--count", type=int, help="how many inputs of each, in place of the usual number")
+    parser.add_argument("--from", dest="first", type=int, default=0, help="the number of the first attempt")
+    parser.add_argument("--count", type=int, help="how many attempts of each, in place of the usual number")
+    parser.add_argument("--journal", type=Path, help="keep what came of each part in this file, and go on from it")
+    parser.add_argument("--report", type=Path, help="write what came of all in Markdown")
     chosen = parser.parse_args()
-    tables = []
+    journal, results = Journal(chosen.journal), {}
     for name in chosen.only or ATTACKS:
-        attack, quick, whole = ATTACKS[name]
-        count = chosen.count if chosen.count is not None else quick if chosen.quick else whole
+        attack = ATTACKS[name]
+        count = chosen.count if chosen.count is not None else attack.quick if chosen.quick else attack.whole
         if count:
-            outcomes = Outcomes(name)
-            began = time.monotonic()
-            attack(count, random.Random(chosen.seed), outcomes)
-            tables.append(outcomes.row(time.monotonic() - began))
-            print(tables[-1], flush=True)
-    return 1 if any(" 0 failed" not in row for row in tables) else 0
+            results[name] = make(name, attack, chosen.first, count, journal)
+            print(summary(name, *results[name]), flush=True)
+    if chosen.report is not None:
+        chosen.report.write_text(report(results), encoding="utf-8")
+    return 1 if any(outcomes.counts[FAILED] for outcomes, _ in results.values()) else 0
 
 
 if __name__ == "__main__":

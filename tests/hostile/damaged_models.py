@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from outcome import Outcomes, run_apart
+from outcome import Outcomes, chance_of, try_apart
 from PIL import Image
 
 from regard.config import parse
@@ -19,7 +19,7 @@ from regard.model import EncoderDecoder, ModelSettings
 from regard.pipeline import Captioner, Translator
 from regard.saved.bundle import Bundle, load_bundle, save_bundle
 from regard.search import SearchOptions
-from regard.text import SubwordTokenizer, WordTokenizer
+from regard.text import SubwordTokenizer, Tokenizer, WordTokenizer
 
 TEXTS = ["A dog runs on the beach.", "Two cats sit on a mat.", "Some people jump over a log."]
 DECODERS: tuple[dict[str, Any], ...] = (
@@ -33,19 +33,20 @@ VALUES: tuple[Any, ...] = (
 )
 
 
-def attack_models(count: int, chance: random.Random, outcomes: Outcomes) -> None:
-    """``count`` damaged copies of small models; half of them where checksums are not compared."""
+def attack_models(numbers: range, outcomes: Outcomes) -> None:
+    """Damaged copies of small models; nine in ten of them where checksums are not compared."""
     with tempfile.TemporaryDirectory() as name:
-        models = _models(Path(name))
+        models = save_models(Path(name))
         for each in models:
             _use(each)  # what is loaded at first is loaded before the fork
-        for number in range(count):
+        for number in numbers:
+            chance = chance_of("models", number)
             copy = Path(name) / "copy"
             shutil.rmtree(copy, ignore_errors=True)
             shutil.copytree(chance.choice(models), copy)
             os.environ["REGARD_VERIFY"] = str(int(chance.random() < 0.1))
             what = chance.choice(DAMAGES)(copy, chance)
-            run_apart(lambda copy=copy: _use(copy), f"{number} {what}", outcomes)
+            try_apart(lambda copy=copy: _use(copy), f"{number} {what}", outcomes)
         os.environ.pop("REGARD_VERIFY", None)
 
 
@@ -57,27 +58,41 @@ def _use(folder: Path) -> None:
         Translator(bundle).translate("A dog sits.")
 
 
-def _models(folder: Path) -> list[Path]:
-    words, pieces = WordTokenizer.train(TEXTS), SubwordTokenizer.train(TEXTS, size=300)
-    picture = {"name": "efficientnet_lite0", "layer": "stage3", "size": 64, "pool": 3, "weights": None}
-    saved = []
-    for decoder in DECODERS:
-        for encoder in (picture, {"name": "recurrent", "embedding": 8, "hidden": 6}):
-            reads = encoder["name"] == "recurrent"
-            tokenizer = pieces if reads else words
-            values = {"encoder": encoder, "bridge": {"dim": 8}, "decoder": decoder}
-            settings = parse(ModelSettings, values, origin="a small model")
-            model = EncoderDecoder(
-                settings, vocabulary_size=tokenizer.size, source_vocabulary_size=tokenizer.size * reads
-            )
-            bundle = Bundle(
-                model=model.eval(),
-                tokenizer=tokenizer,
-                search=SearchOptions(beam=2, max_length=6),
-                languages=("en", "de") if reads else None,
-            )
-            saved.append(save_bundle(bundle, folder / f"{decoder['name']}-{encoder['name']}"))
-    return saved
+def save_models(folder: Path) -> list[Path]:
+    """Small captioners and translators with random weights, one with each decoder."""
+    return [
+        save(folder / f"{decoder['name']}-{kind}", decoder)
+        for decoder in DECODERS
+        for kind, save in (("captioner", save_captioner), ("translator", save_translator))
+    ]
+
+
+def save_captioner(folder: Path, decoder: dict[str, Any] = DECODERS[0]) -> Path:
+    """A small captioner with random weights."""
+    encoder = {"name": "efficientnet_lite0", "layer": "stage1", "size": 32, "pool": 3, "weights": None}
+    return _save(folder, encoder, decoder, WordTokenizer.train(TEXTS))
+
+
+def save_translator(folder: Path, decoder: dict[str, Any] = DECODERS[0]) -> Path:
+    """A small translator with random weights."""
+    encoder = {"name": "recurrent", "embedding": 8, "hidden": 6}
+    return _save(folder, encoder, decoder, SubwordTokenizer.train(TEXTS, size=300), languages=("en", "de"))
+
+
+def _save(
+    folder: Path,
+    encoder: dict[str, Any],
+    decoder: dict[str, Any],
+    tokenizer: Tokenizer,
+    *,
+    languages: tuple[str, str] | None = None,
+) -> Path:
+    values = {"encoder": encoder, "bridge": {"dim": 8}, "decoder": decoder}
+    settings = parse(ModelSettings, values, origin="a small model")
+    reads = 0 if languages is None else tokenizer.size
+    model = EncoderDecoder(settings, vocabulary_size=tokenizer.size, source_vocabulary_size=reads)
+    search = SearchOptions(beam=2, max_length=6)
+    return save_bundle(Bundle(model=model.eval(), tokenizer=tokenizer, search=search, languages=languages), folder)
 
 
 def _change_value(folder: Path, chance: random.Random) -> str:
@@ -144,4 +159,73 @@ def _swap(folder: Path, chance: random.Random) -> str:
     return f"{one.name} and {other.name} swapped"
 
 
-DAMAGES = (_change_value, _change_value, _change_value, _change_bytes, _cut, _replace, _swap)
+def _change_header(folder: Path, chance: random.Random) -> str:
+    """What a file of weights says that it holds: other names, types, shapes and places."""
+    path = folder / "weights.safetensors"
+    header, weights = _read_weights(path)
+    name = chance.choice([*header])
+    entry = header[name]
+    part = chance.choice(("dtype", "shape", "data_offsets", "name", "entry"))
+    if part == "name":
+        header[chance.choice(("", "x", name + ".scale", "__metadata__", *header))] = header.pop(name)
+    elif part == "entry":
+        header[name] = chance.choice(VALUES)
+    elif part == "dtype":
+        entry["dtype"] = chance.choice(("F64", "F32", "F16", "BF16", "F8_E4M3", "I64", "I8", "U8", "BOOL", "X", 3))
+    else:
+        entry[part] = chance.choice((*VALUES, [*entry[part], 1], entry[part][::-1], [0], [-1], [2**63], [2**32, 2**32]))
+    _write_weights(path, header, weights)
+    return f"{name} of another {part}"
+
+
+def _change_numbers(folder: Path, chance: random.Random) -> str:
+    """Weights that are no numbers, infinite, huge or all the same."""
+    path = folder / "weights.safetensors"
+    header, weights = _read_weights(path)
+    name = chance.choice([each for each in header if each != "__metadata__"])
+    first, last = header[name]["data_offsets"]
+    last = first + 2 if chance.random() < 0.5 else last
+    half = chance.choice((b"\x00\x7e", b"\x00\x7c", b"\x00\xfc", b"\xff\x7b", b"\x00\x00", b"\x01\x00"))
+    filled = (half * (last - first))[: last - first]
+    _write_weights(path, header, weights[:first] + filled + weights[last:])
+    return f"{name} holds {half!r}"
+
+
+def _read_weights(path: Path) -> tuple[dict[str, Any], bytes]:
+    """The header and the numbers of a safetensors file."""
+    data = path.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    return json.loads(data[8 : 8 + size]), data[8 + size :]
+
+
+def _write_weights(path: Path, header: dict[str, Any], weights: bytes) -> None:
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + weights)
+
+
+def _rewrite_text(folder: Path, chance: random.Random) -> str:
+    """JSON that no writer of JSON writes: keys twice, endless numbers, nests, other encodings."""
+    path = chance.choice(sorted(folder.glob("*.json")))
+    text = path.read_text(encoding="utf-8")
+    texts = {
+        "keys twice": text.replace("{", '{"version": 1, "kind": "translator", ', 1),
+        "a number of 100,000 digits": text.replace("1", "1" * 100_000, 1),
+        "a deep nest": text.replace("1", "[" * 100_000 + "]" * 100_000, 1),
+        "numbers as no JSON has them": text.replace("1", chance.choice(("NaN", "-Infinity", "1e999")), 1),
+        "a mark of byte order": "\ufeff" + text,
+        "comments": "// comment\n" + text,
+        "nothing else than null": "null",
+        "a list": f"[{text}]",
+        "halves of pairs": text.replace('"', '"\\ud800', 1),
+        "blanks": " " * 10**7 + text,
+    }
+    kind = chance.choice([*texts])
+    encoding = chance.choice(("utf-8", "utf-8", "utf-8", "utf-16", "utf-32"))
+    path.write_text(texts[kind], encoding=encoding)
+    return f"{path.name} is {kind} in {encoding}"
+
+
+DAMAGES = (
+    *(_change_value, _change_value, _change_value, _change_bytes, _cut, _replace, _swap),
+    *(_change_header, _change_header, _change_numbers, _rewrite_text),
+)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from outcome import Outcomes, run_apart, run_here
+from outcome import Outcomes, chance_of, try_apart, try_here
 
 from regard.training.recipe import read_recipe
 
@@ -33,16 +33,17 @@ LITERALS = (
 )
 
 
-def attack_recipes(count: int, chance: random.Random, outcomes: Outcomes) -> None:
-    """``count`` recipes, each a recipe that ships with one to three values replaced."""
+def attack_recipes(numbers: range, outcomes: Outcomes) -> None:
+    """Recipes that ship, with one to three values replaced."""
     texts = [path.read_text(encoding="utf-8") for path in sorted(RECIPES.rglob("*.yaml"))]
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "recipe.yaml"
-        for number in range(count):
+        for number in numbers:
+            chance = chance_of("recipes", number)
             text, what = _changed(chance.choice(texts), chance)
             path.write_bytes(text.encode("utf-8", "surrogatepass"))
-            run = run_apart if number % 50 == 0 else run_here
-            run(lambda: read_recipe(path), f"{number} {what}", outcomes)
+            attempt = try_apart if number % 50 == 0 else try_here
+            attempt(lambda: read_recipe(path), f"{number} {what}", outcomes)
 
 
 def _changed(text: str, chance: random.Random) -> tuple[str, str]:

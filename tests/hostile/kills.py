@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 import yaml
-from outcome import ANSWERED, FAILED, Outcomes
+from damaged_models import save_captioner
+from outcome import ANSWERED, FAILED, Outcomes, chance_of
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -21,62 +22,61 @@ SUBJECTS = ("A dog", "Two cats", "A man in red", "Some people", "A brown horse")
 DEEDS = ("runs on the beach.", "sit near a car.", "jumps over a log.", "looks at the sea.")
 
 
-def attack_training(count: int, chance: random.Random, outcomes: Outcomes) -> None:
-    """Kill a run ``count`` times at random moments; the model is that of a run that was never killed, bit for bit."""
+def attack_training(numbers: range, outcomes: Outcomes) -> None:
+    """Kill a run at a random moment and go on: the model is that of a run that was never killed, bit for bit."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         recipe = _recipe(folder)
-        began = time.monotonic()
-        _run("train", str(recipe), "--output", str(folder / "whole"))
-        whole = time.monotonic() - began
-        for number in range(count):
-            run = folder / f"killed-{number % 5}"
-            _killed(chance.uniform(0.2, 1) * whole, "train", str(recipe), "--output", str(run))
-            if number % 5 < 4 and number < count - 1:
-                outcomes.add(ANSWERED, f"kill {number}")
-                continue
-            for each in sorted(folder.glob("killed-*")):
-                done = _run("train", str(recipe), "--output", str(each))
-                same = done.returncode == 0 and _same_weights(each, folder / "whole")
-                outcomes.add(ANSWERED if same else FAILED, f"the run after kill {number}", why=done.stderr[-300:])
-                _run("--version")
-                subprocess.run(["rm", "-rf", str(each)], check=True)
+        whole = _timed("train", str(recipe), "--output", str(folder / "whole"))
+        for number in numbers:
+            moment = chance_of("kills in training", number).uniform(0.2, 1) * whole
+            run = folder / "killed"
+            command = ("train", str(recipe), "--output", str(run))
+            _killed(moment, *command)
+            done = _run(*command)
+            same = done.returncode == 0 and _same_weights(run, folder / "whole")
+            outcomes.add(ANSWERED if same else FAILED, f"{number} after {moment:.1f} s", why=done.stderr[-300:])
+            shutil.rmtree(run)
 
 
-def attack_translating(count: int, chance: random.Random, outcomes: Outcomes) -> None:
-    """Kill the translation of a file at random moments until it is done; its lines are those of one never killed."""
+def attack_translating(numbers: range, outcomes: Outcomes) -> None:
+    """Kill the translation of a file at a random moment and go on: its lines are those of one never killed."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        lines = [f"{chance.choice(SUBJECTS)} {chance.choice(DEEDS)} {number}" for number in range(3000)]
-        (folder / "in.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        began = time.monotonic()
-        _run("translate", "--file", str(folder / "in.txt"), "--output", str(folder / "whole.txt"))
-        whole = time.monotonic() - began
-        kills = 0
-        while kills < count:
-            output = folder / "out.txt"
+        texts, output = folder / "in.txt", folder / "out.txt"
+        texts.write_text("".join(f"{SUBJECTS[i % 5]} {DEEDS[i % 4]} {i}\n" for i in range(1000)), encoding="utf-8")
+        command = ("translate", "--file", str(texts), "--beam", "1", "--output")
+        whole = _timed(*command, str(folder / "whole.txt"))
+        for number in numbers:
+            moment = chance_of("kills in translating", number).uniform(0.2, 1) * whole
             output.unlink(missing_ok=True)
-            while not output.exists() and kills < count:
-                kills += 1
-                seconds = chance.uniform(0.1, 0.8) * whole
-                _killed(seconds, "translate", "--file", str(folder / "in.txt"), "--output", str(output))
-                outcomes.add(ANSWERED, f"kill {kills}")
-            done = _run("translate", "--file", str(folder / "in.txt"), "--output", str(output))
+            _killed(moment, *command, str(output))
+            done = _run(*command, str(output))
             same = done.returncode == 0 and output.read_bytes() == (folder / "whole.txt").read_bytes()
-            outcomes.add(ANSWERED if same else FAILED, f"the file after kill {kills}", why=done.stderr[-300:])
+            outcomes.add(ANSWERED if same else FAILED, f"{number} after {moment:.1f} s", why=done.stderr[-300:])
 
 
-def attack_exits(count: int, chance: random.Random, outcomes: Outcomes) -> None:
+def attack_exits(numbers: range, outcomes: Outcomes) -> None:
     """Describe small pictures with two workers, again and again: the exit status is 0 and every line is there."""
     with tempfile.TemporaryDirectory() as name:
+        model, photos = save_captioner(Path(name) / "model"), Path(name) / "photos"
+        photos.mkdir()
         for number in range(70):
-            Image.effect_noise((40 + number, 50), 80).convert("RGB").save(Path(name) / f"{number:03}.png")
-        for number in range(count):
+            Image.effect_noise((40 + number, 50), 80).convert("RGB").save(photos / f"{number:03}.png")
+        for number in numbers:
             began = time.monotonic()
-            done = _run("caption", "--workers", "2", name)
-            whole = done.returncode == 0 and len(done.stdout.splitlines()) == 70
-            why = f"exit {done.returncode}: {done.stderr[-300:]}"
+            done = _run("caption", "--model", str(model), "--workers", "2", str(photos))
+            whole = done.returncode == 0 and len(done.stdout.splitlines()) == 70 and not done.stderr
+            why = f"exit {done.returncode}, {len(done.stdout.splitlines())} lines: {done.stderr[-300:]}"
             outcomes.add(ANSWERED if whole else FAILED, f"run {number}", seconds=time.monotonic() - began, why=why)
+
+
+def _timed(*arguments: str) -> float:
+    """The seconds that a command takes."""
+    began = time.monotonic()
+    done = _run(*arguments)
+    assert done.returncode == 0, done.stderr
+    return time.monotonic() - began
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,13 +1,16 @@
-"""What came of the inputs of an attack, and running one of them where it can do no harm."""
+"""What came of the attempts of an attack, and trying one of them where it can do no harm."""
 
 from __future__ import annotations
 
 import os
+import random
 import resource
 import signal
+import sys
 import time
-import traceback
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from regard.errors import RegardError
 
@@ -15,50 +18,63 @@ SECONDS = 5
 MEMORY = 2 * 2**30
 ANSWERED, REFUSED, FAILED = range(3)
 SHOWN = 20
-"""How many failures are printed of each attack."""
+"""How many failures are kept of each attack."""
 
 
+def chance_of(attack: str, number: int) -> random.Random:
+    """The random numbers of one attempt, which do not depend on other attempts."""
+    return random.Random(f"{attack} {number}")
+
+
+@dataclass
 class Outcomes:
-    """Counts what came of the inputs of one attack.
+    """What came of attempts.
 
-    Args:
-        name: of the attack.
+    Attributes:
+        counts: of attempts that were answered, refused with an error of ours, and failed.
+        slowest: seconds of the processor, and the attempt.
+        largest: bytes of memory, and the attempt; 0 where it was not measured.
+        failures: the first that failed, and why.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.counts = [0, 0, 0]
-        self.slowest = (0.0, "")
-        self.largest = (0, "")
+    counts: list[int] = field(default_factory=lambda: [0, 0, 0])
+    slowest: tuple[float, str] = (0.0, "")
+    largest: tuple[int, str] = (0, "")
+    failures: list[str] = field(default_factory=list)
 
     def add(self, outcome: int, what: str, *, seconds: float = 0.0, num_bytes: int = 0, why: str = "") -> None:
-        """Count one input.
+        """Count one attempt.
 
         Args:
             outcome: what came of it.
-            what: which input it was, to make it again.
+            what: which attempt it was, to make it again.
             seconds, num_bytes: what it took, of the processor and of memory.
             why: what went wrong.
         """
-        self.counts[outcome] += 1
-        self.slowest = max(self.slowest, (seconds, what))
-        self.largest = max(self.largest, (num_bytes, what))
-        if outcome == FAILED and self.counts[FAILED] <= SHOWN:
-            print(f"FAILED {self.name}: {what}: {why}", flush=True)
+        counts = [int(outcome == each) for each in (ANSWERED, REFUSED, FAILED)]
+        failures = [f"{what}: {why}"] if outcome == FAILED else []
+        self.merge(Outcomes(counts, (seconds, what), (num_bytes, what), failures))
 
-    def row(self, seconds: float) -> str:
-        """One line of the table."""
-        answered, refused, failed = self.counts
-        slowest, largest = self.slowest, self.largest
-        size = f", largest {largest[0] / 2**20:,.0f} MB ({largest[1]:.60})" if largest[0] else ""
-        return (
-            f"{self.name}: {sum(self.counts):,} tried, {failed:,} failed, {answered:,} answered, {refused:,} refused "
-            f"in {seconds:,.0f} s; slowest {slowest[0]:.2f} s ({slowest[1]:.60}){size}"
-        )
+    def merge(self, other: Outcomes) -> None:
+        """Add what came of other attempts."""
+        self.counts = [one + another for one, another in zip(self.counts, other.counts, strict=True)]
+        self.slowest = max(self.slowest, other.slowest)
+        self.largest = max(self.largest, other.largest)
+        self.failures = [*self.failures, *other.failures][:SHOWN]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Outcomes:
+        """The inverse of :meth:`to_dict`."""
+        slowest, largest = (tuple(values[name]) for name in ("slowest", "largest"))
+        return cls(values["counts"], slowest, largest, values["failures"])
 
 
-def run_here(work: Callable[[], object], what: str, outcomes: Outcomes) -> None:
-    """Run something quick in this process."""
+def try_here(work: Callable[[], object], what: str, outcomes: Outcomes) -> None:
+    """Try something quick in this process."""
     began = time.process_time()
     try:
         work()
@@ -73,36 +89,41 @@ def run_here(work: Callable[[], object], what: str, outcomes: Outcomes) -> None:
     outcomes.add(outcome, what, seconds=taken, why=why)
 
 
-def run_apart(work: Callable[[], object], what: str, outcomes: Outcomes) -> None:
-    """Run something in a fork of this process that may take :data:`SECONDS` and :data:`MEMORY` and no more."""
+def try_apart(work: Callable[[], object], what: str, outcomes: Outcomes) -> None:
+    """Try something in a fork of this process that may take :data:`SECONDS` and :data:`MEMORY` and no more."""
+    reason, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        _run_bounded(work)
+        os.close(reason)
+        _run_bounded(work, writing)
+    os.close(writing)
+    with os.fdopen(reason, "rb") as pipe:
+        why = pipe.read().decode(errors="replace")
     _, status, usage = os.wait4(child, 0)
-    taken = usage.ru_utime + usage.ru_stime
     code = os.waitstatus_to_exitcode(status)
     outcome = code if code in (ANSWERED, REFUSED) else FAILED
-    why = (
-        "" if outcome != FAILED else f"took more than {SECONDS} s" if code == -signal.SIGALRM else f"ended with {code}"
-    )
-    outcomes.add(outcome, what, seconds=taken, num_bytes=usage.ru_maxrss * 1024, why=why)
+    if outcome == FAILED:
+        why = f"took more than {SECONDS} s" if code == -signal.SIGALRM else f"ended with {code} {why}"
+    outcomes.add(outcome, what, seconds=usage.ru_utime + usage.ru_stime, num_bytes=usage.ru_maxrss * 1024, why=why)
 
 
-def _run_bounded(work: Callable[[], object]) -> None:
+def _run_bounded(work: Callable[[], object], writing: int) -> None:
     """Run ``work`` in a child process, which ends here with what came of it."""
     code = FAILED
     try:
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        # the processor's time counts; the clock only for what waits without computing
         signal.signal(signal.SIGPROF, lambda *_: os.kill(os.getpid(), signal.SIGALRM))
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(60 * SECONDS)  # of the clock, for what waits without computing
+        signal.alarm(60 * SECONDS)
         work()
         code = ANSWERED
     except RegardError:
         code = REFUSED
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        os.write(writing, f"{type(error).__name__}: {error!s:.300}".encode(errors="replace"))
     finally:
+        sys.stdout.flush()
         os._exit(code)

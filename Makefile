@@ -23,7 +23,7 @@ help:
 	@echo 'make serve   open the page: photos described and sentences translated in the browser'
 	@echo 'make test    run all tests'
 	@echo 'make test-browser   try the page in Chromium; installs what it needs, or says what is missing'
-	@echo 'make test-hostile   attack it with odd files, lines, models and recipes, and with kills; takes an hour'
+	@echo 'make test-hostile   attack it with odd files, lines, models and recipes, and with kills; takes hours, writes docs/attacks.md'
 	@echo 'make check   check format, lint and types'
 	@echo 'make docs    write docs/cli.md and docs/settings.md anew from the commands and settings'
 	@echo 'make bench   measure speed and memory beside other projects, and write docs/performance.md'
@@ -42,8 +42,9 @@ serve: $(USABLE)
 test: $(INSTALLED)
 	$(RUN) pytest
 
+# What was tried is kept in .attacks.jsonl: stopped, the same command goes on; removed, it begins anew.
 test-hostile: $(INSTALLED)
-	$(VENV)/bin/python tests/hostile/attack.py
+	$(VENV)/bin/python tests/hostile/attack.py --journal .attacks.jsonl --report docs/attacks.md
 	$(VENV)/bin/python tests/hostile/attack_service.py
 
 # Chromium comes from the system, axe-core from npm; what cannot be installed is said, and the tests that need it are
@@ -81,7 +82,7 @@ sbom: $(INSTALLED)
 	$(VENV)/bin/python tools/sbom.py > sbom.json
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(PEERS)-serve $(AXE) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(PEERS)-serve $(AXE) .attacks.jsonl .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # The build backend comes from constraints.txt too, which pip does not apply to isolated builds: hence two steps.
 # Python compiles what is imported when it first is; compiling all of torch beforehand takes longer than to install it.

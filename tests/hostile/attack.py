@@ -1,6 +1,6 @@
 """Attack regard with what is odd, damaged or hostile, and say what came of it.
 
-    python tests/hostile/attack.py [--quick] [--only NAME …] [--journal FILE] [--report docs/hostile.md]
+    python tests/hostile/attack.py [--quick] [--only NAME …] [--journal FILE] [--report docs/attacks.md]
 
 Each attack tries inputs of one kind. What may come of an attempt is an answer or an error of ours, in bounded time and
 memory; anything else is a failure, and is printed. An attempt is a function of the attack and of its number alone, so
@@ -140,9 +140,9 @@ def report(results: dict[str, tuple[Outcomes, float]]) -> str:
             "",
             "<!-- Written by `make test-hostile`; run it again instead of changing this page. -->",
             "",
-            "What came of attempts to break regard. An attempt may end in an answer or in an error of one line. All else",
-            "is a failure, and so is what takes more than 5 s of the processor or 2 GB of memory. `tests/hostile/` has",
-            "the attacks; `make test` makes a small part of most. Times are the processor's.",
+            "What came of attempts to break regard. An attempt may end in an answer or in an error of one line. All",
+            "else is a failure, and so is what takes more than 5 s of the processor or 2 GB of memory.",
+            "`tests/hostile/` has the attacks; `make test` makes a small part of most. Times are the processor's.",
             "",
             f"- Commit: {commit.strip()}.",
             f"- Machine: {describe_machine()}.",

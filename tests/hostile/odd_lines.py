@@ -68,16 +68,12 @@ def _random_text(chance: random.Random) -> str:
 
 def _readers() -> list[Reader]:
     """All that a text passes before a model reads it, for each kind of tokenizer."""
-    translator = SHIPPED / "multi30k-en-de"
-    tokenizers = (
-        load_tokenizer(translator),
-        load_tokenizer(SHIPPED / "flickr8k"),
-        WordTokenizer.train([SENTENCE] * 2, rule="plain"),
-    )
-    known = SourceWords.load(translator), None, None
+    translator, captioner = SHIPPED / "multi30k-en-de", SHIPPED / "flickr8k"
+    plain = WordTokenizer.train([SENTENCE] * 2, rule="plain")
     return [
-        partial(_read_source, tokenizer=tokenizer, known=words)
-        for tokenizer, words in zip(tokenizers, known, strict=True)
+        partial(_read_source, tokenizer=load_tokenizer(translator), known=SourceWords.load(translator)),
+        partial(_read_source, tokenizer=load_tokenizer(captioner), known=None),
+        partial(_read_source, tokenizer=plain, known=None),
     ]
 
 

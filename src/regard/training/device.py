@@ -1,9 +1,10 @@
 """What training does differently on a GPU: numeric precision, copies to the device, random numbers.
 
-On the processor a phase in bfloat16 takes the decoder's products in it and leaves the encoder of pictures in float32,
-whose depthwise convolutions have a backward pass in bfloat16 that is ten times slower there. On a GPU it is the other
-way round: the encoder of pictures runs in bfloat16, and all other products are taken in TF32 (float32 with a mantissa
-of 10 bits, more than the 7 of bfloat16), because they are so small that a conversion costs as much as a product.
+On the processor a phase in bfloat16 takes all products in it but those of the encoder of pictures, which stay in
+float32: its depthwise convolutions have a backward pass in bfloat16 that is ten times slower there. On a GPU it is the
+other way round: the encoder of pictures runs in bfloat16, and all other products are taken in TF32 (float32 with a
+mantissa of 10 bits, more than the 7 of bfloat16), because they are so small that a conversion costs as much as a
+product.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ from regard.training.device import gpu_settings
 from regard.training.log import RunLog
 from regard.training.memory import naming_what_to_lower
 from regard.training.objectives import Objective, build_objective
-from regard.training.parameters import RunningAverage, Swapped
+from regard.training.parameters import RunningAverage, Swapped, dropout_of
 from regard.training.recipe import OptimSettings, Phase, Recipe, goes_on
 from regard.training.task import Task
 
@@ -149,7 +149,7 @@ class Trainer:
                 average.tensors = {n: t.to(self.model.device) for n, t in _part(restored, "average.").items()}
         objective = build_objective(phase, self.task, self.model, seed=self.recipe.seed, position=self._position)
         memory = naming_what_to_lower(self._position.phase, phase)
-        with memory, gpu_settings(self.model.device, phase.precision):
+        with memory, gpu_settings(self.model.device, phase.precision), dropout_of(self.model, phase.dropout):
             while self._position.epoch < phase.epochs and not self._stale(phase):
                 self._run_epoch(phase, objective, optimizer, average)
                 if self._to_judge(phase):

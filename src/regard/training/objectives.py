@@ -94,8 +94,8 @@ class Objective(ABC):
         return TeacherForced(loss, log_probabilities, trace, real)
 
     def _annotate(self, inputs: Sequence[int], *, epoch: int) -> Annotations:
-        precision = self.phase.precision if isinstance(self.model.encoder, ImageEncoder) else "float32"
-        with encoder_autocast(self.device, precision):
+        pictures = isinstance(self.model.encoder, ImageEncoder)
+        with encoder_autocast(self.device, self.phase.precision) if pictures else self._mixed():
             annotations = self.task.annotate(self.model, inputs, phase=self.number, epoch=epoch)
         in_bfloat16 = annotations.values.dtype == torch.bfloat16
         return replace(annotations, values=annotations.values.float()) if in_bfloat16 else annotations

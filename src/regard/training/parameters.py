@@ -1,8 +1,9 @@
-"""Weights beside those of a model: their running average, and a model that holds them for a while."""
+"""What a model holds for a while: the running average of its weights, another dropout."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -45,3 +46,18 @@ class Swapped:
 
     def __exit__(self, *_: object) -> None:
         load_tensors(self._model, self._own, origin="the model")
+
+
+@contextmanager
+def dropout_of(model: nn.Module, probability: float | None) -> Iterator[None]:
+    """A context in which every dropout of the model that is above 0 has this probability; None for their own."""
+    layers: list[tuple[nn.Module, str]] = [(each, "p") for each in model.modules() if isinstance(each, nn.Dropout)]
+    layers += [(each, "dropout") for each in model.modules() if isinstance(each, nn.RNNBase)]
+    own = [(layer, name, getattr(layer, name)) for layer, name in layers if getattr(layer, name) > 0]
+    for layer, name, value in own:
+        setattr(layer, name, value if probability is None else probability)
+    try:
+        yield
+    finally:
+        for layer, name, value in own:
+            setattr(layer, name, value)

@@ -194,8 +194,10 @@ class Phase(Settings):
     """Search and score the validation data after every so many epochs, and after the last."""
     steps: int | None = Field(None, ge=1, le=1_000_000_000)
     """Take only so many steps of each epoch; None for all."""
-    augment: bool = True
-    """Learn from pairs that change from epoch to epoch, where ``data`` asks for it; otherwise from those given."""
+    dropout: float | None = Field(None, ge=0, lt=1)
+    """In place of every dropout of the model that is above 0; None for the model's own."""
+    subword_dropout: bool = True
+    """Cut pairs into other subwords from epoch to epoch, where ``data.subword_dropout`` asks for it."""
     r_drop: float = Field(0.0, ge=0, le=1000)
     """α of R-Drop: each input is read twice, and the two predictions are drawn to each other (Liang et al. 2021)."""
     precision: Literal["float32", "bfloat16"] = "float32"

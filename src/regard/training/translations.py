@@ -47,7 +47,7 @@ class TranslationTask(Task):
         self, settings: TranslationData, *, seed: int, tokenizers: tuple[Tokenizer, Tokenizer] | None = None
     ) -> None:
         self.settings, self.seed = settings, seed
-        train = self._read(settings.train).without_empty()
+        self._train = train = self._read(settings.train).without_empty()
         self.validation = self._read(settings.validation)
         self.source_tokenizer, self.tokenizer = tokenizers or _train_tokenizers(settings, train)
         self.source_vocabulary_size, self.vocabulary_size = self.source_tokenizer.size, self.tokenizer.size
@@ -56,7 +56,7 @@ class TranslationTask(Task):
         if not self._plain:
             raise DataError(f"{self._plain.report}: nothing to learn from", remedy="see data.lengths of the recipe")
         self._show(self._plain)
-        self._augmented = self._augmentation(train) if settings.augmented else None
+        self._augmented: dict[float, AugmentedPairs] = {}
 
     def prepare(self, model: EncoderDecoder, progress: Progress) -> None:
         progress.log(str(self._plain.report))
@@ -66,9 +66,9 @@ class TranslationTask(Task):
 
         Rewards are judged against the pairs of the data, so only cross-entropy learns from changed ones.
         """
-        if self._augmented is not None:
-            changes = phase.augment and phase.objective == "cross_entropy"
-            self._show(self._augmented.epoch(number, epoch) if changes else self._plain)
+        if self.settings.augmented:
+            changes = phase.objective == "cross_entropy"
+            self._show(self._augmentation(phase).epoch(number, epoch) if changes else self._plain)
         size, tokens = (phase.batch, None) if phase.tokens is None else (None, phase.tokens)
         order = bucketed_batches(
             self._pairs.lengths, seed=self.seed + number, epoch=epoch, batch_size=size, max_tokens=tokens
@@ -108,21 +108,25 @@ class TranslationTask(Task):
         self._pairs = pairs
         self.captions = [[target] for target in pairs.targets]
 
-    def _augmentation(self, train: SentencePairs) -> AugmentedPairs:
+    def _augmentation(self, phase: Phase) -> AugmentedPairs:
+        """The pairs of the epochs of such a phase."""
         source, target = self.source_tokenizer, self.tokenizer
         assert isinstance(source, SubwordTokenizer), "the settings ask for subwords"
         assert isinstance(target, SubwordTokenizer), "the settings ask for subwords"
         settings = self.settings
-        return AugmentedPairs(
-            train,
-            self._plain,
-            source=source,
-            target=target,
-            noise=settings.noise,
-            dropout=settings.subword_dropout,
-            longest=settings.lengths.longest,
-            seed=self.seed,
-        )
+        dropout = settings.subword_dropout if phase.subword_dropout else 0.0
+        if dropout not in self._augmented:
+            self._augmented[dropout] = AugmentedPairs(
+                self._train,
+                self._plain,
+                source=source,
+                target=target,
+                noise=settings.noise,
+                dropout=dropout,
+                longest=settings.lengths.longest,
+                seed=self.seed,
+            )
+        return self._augmented[dropout]
 
     def _read(self, split: str) -> SentencePairs:
         settings = self.settings

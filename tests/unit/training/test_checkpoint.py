@@ -21,7 +21,7 @@ from regard.training.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
-from regard.training.parameters import RunningAverage, Swapped
+from regard.training.parameters import RunningAverage, Swapped, dropout_of
 
 POSITION = Position(phase=1, epoch=2, batch=3, best=41.5, best_epoch=4, baseline=-0.25, sums={"loss": 0.1 + 0.2})
 
@@ -186,3 +186,16 @@ def test_two_torn_checkpoints_are_one_line_and_none_is_none(tmp_path: Path) -> N
         (tmp_path / name).write_bytes(path.read_bytes()[:50])
     with pytest.raises(ModelError, match=r"checkpoint\.safetensors: is no checkpoint"):
         load_last_checkpoint(tmp_path, say=print)
+
+
+def test_dropout_is_changed_for_a_while_where_there_is_any() -> None:
+    model = nn.Sequential(nn.Dropout(0.3), nn.Dropout(0.0), nn.GRU(2, 2, num_layers=2, dropout=0.4), nn.GRU(2, 2))
+
+    def rates() -> list[float]:
+        return [getattr(layer, "p", getattr(layer, "dropout", 0.0)) for layer in model]
+
+    with dropout_of(model, None):
+        assert rates() == [0.3, 0.0, 0.4, 0.0]
+    with dropout_of(model, 0.1):
+        assert rates() == [0.1, 0.0, 0.1, 0.0]
+    assert rates() == [0.3, 0.0, 0.4, 0.0]

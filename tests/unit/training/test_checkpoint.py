@@ -158,34 +158,34 @@ def save_two(folder: Path) -> Path:
 def test_the_checkpoint_before_serves_where_the_last_one_is_torn(tmp_path: Path) -> None:
     path = save_two(tmp_path)
     said: list[str] = []
-    loaded = load_last_checkpoint(tmp_path, say=said.append)
+    loaded = load_last_checkpoint(tmp_path, log=said.append)
     assert loaded is not None
     assert (loaded[2], said) == ({"number": 2.0}, [])
     content = bytearray(path.read_bytes())
     content[-9] ^= 4  # a flipped bit in a number
     path.write_bytes(content)
-    loaded = load_last_checkpoint(tmp_path, say=said.append)
+    loaded = load_last_checkpoint(tmp_path, log=said.append)
     assert loaded is not None
     assert loaded[2] == {"number": 1.0}
     assert torch.equal(loaded[0]["w"], torch.ones(50))
     assert "its checksum differs" in said[0]
     assert "training goes on from the checkpoint before it" in said[0]
     path.write_bytes(content[:100])
-    assert load_last_checkpoint(tmp_path, say=said.append) is not None
+    assert load_last_checkpoint(tmp_path, log=said.append) is not None
     path.unlink()  # as a kill between the two moves leaves it
-    assert load_last_checkpoint(tmp_path, say=said.append) is not None
+    assert load_last_checkpoint(tmp_path, log=said.append) is not None
     assert len(said) == 2
 
 
 def test_two_torn_checkpoints_are_one_line_and_none_is_none(tmp_path: Path) -> None:
-    assert load_last_checkpoint(tmp_path, say=print) is None
+    assert load_last_checkpoint(tmp_path, log=print) is None
     assert not has_checkpoint(tmp_path)
     path = save_two(tmp_path)
     assert has_checkpoint(tmp_path)
     for name in ("checkpoint.safetensors", "checkpoint-before.safetensors"):
         (tmp_path / name).write_bytes(path.read_bytes()[:50])
     with pytest.raises(ModelError, match=r"checkpoint\.safetensors: is no checkpoint"):
-        load_last_checkpoint(tmp_path, say=print)
+        load_last_checkpoint(tmp_path, log=print)
 
 
 def test_dropout_is_changed_for_a_while_where_there_is_any() -> None:

@@ -78,8 +78,10 @@ def test_a_phase_in_bfloat16_takes_the_products_of_both_sides_in_it(
         model.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         losses.append(float(loss.detach()))
-        gradient = model.encoder.E.weight.grad
-        assert isinstance(gradient, Tensor)
+        embedding = model.encoder.E
+        assert isinstance(embedding, nn.Embedding)
+        gradient = embedding.weight.grad
+        assert gradient is not None
         gradients.append(gradient.clone())
     assert losses[1] == pytest.approx(losses[0], rel=0.01)
     assert not torch.equal(*gradients)

@@ -19,7 +19,8 @@ PACKAGE = Path(regard.__file__).parent
 LAYERS = (
     {"errors"},
     {"yaml_text", "registry"},
-    {"config", "devices", "files", "progress", "compute", "composed_attention", "faithfulness"},
+    {"config", "devices", "files", "progress", "compute", "composed_attention", "faithfulness", "packed_weights"},
+    {"cache"},
     {"annotations", "ops", "scores"},
     {"attention"},
     {"text"},

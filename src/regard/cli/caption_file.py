@@ -7,18 +7,24 @@ same command ends in the same bytes however often that happened.
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from regard.cli.linefile import LineFile
 from regard.cli.report import json_line
-from regard.errors import DataError, DependencyError, ImageError
+from regard.errors import ConfigError, DataError, DependencyError, ImageError
 from regard.files import check_suffix, put_in_place
+from regard.packed_weights import pack_json
 
 if TYPE_CHECKING:
     from regard.results import Caption, TranslatedCaption
@@ -33,23 +39,35 @@ ROWS = 10_000
 """Rows of a Parquet file that are held together."""
 
 
+class WeightsForm(StrEnum):
+    """How the weights of words are written."""
+
+    NUMBERS = "numbers"
+    """Decimal numbers in JSON, none in other files."""
+    FLOAT16 = "float16"
+    """Packed, see :mod:`regard.packed_weights`."""
+    NONE = "none"
+
+
 class CaptionFile:
     """The rows of one file.
 
     Args:
         path: the file; its suffix says what a row looks like: text alone, a table of :data:`COLUMNS`, or in JSON all
             that is known of a caption.
-        weights: keep the weights of each word in JSON.
+        weights: how the weights of words are written.
 
     Raises:
-        ConfigError: no captions can be written under this suffix.
+        ConfigError: no captions, or no packed weights, can be written under this suffix.
         DependencyError: Parquet without the package ``pyarrow``.
     """
 
-    def __init__(self, path: Path, *, weights: bool) -> None:
+    def __init__(self, path: Path, *, weights: WeightsForm = WeightsForm.NUMBERS) -> None:
         self.path = path
         self._weights = weights
         self._suffix = check_suffix(path, SUFFIXES)
+        if weights is WeightsForm.FLOAT16 and self._suffix not in (".jsonl", ".parquet"):
+            raise ConfigError(f"{path}: holds no packed weights", allowed=".jsonl, .parquet")
         self._head = 1 if self._suffix in (".csv", ".tsv") else 0
         if self._suffix == ".parquet":
             _require_pyarrow(path)
@@ -62,9 +80,6 @@ class CaptionFile:
 
     def write(self, lines: LineFile, path: str, result: Caption | TranslatedCaption | ImageError) -> None:
         """One more row."""
-        error = result if isinstance(result, ImageError) else None
-        if error is not None:
-            lines.note_failure()
         if self._suffix == ".jsonl":
             lines.write_json(self._object(path, result))
         elif self._suffix == ".txt":
@@ -79,18 +94,20 @@ class CaptionFile:
             DataError: it cannot be written.
         """
         if self._suffix == ".parquet":
-            lines.finish(_to_parquet)
+            lines.finish(partial(_to_parquet, packed=self._weights is WeightsForm.FLOAT16))
         else:
             lines.finish()
 
     def _row(self, path: str, result: Caption | TranslatedCaption | ImageError) -> str:
         if isinstance(result, ImageError):
-            values: tuple[Any, ...] = (path, None, None, result.reason)
+            values: dict[str, Any] = dict(zip(COLUMNS, (path, None, None, result.reason), strict=True))
         else:
-            values = (path, result.text, round(_score(result), 4), None)
+            values = dict(zip(COLUMNS, (path, result.text, round(_score(result), 4), None), strict=True))
+            if self._weights is WeightsForm.FLOAT16:
+                values |= _packed(result)
         if self._suffix == ".parquet":
-            return json_line(dict(zip(COLUMNS, values, strict=True)))
-        return self._delimited(["" if value is None else str(value) for value in values])
+            return json_line(values)
+        return self._delimited(["" if value is None else str(value) for value in values.values()])
 
     def _delimited(self, cells: Sequence[str]) -> str:
         if self._suffix == ".tsv":
@@ -103,10 +120,17 @@ class CaptionFile:
         if isinstance(result, ImageError):
             return {"path": path, "error": result.reason}
         values = result.to_dict()
-        if not self._weights:
-            for word in values.get("words", ()):
-                word.pop("weights", None)
+        for word in chain(values["words"], values.get("translation", {}).get("words", ())):
+            weights = word.pop("weights", None)
+            if weights is not None and self._weights is not WeightsForm.NONE:
+                word["weights"] = weights if self._weights is WeightsForm.NUMBERS else pack_json(weights)
         return values
+
+
+def _packed(result: Caption | TranslatedCaption) -> dict[str, Any]:
+    """The words of a caption and their weights, packed, with their shape, [words, rows, columns]."""
+    weights = np.stack([word.weights for word in result.words]) if result.words else np.zeros((0, 0, 0))
+    return {"words": [word.text for word in result.words], "shape": list(weights.shape), **pack_json(weights)}
 
 
 def _score(result: Caption | TranslatedCaption) -> float:
@@ -137,17 +161,21 @@ def _require_pyarrow(path: Path) -> None:
         raise DependencyError("pyarrow", extra="parquet", purpose=f"writing {path.name}") from None
 
 
-def _to_parquet(lines: Path, path: Path) -> None:
+def _to_parquet(lines: Path, path: Path, *, packed: bool) -> None:
     """Make a Parquet file of lines of JSON, some rows at a time."""
     import pyarrow
     from pyarrow.parquet import ParquetWriter
 
     text = pyarrow.string()
-    schema = pyarrow.schema({"path": text, "caption": text, "score": pyarrow.float32(), "error": text})
+    columns: list[Any] = [("path", text), ("caption", text), ("score", pyarrow.float32()), ("error", text)]
+    if packed:
+        columns += [("words", pyarrow.list_(text)), ("shape", pyarrow.list_(pyarrow.int32()))]
+        columns.append(("weights", pyarrow.binary()))
+    schema = pyarrow.schema(columns)
     temporary = path.with_name(f".{path.name}.unfinished")
     try:
         with lines.open(encoding="utf-8") as file, ParquetWriter(temporary, schema) as writer:
-            while rows := [json.loads(line) for line in islice(file, ROWS)]:
+            while rows := [_unpacked(json.loads(line)) for line in islice(file, ROWS)]:
                 writer.write_table(pyarrow.Table.from_pylist(rows, schema=schema))
         put_in_place(temporary, path)
     except (OSError, pyarrow.ArrowException) as error:
@@ -157,3 +185,8 @@ def _to_parquet(lines: Path, path: Path) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     lines.unlink()
+
+
+def _unpacked(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with the bytes of its weights in the place of their base64."""
+    return {**row, "weights": base64.b64decode(row["float16"])} if "float16" in row else dict(row)

@@ -76,6 +76,7 @@ class LineFile:
         with self._writing():
             self._notes.write(f"{self.num_lines}\n".encode())
             self._notes.flush()
+        self.num_failed += 1
 
     def write(self, line: str) -> None:
         """One more line; ends of lines in it become spaces, and a lone surrogate is escaped.

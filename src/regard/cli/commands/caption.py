@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regard.cli.caption_file import CaptionFile, in_chunks
+from regard.cli.beside_photos import BesidePhotos
+from regard.cli.caption_file import CaptionFile, WeightsForm, in_chunks
 from regard.cli.compute_options import announce_export, with_compute_options
 from regard.cli.grouped_help import OUTPUT
 from regard.cli.languages import To, find_translator
@@ -48,7 +49,36 @@ Output = Annotated[
     ),
 ]
 Weights = Annotated[
-    bool, typer.Option("--weights/--no-weights", help="Where words looked, in JSON lines.", rich_help_panel=OUTPUT)
+    WeightsForm,
+    typer.Option(
+        "--weights",
+        metavar="FORM",
+        help="How --output holds where words looked: numbers in JSON lines, or float16, packed, in JSON lines and "
+        "Parquet.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+NoWeights = Annotated[
+    bool, typer.Option("--no-weights", help="Leave out of --output where words looked.", rich_help_panel=OUTPUT)
+]
+Sidecar = Annotated[
+    bool, typer.Option("--sidecar", help="Write photo.txt beside each photo.jpg.", rich_help_panel=OUTPUT)
+]
+Metadata = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Write a copy of each photo there, with the caption as the description in its XMP and EXIF.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite",
+        help="Let --sidecar and --metadata write over files that say something else.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 MinEvidence = Annotated[
     float | None,
@@ -88,12 +118,18 @@ def caption(
     computing: ComputeOptions,
     save: Save = None,
     output: Output = None,
-    weights: Weights = True,
+    weights: Weights = WeightsForm.NUMBERS,
+    no_weights: NoWeights = False,
+    sidecar: Sidecar = False,
+    metadata: Metadata = None,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Describe photos, one line a photo. What cannot be read is said on standard error; then the exit status is 1."""
     if output is not None and (save is not None or server is not None):
         raise typer.BadParameter("--output goes without --save and --server")
+    if server is not None and (sidecar or metadata is not None):
+        raise typer.BadParameter("--server goes without --sidecar and --metadata")
     if server is not None:
         check_served(computing, save, hedged=min_evidence is not None or min_confidence is not None)
         query = {"model": None if model == DEFAULT_CAPTIONER else model, "prefix": prefix or None, "to": to}
@@ -105,8 +141,10 @@ def caption(
     search = search_changes(beam, changes)
     found = list(find_photos(photos))
     saver = None if save is None else Saver(save, count=len(found))
-    file = None if output is None else CaptionFile(output, weights=weights)
+    form = WeightsForm.NONE if no_weights else weights
+    file = None if output is None else CaptionFile(output, weights=form)
     paths = [each for each in found if isinstance(each, str)]
+    beside = BesidePhotos(paths, sidecar=sidecar, metadata=metadata, overwrite=overwrite)
     alone = replace(computing, workers=1)
     translator = None if to is None else load_translator(find_translator(SPOKEN, to), **asdict(alone))
     announce_export(model, computing)
@@ -119,12 +157,13 @@ def caption(
 
         if file is not None:
             computed = (computing.runtime, computing.precision)
-            settings = (prefix, alternatives, search, to, min_evidence, min_confidence, weights, *computed)
+            written = (str(form), sidecar, metadata and str(metadata.absolute()))
+            settings = (prefix, alternatives, search, to, min_evidence, min_confidence, *written, *computed)
             made_from: list[bytes | Path] = [repr((settings, paths)).encode(), *model_files(model)]
-            all_read = write_captions(file, describe, found, paths, made_from)
+            all_read = write_captions(file, describe, found, made_from, beside)
         else:
             shown = in_place(found, describe(paths))
-            all_read = show_captions(shown, count=len(found), saver=saver, as_json=as_json)
+            all_read = show_captions(shown, count=len(found), saver=saver, beside=beside, as_json=as_json)
     if saver is not None:
         saver.finish()
     if not all_read:
@@ -151,21 +190,24 @@ def write_captions(
     file: CaptionFile,
     describe: Callable[[Sequence[str]], Iterator[Caption | TranslatedCaption | ImageError]],
     found: Sequence[str | ImageError],
-    paths: Sequence[str],
     made_from: Sequence[bytes | Path],
+    beside: BesidePhotos,
 ) -> bool:
-    """Write a row for each photo, behind those that are there, and say whether all could be read."""
+    """Write a row for each photo, behind those that are there, and say whether all could be read and written."""
     nowhere = [each for each in found if isinstance(each, ImageError)]
-    for error in nowhere:
-        echo_error(error)
+    paths = [each for each in found if isinstance(each, str)]
+    for each in nowhere:
+        echo_error(each)
     with LineFile(file.path, made_from=made_from) as lines, ShownProgress() as progress:
         done = file.num_described(lines)
         progress.start("captions", len(paths), done=done)
         with continuable(lines, file.path):
             for path, result in in_chunks(describe, paths, done=done):
-                if isinstance(result, ImageError):
-                    echo_error(result)
-                    lines.num_failed += 1
+                # what stands beside a photo is there before its row says that the photo is done
+                error = result if isinstance(result, ImageError) else beside.write(path, result.text)
+                if error is not None:
+                    echo_error(error)
+                    lines.note_failure()
                 file.write(lines, path, result)
                 progress.advance(1)
         file.finish(lines)
@@ -194,18 +236,25 @@ def translated(
 
 
 def show_captions(
-    results: Iterator[Caption | TranslatedCaption | ImageError], *, count: int, saver: Saver | None, as_json: bool
+    results: Iterator[Caption | TranslatedCaption | ImageError],
+    *,
+    count: int,
+    saver: Saver | None,
+    beside: BesidePhotos | None = None,
+    as_json: bool,
 ) -> bool:
-    """Print captions and hand them to ``saver`` as they come, and say whether all photos could be read."""
+    """Print captions and hand them on as they come, and say whether all photos could be read."""
     all_read = True
     with ShownProgress(beside_results=True) as progress:
         progress.start("captions", count)
         for result in results:
             error = result if isinstance(result, ImageError) else _show(result, saver, as_json=as_json)
+            if error is not None and as_json:
+                echo_json({"path": error.path, "error": error.reason})
+            if error is None and beside is not None and not isinstance(result, ImageError):
+                error = beside.write(_path(result), result.text)
             if error is not None:
                 echo_error(error)
-                if as_json:
-                    echo_json({"path": error.path, "error": error.reason})
                 all_read = False
             progress.advance(1)
     return all_read
@@ -219,12 +268,17 @@ def doubt(result: Caption | TranslatedCaption) -> str:
     return "" if caption.is_sure else " (not sure)"
 
 
+def _path(result: Caption | TranslatedCaption) -> str:
+    from regard.results import TranslatedCaption
+
+    return result.caption.path if isinstance(result, TranslatedCaption) else result.path
+
+
 def _show(result: Caption | TranslatedCaption, saver: Saver | None, *, as_json: bool) -> ImageError | None:
     """Print and save one result. What goes wrong in drawing it is its own error, and no other's."""
     from regard.pipeline.isolation import REPORT, describe
-    from regard.results import TranslatedCaption
 
-    path = result.caption.path if isinstance(result, TranslatedCaption) else result.path
+    path = _path(result)
     try:
         if as_json:
             echo_json(result.to_dict())

@@ -12,6 +12,7 @@ from PIL import Image
 
 from regard.cli import caption_file, main
 from regard.cli.linefile import LineFile
+from regard.packed_weights import unpack
 from regard.results import Caption
 
 pytestmark = pytest.mark.usefixtures("only_shipped")
@@ -221,3 +222,37 @@ def test_without_weights_and_where_no_captions_can_be_written(
     assert main(["caption", "--model", "looker", photo, "--output", str(tmp_path / "captions.xlsx")]) == 1
     assert ".parquet" in capsys.readouterr().err
     assert main(["caption", "--model", "looker", photo, "--output", str(output), "--save", str(tmp_path)]) == 2
+
+
+def test_packed_weights_are_those_of_json(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = str(photos / "a.jpg")
+    command = ["caption", "--model", "looker", photo, "--output"]
+    for name in ("numbers.jsonl", "packed.jsonl", "packed.parquet"):
+        assert main([*command, str(tmp_path / name), *(["--weights", "float16"] * name.startswith("packed"))]) == 0
+    numbers, packed = (json.loads((tmp_path / f"{name}.jsonl").read_text()) for name in ("numbers", "packed"))
+    expected = np.array([word.pop("weights") for word in numbers["words"]])
+    weights = [unpack(*word.pop("weights").values()) for word in packed["words"]]
+    np.testing.assert_allclose(weights, expected, atol=1e-3)
+    assert packed == numbers
+    (row,) = pytest.importorskip("pyarrow.parquet").read_table(tmp_path / "packed.parquet").to_pylist()
+    np.testing.assert_array_equal(unpack(row["weights"], row["shape"]), weights)
+    assert row["words"] == [word["word"] for word in numbers["words"]]
+    assert main([*command, str(tmp_path / "packed.csv"), "--weights", "float16"]) == 1
+    assert "holds no packed weights; allowed: .jsonl, .parquet" in capsys.readouterr().err
+
+
+def test_sidecars_are_written_beside_photos_with_and_without_a_file(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["caption", "--model", "looker", str(photos / "a.jpg"), str(photos / "e.png")]
+    command += ["--sidecar", "--metadata", str(tmp_path / "x")]
+    assert main(command) == 0
+    texts = [line.partition(": ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert [(photos / f"{name}.txt").read_text() for name in "ae"] == [f"{text}\n" for text in texts]
+    (photos / "e.txt").write_text("mine")
+    assert main([*command, "--output", str(tmp_path / "captions.txt")]) == 1
+    assert (tmp_path / "captions.txt").read_text().splitlines() == texts
+    assert "e.txt is there and says something else; --overwrite" in capsys.readouterr().err
+    assert (photos / "e.txt").read_text() == "mine"
+    with Image.open(tmp_path / "x" / "a.jpg") as image:
+        assert image.getexif()[0x010E] == texts[0]

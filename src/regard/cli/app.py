@@ -18,6 +18,7 @@ COMMANDS: Registry[Callable[..., None] | typer.Typer] = Registry(
     "command",
     {
         "align": "regard.cli.commands.align:align",
+        "cache": "regard.cli.commands.cache:cache",
         "calibrate": "regard.cli.commands.calibrate:calibrate",
         "caption": "regard.cli.commands.caption:caption",
         "classify": "regard.cli.commands.classify:classify",

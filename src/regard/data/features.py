@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -97,6 +98,21 @@ class FeatureCache:
             if checksum is not None and checksum != zlib.crc32(row.data):
                 raise DataError(f"{self._folder}: the features of {name!r} are damaged", remedy="delete that folder")
         return rows
+
+    def require_room(self, count: int) -> str:
+        """What ``count`` more rows take on the disk, and where, in words.
+
+        Raises:
+            DataError: the disk has no room for them.
+        """
+        needed, free = count * self._row_bytes, shutil.disk_usage(self._folder).free
+        size = f"{needed / 1e9:.1f} GB" if needed >= 1e9 else f"{needed / 1e6:.1f} MB"
+        if needed > free:
+            raise DataError(
+                f"{self._folder}: {count:,} views of photos take {size}, and {free / 1e9:.1f} GB are free",
+                remedy="make room, lower data.crops, set data.mirrored to false, or give another folder with --cache",
+            )
+        return f"features of {count:,} views of photos take {size} in {self._folder} (see: regard cache)"
 
     def complete(
         self,

@@ -95,6 +95,9 @@ class CachedViews(ImageViews):
             pixels = torch.stack([_pixels(encoder, *wanted[name]) for name in names])
             return encoder.trunk(pixels.to(model.device)).cpu().numpy()
 
+        missing = self._cache.missing(wanted)
+        if missing:
+            progress.log(self._cache.require_room(len(missing)))
         progress.start("features", len(wanted))
         self._cache.complete(list(wanted), compute, advance=progress.advance)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -159,3 +160,14 @@ def test_keys_stand_for_contents(tmp_path: Path) -> None:
     assert settings_key({"a": 1, "b": 2}) == settings_key({"b": 2, "a": 1}) != settings_key({"a": 2, "b": 2})
     with pytest.raises(DataError, match="cannot be read"):
         content_key(tmp_path / "none")
+
+
+def test_features_that_the_disk_has_no_room_for_are_refused_before_they_are_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = FeatureCache(tmp_path, "key", SHAPE)
+    assert cache.require_room(1_000_000).startswith("features of 1,000,000 views of photos take 12.0 MB in ")
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=11_999_999))
+    with pytest.raises(DataError, match=r"take 12.0 MB, and 0.0 GB are free; make room, lower data.crops, .* --cache"):
+        cache.require_room(1_000_000)

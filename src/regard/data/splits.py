@@ -13,8 +13,8 @@ TRAIN, VALIDATION, TEST = "train", "dev", "test"
 """What drawn splits are called."""
 SHARE, MOST = 0.1, 1000
 """How much of the data a drawn validation or test split takes, and how many inputs at most."""
-FEW, SHARE_OF_FEW = 200, 0.2
-"""Of fewer members than that, how much validation takes: a choice by half a dozen inputs would be chance."""
+FEW, SHARE_OF_FEW = 300, 0.3
+"""Of fewer members than that, how much validation takes: a choice by a dozen inputs would be chance."""
 
 _SAME = (
     ("train", "training"),

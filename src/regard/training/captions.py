@@ -123,6 +123,10 @@ class CaptionTask(Task):
             raise error
         self.views = self._build_views(self._cache)
 
+    @property
+    def validation_inputs(self) -> list[str]:
+        return [str(path) for images in self.validation.values() for path in images.paths]
+
     def baseline(self, metric: str) -> tuple[str, float]:
         """The caption that stands most often in the training data, and its score if it were said of every image.
 

@@ -1,4 +1,4 @@
-"""The log of a run: JSON lines always, TensorBoard where it is installed."""
+"""The log of a run: JSON lines and a picture of them always, TensorBoard where it is installed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from regard.training.curves import draw_curves
+
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 
 class RunLog:
-    """Appends to ``log.jsonl`` in a run folder, and to ``tensorboard/`` beside it."""
+    """Appends to ``log.jsonl`` in a run folder, and to ``tensorboard/`` beside it, and draws ``curves.png``.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: of the run.
+        metric: the validation score that is drawn.
+    """
+
+    def __init__(self, folder: Path, *, metric: str) -> None:
+        self._folder, self._metric = folder, metric
         self._path = folder / "log.jsonl"
         self._board = _board(folder / "tensorboard")
 
@@ -25,6 +33,7 @@ class RunLog:
         number."""
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"kind": kind, "step": step, **_finite(values)}, allow_nan=False) + "\n")
+        draw_curves(self._folder, self._path, metric=self._metric)
         if self._board is None:
             return
         for name, value in values.items():

@@ -67,8 +67,9 @@ class Trainer:
         task: the data.
         model: what is trained, in place.
         folder: where checkpoint and log go.
-        keep_best: called with the model, its scores and the epoch whenever validation reaches a new best; the weights
-            that were judged are in the model during the call.
+        keep_best: called with the model and its scores whenever validation reaches a new best; the weights that were
+            judged are in the model during the call.
+        judged: called with the model and the number of epochs after every validation, with the same weights.
         progress: receives progress.
     """
 
@@ -80,12 +81,13 @@ class Trainer:
         folder: Path,
         *,
         keep_best: Callable[[EncoderDecoder, dict[str, Any]], None],
+        judged: Callable[[EncoderDecoder, int], None],
         progress: Progress,
     ) -> None:
         self.recipe, self.task, self.model, self.folder = recipe, task, model, folder
-        self._keep_best, self._progress = keep_best, progress
+        self._keep_best, self._judged, self._progress = keep_best, judged, progress
         self._position = Position()
-        self._log = RunLog(folder)
+        self._log = RunLog(folder, metric=recipe.judged_by)
         self._names = {id(parameter): name for name, parameter in model.named_parameters()}
         self._encoder_parameters = [each for each in model.encoder.parameters() if each.requires_grad]
         self._saved_at = time.monotonic()
@@ -124,7 +126,11 @@ class Trainer:
             scores = self.task.validate(self.model, self.recipe.search, self._progress)
         self._position.best = float(scores[self.recipe.judged_by])
         self._keep_best(self.model, scores)
-        self._progress.log(f"{self.recipe.begin_from} begins with {self.recipe.judged_by} {self._position.best:.2f}")
+        self._judged(self.model, 0)
+        self._log.write("beginning", 0, scores)
+        surpass = f"; what learns from it must reach {self.recipe.surpass:g} more" if self.recipe.surpass else ""
+        begins = f"{self.recipe.begin_from} begins with {self.recipe.judged_by} {self._position.best:.2f}"
+        self._progress.log(begins + surpass)
 
     def _compiled(self) -> AbstractContextManager[None]:
         """Compiled CPU operations where they are asked for and a compiler is found."""
@@ -252,9 +258,10 @@ class Trainer:
             score = float(scores[self.recipe.judged_by])
             position.stale = 0 if position.phase_best is None or score > position.phase_best else position.stale + 1
             position.phase_best = max(score, position.phase_best or -math.inf)
-            if position.best is None or score > position.best:
+            if position.best is None or score > position.best + self._margin():
                 position.best, position.best_epoch = score, position.epochs
                 self._keep_best(self.model, scores)
+            self._judged(self.model, position.epochs)
         position.seconds += time.monotonic() - began
         numbers = _means(position.sums)
         position.sums = {}
@@ -262,6 +269,10 @@ class Trainer:
             "epoch", position.epochs, {"phase": position.phase, "objective": phase.objective, **numbers, **scores}
         )
         self._progress.log(_summary(position, phase, numbers, scores, self.recipe.judged_by))
+
+    def _margin(self) -> float:
+        """How much better than the best a model must be: while that is the one to begin from, more than by chance."""
+        return self.recipe.surpass if self._position.best_epoch == 0 else 0.0
 
     def _end_phase(self, average: RunningAverage | None) -> None:
         """The next phase begins from the weights that were judged."""

@@ -228,6 +228,9 @@ class Recipe(Settings):
     A captioner learns the words of the data that it does not know; a translator keeps its pieces."""
     keep_words: bool = True
     """With ``begin_from``, whether a captioner keeps words that the data do not hold."""
+    surpass: float = Field(0.0, ge=0, le=100)
+    """With ``begin_from``, by how much the score must exceed that of the model to begin from until anything else is the
+    best: of few validation inputs a smaller gain is chance (the one-standard-error rule of Breiman et al. 1984)."""
     metric: str = ""
     """The validation score that chooses the best epoch, by its name in :data:`regard.metrics.metric.CAPTION_METRICS` or
     ``TRANSLATION_METRICS``; empty for ``cider`` (captions) or ``bleu`` (translations)."""

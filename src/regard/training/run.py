@@ -4,6 +4,8 @@
     vocabulary.json           or tokenizer.json: learned from the training data once; source/ holds the tokenizer of the
                               source where it is another
     log.jsonl                 one line an epoch, and tensorboard/ beside it where that is installed
+    curves.png                loss and validation score over the epochs
+    samples/                  what the model says of some validation inputs after each validation, and where it looks
     checkpoint.safetensors    where the run stands
     best/                     the best model so far, a bundle
     outcome.json              when the run is done
@@ -45,7 +47,12 @@ from regard.training.translations import TranslationTask
 
 RUNS = Path("runs")
 """Where runs lie by default, one folder a recipe."""
-RECIPE, OUTCOME, LOCK = "recipe.yaml", "outcome.json", "lock"
+RECIPE, OUTCOME, LOCK, SAMPLES = "recipe.yaml", "outcome.json", "lock", "samples"
+NUM_SAMPLES = 4
+"""How many validation inputs are drawn."""
+
+DrawSamples = Callable[[Bundle, Sequence[str], Path], None]
+"""Draws what a model makes of inputs, which are paths of photos or sentences, into a PNG file."""
 
 
 def train(
@@ -56,6 +63,7 @@ def train(
     progress: Progress = SILENT,
     cache: Path | None = None,
     device: str = "cpu",
+    draw_samples: DrawSamples | None = None,
 ) -> Outcome:
     """Train a model, or continue to.
 
@@ -68,6 +76,8 @@ def train(
             downloads are kept in.
         device: where the model trains: ``cpu``, ``cuda``, or ``auto`` for a GPU where there is one. A run that was
             stopped on one device continues on another.
+        draw_samples: draws what the model makes of the first :data:`NUM_SAMPLES` validation inputs after every
+            validation; None for no pictures.
 
     Returns:
         What the run reached; at once, where it was done before.
@@ -83,7 +93,7 @@ def train(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _alone_in(folder):
-            return _train_in(folder, chosen, progress, cache or cache_folder() / "features", place)
+            return _train_in(folder, chosen, progress, cache or cache_folder() / "features", place, draw_samples)
     except KeyboardInterrupt:
         given = f"stopped; {folder} holds everything up to the last checkpoint"
         raise Interrupted(given, remedy="the same command continues it") from None
@@ -91,7 +101,14 @@ def train(
         raise ModelError(f"{folder}: cannot be written ({error.strerror})", remedy="give another --output") from None
 
 
-def _train_in(folder: Path, recipe: Recipe, progress: Progress, cache: Path, device: torch.device) -> Outcome:
+def _train_in(
+    folder: Path,
+    recipe: Recipe,
+    progress: Progress,
+    cache: Path,
+    device: torch.device,
+    draw_samples: DrawSamples | None,
+) -> Outcome:
     _claim(folder, recipe)
     done = _outcome(folder)
     if done is not None:
@@ -99,7 +116,7 @@ def _train_in(folder: Path, recipe: Recipe, progress: Progress, cache: Path, dev
         return done
     # the caller's random numbers are left as they were
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
-        outcome = _run(recipe, folder, progress, cache, device)
+        outcome = _run(recipe, folder, progress, cache, device, draw_samples)
     write_json_file(folder / OUTCOME, {"version": 1, **_plain(outcome)})
     return outcome
 
@@ -174,7 +191,14 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
     return {name: value for name, value in asdict(outcome).items() if name != "folder"}
 
 
-def _run(recipe: Recipe, folder: Path, progress: Progress, cache: Path, device: torch.device) -> Outcome:
+def _run(
+    recipe: Recipe,
+    folder: Path,
+    progress: Progress,
+    cache: Path,
+    device: torch.device,
+    draw_samples: DrawSamples | None,
+) -> Outcome:
     begun = has_checkpoint(folder)
     start = None if begun else beginning(recipe)
     task = _task(recipe, folder, cache, start)
@@ -194,8 +218,23 @@ def _run(recipe: Recipe, folder: Path, progress: Progress, cache: Path, device: 
         begin(model, start, task.tokenizer)
     model = model.to(device)
     model.name_concepts(partial(_token, task.tokenizer))
-    keep_best = _keeper(recipe, task, folder / BEST)
-    outcome = Trainer(recipe, task, model, folder, keep_best=keep_best, progress=progress).run()
+    build = partial(_bundle, recipe, task)
+
+    def keep_best(model: EncoderDecoder, scores: dict[str, Any]) -> None:
+        bundle = build(model, scores)
+        save_bundle(replace(bundle, card=model_card(recipe, bundle)), folder / BEST, precision=recipe.stored)
+
+    def judged(model: EncoderDecoder, epochs: int) -> None:
+        if draw_samples is not None:
+            inputs = task.validation_inputs[:NUM_SAMPLES]
+            draw_samples(build(model, {}), inputs, folder / SAMPLES / f"epoch-{epochs:04}.png")
+
+    outcome = Trainer(recipe, task, model, folder, keep_best=keep_best, judged=judged, progress=progress).run()
+    if start is not None and outcome.best_epoch == 0:
+        progress.log(
+            f"nothing was better than {recipe.begin_from} by more than chance (surpass: {recipe.surpass:g}), which is "
+            "the best still: more data, or more to judge by, may change that"
+        )
     if isinstance(task, CaptionTask):
         _compare_with_baseline(task, outcome, progress)
     return outcome
@@ -251,24 +290,18 @@ def _own_source_tokenizer(task: CaptionTask | TranslationTask) -> Tokenizer | No
     return None
 
 
-def _keeper(
-    recipe: Recipe, task: CaptionTask | TranslationTask, folder: Path
-) -> Callable[[EncoderDecoder, dict[str, Any]], None]:
-    """What the trainer calls with a model that is better than all before it, and its scores."""
+def _bundle(
+    recipe: Recipe, task: CaptionTask | TranslationTask, model: EncoderDecoder, scores: dict[str, Any]
+) -> Bundle:
+    """A model in training with everything that it is saved and used with."""
     data = recipe.data
-
-    def keep_best(model: EncoderDecoder, scores: dict[str, Any]) -> None:
-        metrics = {"split": data.validation, **scores}
-        bundle = Bundle(
-            model=model,
-            tokenizer=task.tokenizer,
-            source_tokenizer=_own_source_tokenizer(task),
-            source_words=task.source_words if isinstance(task, TranslationTask) else None,
-            search=recipe.search,
-            languages=(data.source, data.target) if isinstance(data, TranslationData) else None,
-            longest_source=data.lengths.longest if isinstance(data, TranslationData) else None,
-            metrics=metrics,
-        )
-        save_bundle(replace(bundle, card=model_card(recipe, bundle)), folder, precision=recipe.stored)
-
-    return keep_best
+    return Bundle(
+        model=model,
+        tokenizer=task.tokenizer,
+        source_tokenizer=_own_source_tokenizer(task),
+        source_words=task.source_words if isinstance(task, TranslationTask) else None,
+        search=recipe.search,
+        languages=(data.source, data.target) if isinstance(data, TranslationData) else None,
+        longest_source=data.lengths.longest if isinstance(data, TranslationData) else None,
+        metrics={"split": data.validation, **scores},
+    )

@@ -54,6 +54,11 @@ class Task(ABC):
         """Search for every validation input and score the words: numbers by name, and their signature."""
 
     @property
+    @abstractmethod
+    def validation_inputs(self) -> Sequence[str]:
+        """The paths of the validation images, or the validation sentences."""
+
+    @property
     def references(self) -> Sequence[Sequence[Sequence[int]]]:
         """For each training input the id sequences that samples are rewarded for being like."""
         return self.captions

@@ -100,6 +100,10 @@ class TranslationTask(Task):
         return score_translations(texts, self.validation.targets, target_language=target).as_dict()
 
     @property
+    def validation_inputs(self) -> tuple[str, ...]:
+        return self.validation.sources
+
+    @property
     def references(self) -> Sequence[Sequence[Sequence[int]]]:
         return [[target] for target in self._plain.targets]
 

@@ -132,6 +132,21 @@ def test_the_baseline_says_the_commonest_caption_of_every_image(tiny_recipe: Rec
     assert 0 < score < 100
 
 
+@pytest.mark.parametrize(("surpass", "stays"), [(0.0, False), (100.0, True)])
+def test_a_gain_that_may_be_chance_leaves_the_model_that_it_began_from(
+    trained: str, tiny_recipe: Recipe, tmp_path: Path, surpass: float, stays: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([10.0, 12.0, 11.0])
+    monkeypatch.setattr(CaptionTask, "validate", lambda *_: {"cider": next(scores)})
+    recipe = one_phase(tiny_recipe, epochs=2).model_copy(update={"begin_from": trained, "surpass": surpass})
+    progress = Lines()
+    outcome = train(recipe, tmp_path / "run", progress=progress, cache=tmp_path / "cache")
+    assert (outcome.best, outcome.best_epoch) == ((10.0, 0) if stays else (12.0, 1))
+    assert progress.said("nothing was better than") == stays
+    before, after = (named_tensors(load_bundle(find_bundle(path)).model) for path in (trained, tmp_path / "run"))
+    assert all(torch.allclose(before[name].float(), after[name].float(), atol=1e-2) for name in before) == stays
+
+
 @pytest.fixture
 def trained(tiny_captioner: Bundle, tmp_path: Path) -> str:
     return str(save_bundle(tiny_captioner, tmp_path / "trained", precision="float32"))

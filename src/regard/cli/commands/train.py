@@ -76,6 +76,7 @@ def train(
     hold_memory(training=True)
     import torch
 
+    from regard.evaluation.samples import draw_samples
     from regard.training.defaults import NOTHING
     from regard.training.recipe import read_recipe
     from regard.training.run import RECIPE
@@ -96,7 +97,9 @@ def train(
             recipe, folder = choice.recipe, output
         longer = [] if epochs is None else [f"phases.{len(recipe.phases) - 1}.epochs={epochs}"]
         assignments = [*own, *longer, *(changes or ())]
-        outcome = run(recipe, folder, assignments, progress=progress, cache=cache, device=device)
+        outcome = run(
+            recipe, folder, assignments, progress=progress, cache=cache, device=device, draw_samples=draw_samples
+        )
     if as_json:
         reached = {"metric": outcome.metric, "best": outcome.best, "best_epoch": outcome.best_epoch}
         echo_json({"folder": str(outcome.folder), **reached, "seconds": outcome.seconds})

@@ -23,11 +23,13 @@ class Outputs(Generic[Reference]):
     """The texts that a model wrote for a split, and what people wrote.
 
     Attributes:
+        inputs: paths of photos, or sentences.
         hypotheses: a text for each input.
         references: for each input its reference, or its references where it has several.
         seconds: of reading, searching and writing, without loading the model.
     """
 
+    inputs: list[str]
     hypotheses: list[str]
     references: Sequence[Reference]
     seconds: float
@@ -47,7 +49,7 @@ def caption_split(
     progress.start("captions", len(images))
     began = time.perf_counter()
     hypotheses = _texts(captioner.caption_many(images.paths, alternatives=0, **changes), progress)
-    return Outputs(hypotheses, images.captions, time.perf_counter() - began)
+    return Outputs([*map(str, images.paths)], hypotheses, images.captions, time.perf_counter() - began)
 
 
 def translate_split(
@@ -65,7 +67,7 @@ def translate_split(
     progress.start("translations", len(pairs))
     began = time.perf_counter()
     hypotheses = _texts(translator.translate_many(pairs.sources, alternatives=0, **changes), progress)
-    return Outputs(hypotheses, pairs.targets, time.perf_counter() - began)
+    return Outputs([*pairs.sources], hypotheses, pairs.targets, time.perf_counter() - began)
 
 
 def _texts(results: Iterable[Result | RegardError], progress: Progress) -> list[str]:

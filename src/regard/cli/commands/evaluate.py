@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regard.cli.compute_options import announce_export, with_compute_options
+from regard.cli.grouped_help import OUTPUT
 from regard.cli.options import AsJson, Beam, Changes, search_changes
 from regard.cli.progress import ShownProgress
 from regard.cli.report import echo, echo_json, table
@@ -53,6 +54,17 @@ Faithful = Annotated[
 ]
 
 
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.jsonl",
+        dir_okay=False,
+        help="Also write each text beside its references, with its own scores.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+
 @with_compute_options()
 def evaluate(
     model: Model,
@@ -66,12 +78,15 @@ def evaluate(
     faithfulness: Faithful = None,
     *,
     computing: ComputeOptions,
+    output: Output = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a model on a split by real search on real inputs; scores are × 100 and come with their signature."""
     from regard.evaluation.evaluate import evaluate as score
     from regard.pipeline import load
 
+    if output is not None and (pointing or robustness or faithfulness is not None):
+        raise typer.BadParameter("--output goes without --pointing, --robustness and --faithfulness")
     search = search_changes(beam, changes)
     announce_export(model, computing)
     with load(model, **asdict(computing)) as loaded, ShownProgress() as progress:
@@ -86,7 +101,7 @@ def evaluate(
         if robustness:
             _show_robustness(_losses(loaded, data, split, progress, search), as_json=as_json)
             return
-        scores = score(loaded, data, split, meteor=meteor, progress=progress, **search)
+        scores = score(loaded, data, split, meteor=meteor, output=output, progress=progress, **search)
     if as_json:
         echo_json(scores)
         return

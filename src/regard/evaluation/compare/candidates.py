@@ -14,7 +14,7 @@ from regard.errors import ConfigError, RegardError
 from regard.evaluation.compare.wording import describe, vector_size
 from regard.model import EncoderDecoder
 from regard.training.recipe import CaptionData, Recipe, TranslationData, read_recipe
-from regard.training.run import has_begun
+from regard.training.run import OUTCOME, RECIPE, has_begun
 
 _FEW_TOKENS = 8
 """A vocabulary for models that are only built to see whether their parts fit."""
@@ -25,7 +25,7 @@ class Candidate:
     """One model of a comparison.
 
     Attributes:
-        path: the file of its recipe.
+        path: the file of its recipe; of a run that was finished before, its folder.
         recipe: what makes it.
         folder: where its run lies.
         assignments: what was changed in the recipe, as ``KEY=VALUE``.
@@ -42,17 +42,20 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """As the recipe calls it."""
-        return self.recipe.name
+        """As the recipe calls it; of a run that was finished before, what its folder is called."""
+        return self.path.resolve().name if self.path == self.folder else self.recipe.name
 
 
-def read_candidates(paths: Sequence[Path], output: Path, assignments: Sequence[str] = ()) -> list[Candidate]:
+def read_candidates(
+    paths: Sequence[Path], output: Path, assignments: Sequence[str] = (), *, seeds: int = 1
+) -> list[Candidate]:
     """Read and check the recipes of a comparison.
 
     Args:
-        paths: the files.
+        paths: files of recipes, and folders of finished runs.
         output: each run lies in a folder of its own in here, named as its recipe.
         assignments: ``KEY=VALUE`` for every recipe.
+        seeds: how often each recipe is trained, with its own seed and those that follow it.
 
     Raises:
         ConfigError: recipes that cannot be used, or cannot be compared; every one is named, in one line.
@@ -63,11 +66,11 @@ def read_candidates(paths: Sequence[Path], output: Path, assignments: Sequence[s
     checked: list[CaptionData | TranslationData] = []
     for path in paths:
         try:
-            candidate = _read(path, output, tuple(assignments))
-            if candidate.recipe.data not in checked:
-                _check_data(candidate.recipe.data)
-                checked.append(candidate.recipe.data)
-            candidates.append(candidate)
+            found = _read(path, output, tuple(assignments), seeds=seeds)
+            if found[0].recipe.data not in checked:
+                _check_data(found[0].recipe.data)
+                checked.append(found[0].recipe.data)
+            candidates += found
         except RegardError as error:
             problem = str(error)
             problems.append(problem if problem.startswith(str(path)) else f"{path}: {problem}")
@@ -91,12 +94,26 @@ def differences(recipes: Sequence[Recipe]) -> dict[str, list[Any]]:
     return found
 
 
-def _read(path: Path, output: Path, assignments: tuple[str, ...]) -> Candidate:
-    recipe = read_recipe(path, list(assignments))
+def _read(path: Path, output: Path, assignments: tuple[str, ...], *, seeds: int) -> list[Candidate]:
+    """A recipe with each of its seeds, or a finished run."""
+    finished = (path / OUTCOME).is_file()
+    if path.is_dir() and not finished:
+        raise ConfigError(f"{path}: holds no finished run", remedy=f"finish it with: regard train {path}")
+    if finished and (assignments or seeds > 1):
+        raise ConfigError(f"{path}: is finished", remedy="leave out --set and --seeds, or give its recipe")
+    recipe = read_recipe(path / RECIPE if finished else path, list(assignments))
     model = EncoderDecoder(recipe.model, vocabulary_size=_FEW_TOKENS, source_vocabulary_size=_FEW_TOKENS)
-    folder = output / recipe.name
-    has_begun(folder, recipe)
-    return Candidate(path, recipe, folder, assignments, about=describe(model), vector=vector_size(model))
+    about, vector = describe(model), vector_size(model)
+    if finished:
+        return [Candidate(path, recipe, path, (), about=about, vector=vector)]
+    found = []
+    for seed in range(recipe.seed, recipe.seed + seeds):
+        own = recipe.model_copy(update={"seed": seed})
+        changes = (*assignments, f"seed={seed}") if seeds > 1 else assignments
+        folder = output / (f"{recipe.name}-seed{seed}" if seeds > 1 else recipe.name)
+        has_begun(folder, own)
+        found.append(Candidate(path, own, folder, changes, about=about, vector=vector))
+    return found
 
 
 def _check_data(data: CaptionData | TranslationData) -> None:
@@ -112,10 +129,12 @@ def _check_data(data: CaptionData | TranslationData) -> None:
 
 
 def _check_together(candidates: Sequence[Candidate]) -> None:
-    for name, count in Counter(candidate.name for candidate in candidates).items():
+    runs = Counter((candidate.name, candidate.recipe.seed) for candidate in candidates)
+    for (name, seed), count in runs.items():
         if count > 1:
-            files = ", ".join(str(candidate.path) for candidate in candidates if candidate.name == name)
-            raise ConfigError(f"{files}: {count} recipes have the name {name!r}", remedy="give each a name of its own")
+            same = [str(each.path) for each in candidates if (each.name, each.recipe.seed) == (name, seed)]
+            given = f"{', '.join(same)}: {count} recipes have the name {name!r}"
+            raise ConfigError(given, remedy="give each a name of its own")
     formats = sorted({candidate.recipe.data.format for candidate in candidates})
     if len(formats) > 1:
         raise ConfigError(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from regard.encoders.image import ImageEncoderSettings
 from regard.evaluation.compare.candidates import Candidate
+from regard.evaluation.compare.entries import Entry, Measured, by_model
 from regard.evaluation.compare.machine import describe_machine, describe_versions
-from regard.evaluation.compare.significance import p_values
+from regard.evaluation.compare.significance import judge, read_written
 from regard.files import read_json_file, write_json_file
 from regard.model import EncoderDecoder
 from regard.progress import SILENT, Progress
@@ -21,42 +21,6 @@ from regard.training.run import OUTCOME, train
 
 _MACHINE = "machine.json"
 _UNKNOWN = {"machine": "not recorded", "versions": "not recorded"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """What a run came to.
-
-    Attributes:
-        scores: of the best epoch on the validation split, from real search on words, × 100, with their signature.
-        trained: number of trained parameters, those of the decoder among them.
-        decoder: number of parameters of the decoder.
-        seconds: of training and validation, without the features of the frozen encoder.
-        best_epoch: counted from 1 over all phases.
-        machine, versions: where and with what it was trained.
-    """
-
-    scores: dict[str, Any]
-    trained: int
-    decoder: int
-    seconds: float
-    best_epoch: int
-    machine: str
-    versions: str
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One row of the comparison: what was asked for, and what it came to.
-
-    Attributes:
-        p_value: the share of bootstrap draws in which the best model is not better than this one, see
-            :mod:`regard.evaluation.compare.significance`; None for the best, and where there is no other.
-    """
-
-    candidate: Candidate
-    measured: Measured
-    p_value: float | None = None
 
 
 def compare(
@@ -78,14 +42,27 @@ def compare(
     """
     measured = []
     for number, candidate in enumerate(candidates, start=1):
-        progress.log(f"{number} of {len(candidates)}: {candidate.name}, {candidate.about}")
+        run = f"{candidate.name}, seed {candidate.recipe.seed}, {candidate.about}"
+        progress.log(f"{number} of {len(candidates)}: {run}")
         measured.append(_measure(candidate, progress, cache, device))
-    if len(candidates) == 1:
-        return [Entry(candidates[0], measured[0])]
-    judged_by = candidates[0].recipe.metrics[0]
-    best = max(range(len(measured)), key=lambda number: measured[number].scores[judged_by])
-    found = p_values(candidates, best, device=device, progress=progress)
-    return [Entry(*each) for each in zip(candidates, measured, found, strict=True)]
+    entries = [Entry(*each) for each in zip(candidates, measured, strict=True)]
+    return entries if len(entries) == 1 else _judged(entries, device=device, progress=progress)
+
+
+def _judged(entries: Sequence[Entry], *, device: str, progress: Progress) -> list[Entry]:
+    """The entries with their p-values and intervals."""
+    models = by_model(entries)
+    written = [
+        [read_written(each.candidate, device=device, progress=progress) for each in model.entries] for model in models
+    ]
+    judged_by = entries[0].candidate.recipe.metrics[0]
+    best = max(range(len(models)), key=lambda number: models[number].score(judged_by))
+    found = dict(zip((model.name for model in models), judge(written, best), strict=True))
+    return [
+        replace(entry, p_value=judgement.p_value, low=judgement.low, high=judgement.high)
+        for entry in entries
+        if (judgement := found[entry.candidate.name])
+    ]
 
 
 def _measure(candidate: Candidate, progress: Progress, cache: Path | None, device: str) -> Measured:

@@ -1,72 +1,147 @@
-"""Whether the best model of a comparison is better than another by more than the choice of the validation inputs.
+"""How sure the scores of a comparison are: intervals, and whether the best model is better than another by chance.
 
 Each run's best model writes the validation split once, with the search of its recipe, and keeps the texts beside the
-run. Two models are compared by paired bootstrap on these texts (Koehn 2004, §3): translators by BLEU, captioners by
-CIDEr-D.
+run. Validation inputs are drawn with replacement, the same for all models (paired bootstrap, Koehn 2004, §3), and of a
+model that was trained with several seeds the seeds, too, so that an interval holds what another seed would change.
+Translators are scored by BLEU, captioners by CIDEr-D.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from regard.evaluation.compare.candidates import Candidate
 from regard.evaluation.outputs import Outputs, caption_split, translate_split
 from regard.files import read_json_file, write_json_file
-from regard.metrics import caption_tokens, cider_d_scores, compare_means, compare_systems
+from regard.metrics import caption_tokens, cider_d_scores
+from regard.metrics.resampling import bleu_from_statistics, bleu_statistics
 from regard.pipeline import load_captioner, load_translator
 from regard.progress import Progress
 from regard.training.recipe import CaptionData
 
 TEXTS = "validation.json"
 """In the folder of a run: what its best model wrote for the validation split, and the references."""
+NUM_DRAWS = 1000
+TAILS = (0.025, 0.975)
+
+Statistics = npt.NDArray[np.float64]
+Score = Callable[[Statistics, int], float]
+"""From statistics summed over inputs, [statistic], and the number of inputs to a score between 0 and 100."""
 
 
 @dataclass(frozen=True)
-class _Written:
+class Written:
+    """What a model wrote for the validation split, and what people wrote.
+
+    Attributes:
+        inputs: paths of photos, or sentences; empty in files of former versions.
+        hypotheses: a text for each.
+        references: of each a text, or of a photo several.
+    """
+
+    inputs: list[str]
     hypotheses: list[str]
     references: list[Any]
 
 
-def p_values(candidates: Sequence[Candidate], best: int, *, device: str, progress: Progress) -> list[float | None]:
-    """For each candidate the share of bootstrap draws in which the best one is not better; None for the best itself.
+@dataclass(frozen=True)
+class Judgement:
+    """How sure the score of a model is.
+
+    Attributes:
+        low, high: the ends of its 95 % interval.
+        p_value: the share of draws in which the best model is not better; None of the best itself.
+    """
+
+    low: float
+    high: float
+    p_value: float | None
+
+
+def judge(
+    written: Sequence[Sequence[Written]], best: int, *, num_draws: int = NUM_DRAWS, seed: int = 1
+) -> list[Judgement]:
+    """Intervals and p-values by bootstrap.
 
     Args:
-        candidates: trained, on the same data.
-        best: which of them is the best.
-        device: where the models compute.
-        progress: receives progress.
+        written: of each model what it wrote, once for each of its seeds; all of the same inputs.
+        best: which model is the best.
+        num_draws: how often inputs and seeds are drawn.
+        seed: of the draws.
+    """
+    captions = not isinstance(written[0][0].references[0], str)
+    statistics = [np.stack([_statistics(each, captions=captions) for each in seeds]) for seeds in written]
+    drawn = _draws(statistics, _mean if captions else _bleu, num_draws=num_draws, seed=seed)
+    return [
+        Judgement(
+            *map(float, np.quantile(drawn[:, model], TAILS)),
+            None if model == best else float(np.mean(drawn[:, best] <= drawn[:, model])),
+        )
+        for model in range(len(written))
+    ]
+
+
+def _draws(statistics: Sequence[Statistics], score: Score, *, num_draws: int, seed: int) -> Statistics:
+    """The score of each model in each draw, [draws, models], from its statistics, [seeds, inputs, statistic]."""
+    generator = np.random.default_rng(seed)
+    count = statistics[0].shape[1]
+    drawn = np.empty((num_draws, len(statistics)))
+    for draw in range(num_draws):
+        inputs = generator.integers(count, size=count)
+        for model, each in enumerate(statistics):
+            seeds = generator.integers(len(each), size=len(each)) if len(each) > 1 else [0]
+            drawn[draw, model] = np.mean([score(each[number, inputs].sum(axis=0), count) for number in seeds])
+    return drawn
+
+
+def _statistics(written: Written, *, captions: bool) -> Statistics:
+    """What a score sums up, [inputs, statistic]."""
+    if not captions:
+        return bleu_statistics(written.hypotheses, written.references)
+    references = [[caption_tokens(text) for text in group] for group in written.references]
+    scores = cider_d_scores([caption_tokens(text) for text in written.hypotheses], references)
+    return 100 * np.asarray(scores, dtype=np.float64)[:, None]
+
+
+def _mean(sums: Statistics, count: int) -> float:
+    return float(sums[0]) / count
+
+
+def _bleu(sums: Statistics, count: int) -> float:
+    return float(bleu_from_statistics(sums))
+
+
+def read_written(candidate: Candidate, *, device: str, progress: Progress) -> Written:
+    """What a run's best model writes for the validation split, from its folder where it stands there already.
 
     Raises:
-        RegardError: a model or the data cannot be used.
+        RegardError: the model or the data cannot be used.
     """
-    written = [_written(each, device, progress) for each in candidates]
-    captions = isinstance(candidates[best].recipe.data, CaptionData)
-    compare = _compare_captions if captions else _compare_translations
-    return [None if number == best else compare(written[best], each) for number, each in enumerate(written)]
+    stored = stored_texts(candidate.folder)
+    if stored is not None:
+        return stored
+    outputs = _write(candidate, device, progress)
+    texts = {"inputs": outputs.inputs, "hypotheses": outputs.hypotheses, "references": list(outputs.references)}
+    write_json_file(candidate.folder / TEXTS, {"version": 1, **texts})
+    return Written(**texts)
 
 
-def _compare_translations(best: _Written, other: _Written) -> float:
-    return compare_systems(best.hypotheses, other.hypotheses, best.references).p_value
+def stored_texts(folder: Path) -> Written | None:
+    """What the best model of a run wrote for the validation split; None where it has not yet.
 
-
-def _compare_captions(best: _Written, other: _Written) -> float:
-    references = [[caption_tokens(text) for text in group] for group in best.references]
-    scores = [cider_d_scores([caption_tokens(text) for text in each.hypotheses], references) for each in (best, other)]
-    return compare_means(*scores).p_value
-
-
-def _written(candidate: Candidate, device: str, progress: Progress) -> _Written:
-    """The texts of a run's best model, from its folder where they are there already."""
-    path = candidate.folder / TEXTS
-    if not path.exists():
-        outputs = _write(candidate, device, progress)
-        values = {"hypotheses": outputs.hypotheses, "references": list(outputs.references)}
-        write_json_file(path, {"version": 1, **values})
-    values = read_json_file(path, versions=[1])
-    return _Written(values["hypotheses"], values["references"])
+    Raises:
+        ModelError: the file is damaged.
+    """
+    if not (folder / TEXTS).exists():
+        return None
+    values = read_json_file(folder / TEXTS, versions=[1])
+    return Written(values.get("inputs", []), values["hypotheses"], values["references"])
 
 
 def _write(candidate: Candidate, device: str, progress: Progress) -> Outputs[Any]:

@@ -23,12 +23,13 @@ VALUES = {
 def measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading and training replaced by made-up figures; both are tested by themselves."""
 
-    def read(paths: list[Path], output: Path, assignments: list[str]) -> list[Candidate]:
+    def read(paths: list[Path], output: Path, assignments: list[str], *, seeds: int) -> list[Candidate]:
         recipes = [parse(Recipe, {"name": path.stem, **VALUES}, origin=str(path)) for path in paths]
         changes = tuple(assignments)
         return [
-            Candidate(path, recipe, output / recipe.name, changes, "a model", 64)
+            Candidate(path, recipe.model_copy(update={"seed": seed}), output / recipe.name, changes, "a model", 64)
             for path, recipe in zip(paths, recipes, strict=True)
+            for seed in range(seeds)
         ]
 
     def compare(candidates: list[Candidate], *, progress: object, cache: Path | None, device: str) -> list[Entry]:
@@ -59,6 +60,18 @@ def test_a_table_on_standard_output_and_the_page_in_the_folder(
     page = tmp_path / "comparison.md"
     assert str(page) in err
     assert f"`regard compare a.yaml b.yaml --output {tmp_path}`" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_row_stands_for_all_seeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "a.yaml", "b.yaml", "--output", str(tmp_path), "--seeds", "3", "--json"]) == 0
+    models = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [[run["seed"] for run in model["runs"]] for model in models] == [[0, 1, 2]] * 2
+    assert models[0]["spread"] == {"bleu4": 0, "cider": 0}
+    page = (tmp_path / "comparison.md").read_text(encoding="utf-8")
+    assert "--seeds 3`" in page
+    assert "| 56.8 ± 0.0 |" in page
+    assert "seeds 0, 1, 2" in page
 
 
 @pytest.mark.usefixtures("measured")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from regard.errors import Interrupted
+from regard.errors import ConfigError, Interrupted
 from regard.evaluation.compare import Entry, compare, read_candidates, write_comparison
 
 
@@ -79,6 +79,28 @@ def test_an_interrupted_comparison_continues_and_a_finished_one_trains_nothing(
     # bridge 8 × (annotations + 1) + norm 2 × 8; W 6 × 8 + 6 against bottleneck 2 × 8 + 2 and W 6 × 2 + 6
     assert feedback.trained - feedback.decoder == narrow.trained - narrow.decoder
     assert feedback.decoder - narrow.decoder == 6 * 8 - (2 * 8 + 2) - 6 * 2
+
+
+def test_seeds_are_trained_one_by_one_and_finished_runs_taken_as_they_are(three: list[Path], tmp_path: Path) -> None:
+    watch = Watch()
+    candidates = read_candidates(three[:1], tmp_path / "runs", seeds=2)
+    entries = compare(candidates, progress=watch, cache=tmp_path / "features")
+    assert [entry.candidate.recipe.seed for entry in entries] == [0, 1]
+    assert [entry.candidate.folder.name for entry in entries] == ["repeat-seed0", "repeat-seed1"]
+    assert watch.epochs == 2
+    assert all(entry.low is not None and entry.low <= entry.high for entry in entries)
+    assert {(entry.low, entry.high, entry.p_value) for entry in entries} == {(entries[0].low, entries[0].high, None)}
+
+    again = Watch()
+    finished = [tmp_path / "runs" / "repeat-seed0", tmp_path / "runs" / "repeat-seed1"]
+    taken = compare(read_candidates(finished, tmp_path / "none"), progress=again)
+    assert [entry.candidate.name for entry in taken] == ["repeat-seed0", "repeat-seed1"]
+    assert [entry.measured.scores for entry in taken] == [entry.measured.scores for entry in entries]
+    assert again.titles == []
+    with pytest.raises(ConfigError, match="is finished; leave out --set and --seeds"):
+        read_candidates(finished, tmp_path / "none", seeds=2)
+    with pytest.raises(ConfigError, match="holds no finished run; finish it with: regard train"):
+        read_candidates([tmp_path], tmp_path / "none")
 
 
 def test_a_run_from_elsewhere_does_not_claim_this_machine(three: list[Path], tmp_path: Path) -> None:

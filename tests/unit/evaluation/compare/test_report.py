@@ -57,14 +57,13 @@ def tables(page: str) -> list[list[list[str]]]:
 
 
 def test_a_row_a_model_with_every_figure(tmp_path: Path) -> None:
-    main, commands = tables(
-        write(tmp_path, entry("one", cider=41.26), replace(entry("two", decoder={"name": "feedback"}), p_value=0.0321))
-    )
+    two = replace(entry("two", decoder={"name": "feedback"}), p_value=0.0321, low=38.31, high=42.04)
+    main, commands = tables(write(tmp_path, entry("one", cider=41.26), two))
     assert all(len(row) == len(main[0]) for row in main)
-    expected = ["`one`", "what one is", "256", "41.3", "13.8", "", "1,234,567", "765,432", "1,234", "3 of 4"]
+    expected = ["`one`", "what one is", "256", "41.3", "13.8", "", "", "1,234,567", "765,432", "1,234", "3 of 4"]
     assert main[2] == expected
     assert [row[0] for row in main[2:]] == ["`one`", "`two`"]
-    assert [row[5] for row in (main[0], main[3])] == ["p", "0.032"]
+    assert [row[5:7] for row in (main[0], main[3])] == [["95 %", "p"], ["38.3 to 42.0", "0.032"]]
     assert commands[2][1:] == [
         "0",
         "`regard train 'my recipes/one.yaml' --output runs/one --set seed=1`",
@@ -127,6 +126,7 @@ def test_the_json_beside_it_holds_everything(tmp_path: Path) -> None:
         "count": 1000,
         "bleu4": 40 / 3,
         "cider": 40.0,
+        "interval": None,
         "signature": "regard|captions|v1",
         "parameters": {"trained": 1_234_567, "decoder": 765_432},
         "seconds": 1234.5,
@@ -137,6 +137,36 @@ def test_the_json_beside_it_holds_everything(tmp_path: Path) -> None:
         "machine": "A CPU",
         "versions": "regard 0",
     }
+
+
+def test_seeds_are_one_row_with_their_mean_and_spread(tmp_path: Path) -> None:
+    runs = [entry("one", cider=cider, seed=seed) for seed, cider in enumerate((40.0, 42.0, 44.0))]
+    other = entry("two", cider=30.0, decoder={"name": "feedback"})
+    page = write(tmp_path, *(replace(run, low=39.0, high=45.5) for run in runs), other)
+    main, commands = tables(page)
+    assert [row[3:6] for row in main[2:]] == [["42.0 ± 2.0", "14.0 ± 0.7", "39.0 to 45.5"], ["30.0", "10.0", ""]]
+    assert [row[1] for row in commands[2:]] == ["0", "1", "2", "0"]
+    model = json.loads((tmp_path / "page.json").read_text(encoding="utf-8"))["models"][0]
+    assert (model["cider"], model["spread"]["cider"], model["interval"]) == (42.0, 2.0, [39.0, 45.5])
+    assert [run["cider"] for run in model["runs"]] == [40.0, 42.0, 44.0]
+
+
+def test_the_html_has_the_tables_the_charts_and_texts_side_by_side(tmp_path: Path) -> None:
+    entries = [entry(name, vector=size) for name, size in (("wide", 64), ("narrow", 16))]
+    for number, each in enumerate(entries):
+        folder = tmp_path / each.candidate.name
+        folder.mkdir()
+        rows = [{"step": step, "cider": 10.0 * step + number} for step in range(3)]
+        (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        texts = {"inputs": ["a.jpg"], "hypotheses": [f"a <dog> {number}"], "references": [["a dog", "dog"]]}
+        (folder / "validation.json").write_text(json.dumps({"version": 1, **texts}))
+        entries[number] = replace(each, candidate=replace(each.candidate, folder=folder))
+    write(tmp_path, *entries)
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert html.count("<svg ") == 2
+    assert "wide: 0.0 at 0, 10.0 at 1, 20.0 at 2" in html
+    assert "<td>a.jpg</td><td>a &lt;dog&gt; 0</td><td>a &lt;dog&gt; 1</td><td>a dog</td>" in html
+    assert html.count("<table>") == 4
 
 
 def attending(size: int) -> dict[str, Any]:

@@ -18,13 +18,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from regard.cli.linefile import LineFile
 from regard.cli.report import json_line
 from regard.errors import ConfigError, DataError, DependencyError, ImageError
 from regard.files import check_suffix, put_in_place
-from regard.packed_weights import pack_json
 
 if TYPE_CHECKING:
     from regard.results import Caption, TranslatedCaption
@@ -119,6 +116,8 @@ class CaptionFile:
     def _object(self, path: str, result: Caption | TranslatedCaption | ImageError) -> dict[str, Any]:
         if isinstance(result, ImageError):
             return {"path": path, "error": result.reason}
+        from regard.packed_weights import pack_json
+
         values = result.to_dict()
         for word in chain(values["words"], values.get("translation", {}).get("words", ())):
             weights = word.pop("weights", None)
@@ -129,6 +128,10 @@ class CaptionFile:
 
 def _packed(result: Caption | TranslatedCaption) -> dict[str, Any]:
     """The words of a caption and their weights, packed, with their shape, [words, rows, columns]."""
+    import numpy as np
+
+    from regard.packed_weights import pack_json
+
     weights = np.stack([word.weights for word in result.words]) if result.words else np.zeros((0, 0, 0))
     return {"words": [word.text for word in result.words], "shape": list(weights.shape), **pack_json(weights)}
 

@@ -163,7 +163,7 @@ def test_the_html_has_the_tables_the_charts_and_texts_side_by_side(tmp_path: Pat
         entries[number] = replace(each, candidate=replace(each.candidate, folder=folder))
     write(tmp_path, *entries)
     html = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert html.count("<svg ") == 2
+    assert html.count("<svg ") == 3
     assert "wide: 0.0 at 0, 10.0 at 1, 20.0 at 2" in html
     assert "<td>a.jpg</td><td>a &lt;dog&gt; 0</td><td>a &lt;dog&gt; 1</td><td>a dog</td>" in html
     assert html.count("<table>") == 4

@@ -1,7 +1,7 @@
 """Losses of training.
 
-Cross-entropy with label smoothing on real tokens only; the doubly stochastic penalty of soft attention; the REINFORCE
-term of hard attention; the policy gradient of self-critical training.
+Cross-entropy with label smoothing on real tokens only; of soft attention the doubly stochastic penalty, its entropy and
+attention correctness; the REINFORCE term of hard attention; the policy gradient of self-critical training.
 """
 
 from __future__ import annotations
@@ -13,8 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from regard import fast
+from regard.annotations import Concepts
 from regard.decoders.base import Decoder, Trace
 from regard.ops.cross_entropy import linear_cross_entropy
+
+_SMALLEST = 1e-6
+"""Keeps logarithms of weights finite."""
 
 
 def real_tokens(lengths: Tensor, time: int) -> Tensor:
@@ -79,6 +83,48 @@ def doubly_stochastic(weights: Tensor, real: Tensor) -> Tensor:
     received = (weights * real.unsqueeze(-1)).sum(dim=2)
     captions = real.any(dim=-1)
     return ((1 - received) ** 2).sum(dim=-1)[captions].mean()
+
+
+def attention_entropy(weights: Tensor, real: Tensor) -> Tensor:
+    """− Σ_i α_ti log α_ti, mean over real tokens: how widely attention is spread.
+
+    Args:
+        weights: α, [batch, rows, time, position].
+        real: bool [batch, rows, time].
+    """
+    own = weights[real]
+    return -torch.special.xlogy(own, own).sum(dim=-1).mean()
+
+
+def attention_correctness(
+    weights: Tensor, targets: Tensor, real: Tensor, concepts: Concepts, concept_tokens: Tensor
+) -> Tensor:
+    """Cross-entropy between the class activation map of what a word names and the weights of that word (attention
+    correctness, Liu et al. 2017, "Attention correctness in neural image captioning", §3.2, weak supervision).
+
+        − Σ_t Σ_i μ_j(i) log α'_ti,   α'_ti = α_ti + Σ_l α_{t,N+l} μ_l(i),   over the tokens y_t that are a concept j
+
+    α' are the weights on the photo that a caption shows, see :mod:`regard.encoders.concepts`. The paper takes maps from
+    boxes or from the similarity of words; here they are those of the encoder's own classifier, for words that it finds
+    among its concepts of the photo.
+
+    Args:
+        weights: α, [batch, rows, time, N + k].
+        targets: int64 [batch, rows, time].
+        real: bool [batch, rows, time].
+        concepts: k of each input, with their maps μ.
+        concept_tokens: int64 [words], the token of each concept word, -1 where it has none.
+
+    Returns:
+        The mean over captions; 0 where no token is a concept.
+    """
+    maps = concepts.maps.unsqueeze(1).to(weights)
+    named = (targets.unsqueeze(-1) == concept_tokens[concepts.words][:, None, None]) & real.unsqueeze(-1)
+    shown = weights[..., : maps.shape[-1]] + weights[..., maps.shape[-1] :] @ maps
+    # concepts that share a token, because the vocabulary lacks their own words, share the map
+    wanted = named.to(weights) / named.sum(dim=-1, keepdim=True).clamp_min(1)
+    losses = -((wanted @ maps) * shown.clamp_min(_SMALLEST).log()).sum(dim=-1)
+    return losses.sum() / real.any(dim=-1).sum().clamp_min(1)
 
 
 class MovingBaseline:

@@ -23,6 +23,8 @@ from regard.training.checkpoint import Position
 from regard.training.device import decoder_autocast, encoder_autocast, to_device
 from regard.training.losses import (
     MovingBaseline,
+    attention_correctness,
+    attention_entropy,
     cross_entropy,
     doubly_stochastic,
     hard_attention_loss,
@@ -93,6 +95,22 @@ class Objective(ABC):
             )
         return TeacherForced(loss, log_probabilities, trace, real)
 
+    def _penalised(self, loss: Tensor, annotations: Annotations, batch: CaptionBatch, given: TeacherForced) -> Tensor:
+        """The loss with the penalties on attention that the phase asks for, of a pass over given targets."""
+        phase, weights, names = self.phase, given.trace.weights, self.model.concepts
+        if not self.decoder.attends:
+            return loss
+        if phase.doubly_stochastic:
+            regions = weights[..., : annotations.num_regions]
+            loss = loss + phase.doubly_stochastic * doubly_stochastic(regions, given.real)
+        if phase.attention_entropy:
+            loss = loss + phase.attention_entropy * attention_entropy(weights, given.real)
+        if phase.attention_maps and names is not None and annotations.concepts is not None:
+            targets, tokens = to_device(batch.targets, self.device), names.get_buffer("tokens")
+            correctness = attention_correctness(weights, targets, given.real, annotations.concepts, tokens)
+            loss = loss + phase.attention_maps * correctness
+        return loss
+
     def _annotate(self, inputs: Sequence[int], *, epoch: int) -> Annotations:
         pictures = isinstance(self.model.encoder, ImageEncoder)
         with encoder_autocast(self.device, self.phase.precision) if pictures else self._mixed():
@@ -111,11 +129,10 @@ class CrossEntropy(Objective):
     def loss(self, inputs: Sequence[int], *, epoch: int) -> tuple[Tensor, dict[str, float]]:
         batch = self.task.targets(inputs)
         annotations = self._annotate([inputs[i] for i in batch.order.tolist()], epoch=epoch)
-        loss, log_probabilities, trace, real = self._teacher_forced(annotations, batch)
+        given = self._teacher_forced(annotations, batch)
+        loss, log_probabilities, trace, real = given
         numbers = {"loss": float(loss.detach()), "tokens": float(batch.num_tokens)}
-        if self.phase.doubly_stochastic and self.decoder.attends:
-            regions = trace.weights[..., : annotations.num_regions]
-            loss = loss + self.phase.doubly_stochastic * doubly_stochastic(regions, real)
+        loss = self._penalised(loss, annotations, batch, given)
         if trace.log_choices is not None:
             loss = loss + self._hard(trace, log_probabilities, real)
         return self._retaining(loss, annotations, numbers), numbers
@@ -180,8 +197,10 @@ class SelfCriticalObjective(Objective):
         weight = self.phase.self_critical.cross_entropy
         if weight:
             batch = self.task.targets(inputs)
-            given = self._teacher_forced(annotations.select(batch.order), batch)
+            ordered = annotations.select(batch.order)
+            given = self._teacher_forced(ordered, batch)
             loss, numbers["loss"] = loss + weight * given.loss, float(given.loss.detach())
+            loss = self._penalised(loss, ordered, batch, given)
         return self._retaining(loss, annotations, numbers), numbers
 
     def _sample(self, annotations: Annotations) -> tuple[Tensor, Tensor]:

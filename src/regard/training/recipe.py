@@ -183,6 +183,11 @@ class Phase(Settings):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     doubly_stochastic: float = Field(0.0, ge=0, le=1000)
     """λ of the penalty Σ_i (1 − Σ_t α_ti)² (Xu 2015, eq. 14)."""
+    attention_entropy: float = Field(0.0, ge=0, le=1000)
+    """λ of the entropy of the weights of each word, which makes attention narrower."""
+    attention_maps: float = Field(0.0, ge=0, le=1000)
+    """λ of attention correctness (Liu et al. 2017): the weights of words that the encoder names among its concepts are
+    drawn to the class activation maps of these, see :func:`regard.training.losses.attention_correctness`."""
     retain_classes: float = Field(0.0, ge=0, le=1000)
     """λ of learning without forgetting (Li & Hoiem 2016): an encoder that names concepts and learns is kept at the
     class probabilities that its network had when the run began, see :mod:`regard.encoders.concepts`."""
@@ -205,12 +210,24 @@ class Phase(Settings):
     optim: OptimSettings = OptimSettings()
     self_critical: SelfCritical = SelfCritical()
 
+    @property
+    def penalties(self) -> list[str]:
+        """The penalties on attention that are asked for, by name; they are taken over given captions."""
+        names = ("doubly_stochastic", "attention_entropy", "attention_maps")
+        return [name for name in names if getattr(self, name)]
+
     @model_validator(mode="after")
-    def _two_passes(self) -> Phase:
-        if self.r_drop and (self.objective != "cross_entropy" or self.doubly_stochastic):
+    def _penalties_fit(self) -> Phase:
+        reads_given = self.objective == "cross_entropy" or self.self_critical.cross_entropy
+        if self.penalties and not reads_given:
+            raise ConfigError(
+                f"{self.penalties[0]} is above 0, but self-critical training reads no given captions",
+                remedy="set self_critical.cross_entropy above 0, or leave it out",
+            )
+        if self.r_drop and (self.objective != "cross_entropy" or self.penalties):
             raise ConfigError(
                 "r_drop goes with plain cross_entropy",
-                remedy="leave out self_critical and doubly_stochastic, or r_drop",
+                remedy=f"leave out {' and '.join(['self_critical', *self.penalties])}, or r_drop",
             )
         return self
 
@@ -291,6 +308,11 @@ class Recipe(Settings):
                 remedy="set model.encoder.train_from to the first layer that shall train",
             )
         names = isinstance(encoder, ImageEncoderSettings) and encoder.concepts > 0
+        if any(phase.attention_maps for phase in self.phases) and not names:
+            raise ConfigError(
+                "attention_maps is above 0, but the encoder names no concepts",
+                remedy="set model.encoder.concepts, or leave attention_maps out",
+            )
         if any(phase.retain_classes for phase in self.phases) and not (names and trainable):
             raise ConfigError(
                 "retain_classes is above 0, but the encoder names no concepts or does not learn",

@@ -10,13 +10,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from regard.annotations import Annotations
+from regard.annotations import Annotations, Concepts
 from regard.attention import Attended, HardAttention, Memory
 from regard.decoders import Trace
 from regard.decoders.attend import AttendDecoder, AttendSettings
 from regard.fast import for_training
 from regard.training.losses import (
     MovingBaseline,
+    attention_correctness,
+    attention_entropy,
     cross_entropy,
     doubly_stochastic,
     hard_attention_loss,
@@ -91,6 +93,66 @@ def test_the_doubly_stochastic_penalty_is_its_loop() -> None:
             total += (1 - paid) ** 2
     loss = doubly_stochastic(seen.weights, real_tokens(LENGTHS, TIME))
     assert float(loss) == pytest.approx(total / len(captions()), rel=1e-12)
+
+
+def test_the_entropy_of_attention_is_its_loop() -> None:
+    seen = trace()
+    entropies = [-sum(float(a) * math.log(a) for a in seen.weights[place].tolist()) for place in places()]
+    loss = attention_entropy(seen.weights, real_tokens(LENGTHS, TIME))
+    assert float(loss) == pytest.approx(sum(entropies) / len(entropies), rel=1e-12)
+
+
+CONCEPTS, REGIONS = 2, 2
+CONCEPT_TOKENS = torch.tensor([-1, 4, 5, 4, 6])
+"""The tokens of five concept words: the first is in no vocabulary, two share a token."""
+
+
+def concepts() -> Concepts:
+    maps = torch.rand(BATCH, CONCEPTS, REGIONS, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    words = torch.tensor([[1, 3], [2, 0], [4, 1]])
+    return Concepts(words, torch.full((BATCH, CONCEPTS), 0.5), maps / maps.sum(dim=-1, keepdim=True))
+
+
+def test_attention_correctness_is_its_loop_over_words_that_name_a_concept() -> None:
+    seen, wanted, known = trace(), targets(), concepts()
+    losses = []
+    for b, r, t in places():
+        weights, maps = seen.weights[b, r, t].tolist(), known.maps[b].tolist()
+        own = [j for j in range(CONCEPTS) if CONCEPT_TOKENS[known.words[b, j]] == wanted[b, r, t]]
+        if not own:
+            continue
+        loss = 0.0
+        for i in range(REGIONS):
+            shown = weights[i] + sum(weights[REGIONS + j] * maps[j][i] for j in range(CONCEPTS))
+            loss -= sum(maps[j][i] for j in own) / len(own) * math.log(shown)
+        losses.append(loss)
+    assert len(losses) >= 2
+    found = attention_correctness(seen.weights, wanted, real_tokens(LENGTHS, TIME), known, CONCEPT_TOKENS)
+    assert float(found) == pytest.approx(sum(losses) / len(captions()), rel=1e-12)
+
+
+def test_attention_correctness_draws_weights_to_the_map_of_a_concept_and_leaves_other_words_alone() -> None:
+    scores = torch.zeros(1, 1, 2, REGIONS + 1, dtype=torch.float64, requires_grad=True)
+    known = Concepts(torch.tensor([[1]]), torch.ones(1, 1), torch.tensor([[[0.9, 0.1]]], dtype=torch.float64))
+    words, real = torch.tensor([[[4, 5]]]), torch.ones(1, 1, 2, dtype=torch.bool)
+
+    def loss(given: Tensor) -> Tensor:
+        return attention_correctness(given.softmax(dim=-1), words, real, known, CONCEPT_TOKENS)
+
+    (gradient,) = torch.autograd.grad(loss(scores), scores)
+    assert gradient[0, 0, 0, 0] < 0 < gradient[0, 0, 0, 1]
+    assert not gradient[0, 0, 1].any()
+    assert torch.autograd.gradcheck(loss, scores)
+
+
+def test_attention_correctness_is_nothing_where_no_word_names_a_concept() -> None:
+    seen = trace()
+    weights = seen.weights.requires_grad_()
+    nothing = torch.full_like(CONCEPT_TOKENS, -1)
+    loss = attention_correctness(weights, targets(), real_tokens(LENGTHS, TIME), concepts(), nothing)
+    (gradient,) = torch.autograd.grad(loss, weights)
+    assert float(loss.detach()) == 0
+    assert not gradient.any()
 
 
 def test_the_policy_gradient_weighs_every_token_by_its_captions_advantage() -> None:

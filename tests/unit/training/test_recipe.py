@@ -138,3 +138,19 @@ def test_weights_of_a_model_are_asked_for_with_from(tiny_recipe: Recipe) -> None
     values = override(tiny_recipe.model_dump(mode="json"), ["model.weights=flickr8k"])
     with pytest.raises(ConfigError, match=r"'flickr8k' is no setting of the model; begin from .* --from NAME"):
         parse(Recipe, values, origin="r.yaml")
+
+
+@pytest.mark.parametrize(
+    ("phase", "problem"),
+    [
+        ({"objective": "self_critical", "attention_maps": 0.1}, "reads no given captions"),
+        ({"r_drop": 1.0, "attention_entropy": 0.1}, "leave out self_critical and attention_entropy"),
+        ({"attention_maps": 0.1}, "the encoder names no concepts"),
+    ],
+    ids=str,
+)
+def test_penalties_on_attention_that_would_be_ignored_are_refused(
+    tmp_path: Path, phase: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        read(tmp_path, {**CAPTIONS, "phases": [{"epochs": 1, **phase}]})

@@ -201,7 +201,8 @@ def test_a_run_that_names_concepts_keeps_its_classes(tiny_recipe: Recipe, tmp_pa
     values = tiny_recipe.model_dump(mode="json")
     encoder = {"layer": None, "pool": None, "train_from": "stage7", "concepts": 3}
     values["model"]["encoder"] |= encoder
-    values["phases"][0] |= {"retain_classes": 0.5, "epochs": 1}
+    penalties = {"retain_classes": 0.5, "attention_maps": 0.1, "attention_entropy": 0.01}
+    values["phases"][0] |= {**penalties, "epochs": 1}
     recipe, folder = parse(Recipe, values, origin="the test"), tmp_path / "run"
     train(recipe, folder, cache=tmp_path / "cache")
     first, second = epochs(folder)

@@ -130,6 +130,8 @@ class Word:
             regions themselves, or the model names no concepts.
         evidence: the chance that the word is in what people would write of the photo, 0…1; None of words that say
             nothing of it, and of a model that was not calibrated.
+        point: where on the photo the thing lies that the word names, x and y as fractions of its width and height; None
+            of words that name nothing. See :mod:`regard.pipeline.pointing`.
         faithfulness: what became of the word without what it looked at; None where nobody measured it.
     """
 
@@ -138,6 +140,7 @@ class Word:
     weights: Floats
     concept: str | None = None
     evidence: float | None = None
+    point: tuple[float, float] | None = None
     faithfulness: Faithfulness | None = None
 
     def __post_init__(self) -> None:
@@ -152,6 +155,8 @@ class Word:
             values["concept"] = self.concept
         if self.evidence is not None:
             values["evidence"] = round(self.evidence, _SHORT)
+        if self.point is not None:
+            values["point"] = [round(each, _SHORT) for each in self.point]
         return {**values, **_measured(self.faithfulness)}
 
 

@@ -1,14 +1,15 @@
 """The pointing game: attention weights of nouns against boxes that people drew around what they name.
 
-    hit      the peak of the weights, the middle of the region with the greatest one, lies in a box of the noun's
-             class or within 15 pixels of one, at COCO's own size of 480 pixels on the shorter side (the pointing game,
-             Zhang et al. 2018, §4.1)
+    hit      the peak lies in a box of the noun's class or within 15 pixels of one, at COCO's own size of 480 pixels on
+             the shorter side (the pointing game, Zhang et al. 2018, §4.1)
     inside   the share of the weights that lies in boxes of the class, each region counted by its overlap
 
-The same is measured of weights that know nothing of the word: all on the middle of the photo, and uniform, whose
-share inside is the area of the boxes and whose hit is the chance of one. Where the published weights of the encoder's
-network are installed, it is measured of the classifier's activation map too: that of the noun where it is among the 50
-most probable words, else of the first of them. A noun names a class by ``box_words.txt``.
+This is measured of where the word points (:mod:`regard.pipeline.pointing`), all weight on the region there; of its
+weights; and of weights that know nothing of the word: all on the middle of the photo, and uniform, whose share inside
+is the area of the boxes and whose hit is the chance of one. Where the published weights of the encoder's network are
+installed, it is measured of the classifier's activation map too: that of the noun where it is among the 50 likeliest
+words, else of the first of them. Peaks are those of weights smoothed in one way. A noun names a class by
+``box_words.txt``.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from regard.evidence.reference_words import same_word, stem
 from regard.faithfulness import Floats
 from regard.metrics.resampling import Bootstrap
 from regard.pipeline import Captioner, SearchChanges
+from regard.pipeline.pointing import Point, peak
 from regard.progress import Progress, Silent
 
 BOXES = "boxes.json"
@@ -42,7 +44,7 @@ TOLERANCE = 15 / 480
 """How far from a box a peak may lie, as a share of the photo's shorter side."""
 SMALL, MEDIUM = 32**2, 96**2
 """Areas in pixels at COCO's own size below which the largest box of a noun makes it small or medium."""
-WEIGHTS, CENTRE, UNIFORM, CLASSIFIER = "weights", "centre", "uniform", "classifier"
+POINT, WEIGHTS, CENTRE, UNIFORM, CLASSIFIER = "point", "weights", "centre", "uniform", "classifier"
 
 
 @dataclass(frozen=True)
@@ -164,21 +166,19 @@ def pointed_nouns(
         for word in caption.words:
             category = box_classes().get(stem(word.text), "")
             if category in photo.boxes:
-                found = point(
-                    number, photo, category, word.text, word.weights.ravel().astype(np.float64), caption.regions
-                )
+                weights = word.weights.ravel().astype(np.float64)
+                found = judge(number, photo, category, word.text, weights, caption.regions)
+                if word.point is not None:
+                    found = _with_point(found, word.point, photo, caption.regions)
                 yield found if classifier is None else classifier.add(found, photo, caption.regions)
         progress.advance(1)
 
 
-def point(number: int, photo: BoxedPhoto, category: str, noun: str, weights: Floats, regions: Regions) -> PointedNoun:
-    """What each kind of weights makes of one noun; its own weights are [region]."""
+def judge(number: int, photo: BoxedPhoto, category: str, noun: str, weights: Floats, regions: Regions) -> PointedNoun:
+    """What weights that know nothing of the noun and its own weights [region] make of it."""
     boxes = photo.boxes[category]
-    overlap = overlaps(regions, boxes)
     middles = np.array([((left + right) / 2, (top + bottom) / 2) for left, top, right, bottom in regions.rectangles])
-    near = _near(middles, boxes, TOLERANCE * min(photo.width, photo.height))
-    centre = _near(np.array([[photo.width / 2, photo.height / 2]]), boxes, TOLERANCE * min(photo.width, photo.height))
-    middle = int(((middles - [photo.width / 2, photo.height / 2]) ** 2).sum(axis=1).argmin())
+    overlap, centre = overlaps(regions, boxes), (0.5, 0.5)
     scale = 480 / min(photo.width, photo.height)
     area = max((right - left) * (bottom - top) for left, top, right, bottom in boxes) * scale**2
     return PointedNoun(
@@ -186,13 +186,36 @@ def point(number: int, photo: BoxedPhoto, category: str, noun: str, weights: Flo
         noun=noun,
         category=category,
         size="small" if area < SMALL else "medium" if area < MEDIUM else "large",
-        hits={WEIGHTS: float(near[weights.argmax()]), CENTRE: float(centre[0]), UNIFORM: float(near.mean())},
+        hits={
+            WEIGHTS: _hit(peak(weights, regions), photo, boxes),
+            CENTRE: _hit(centre, photo, boxes),
+            UNIFORM: float(_near(middles, boxes, TOLERANCE * min(photo.width, photo.height)).mean()),
+        },
         inside={
             WEIGHTS: float(weights @ overlap),
-            CENTRE: float(overlap[middle]),
+            CENTRE: float(overlap[_region_at(centre, photo, regions)]),
             UNIFORM: float(overlap.mean()),
         },
     )
+
+
+def _with_point(noun: PointedNoun, point: Point, photo: BoxedPhoto, regions: Regions) -> PointedNoun:
+    """The noun with what becomes of it where it points."""
+    boxes = photo.boxes[noun.category]
+    inside = float(overlaps(regions, boxes)[_region_at(point, photo, regions)])
+    hit = _hit(point, photo, boxes)
+    return replace(noun, hits={POINT: hit, **noun.hits}, inside={POINT: inside, **noun.inside})
+
+
+def _hit(point: Point, photo: BoxedPhoto, boxes: Sequence[Rectangle]) -> float:
+    place = np.array([[point[0] * photo.width, point[1] * photo.height]])
+    return float(_near(place, boxes, TOLERANCE * min(photo.width, photo.height))[0])
+
+
+def _region_at(point: Point, photo: BoxedPhoto, regions: Regions) -> int:
+    """The region whose middle is nearest."""
+    middles = np.array([((left + right) / 2, (top + bottom) / 2) for left, top, right, bottom in regions.rectangles])
+    return int(((middles - [point[0] * photo.width, point[1] * photo.height]) ** 2).sum(axis=1).argmin())
 
 
 class ClassifierMaps:
@@ -226,7 +249,7 @@ class ClassifierMaps:
         names = [concept_words()[number].text for number in concepts.words[0].tolist()]
         own = [place for place, name in enumerate(names) if _means(name, noun)]
         weights = concepts.maps[0, own[0] if own else 0].double().numpy()
-        found = point(noun.photo, photo, noun.category, noun.noun, weights, regions)
+        found = judge(noun.photo, photo, noun.category, noun.noun, weights, regions)
         return replace(
             noun,
             hits={**noun.hits, CLASSIFIER: found.hits[WEIGHTS]},

@@ -33,6 +33,7 @@ from regard.pipeline.generation import (
 )
 from regard.pipeline.isolation import REPORT, Defect, answer_each, describe
 from regard.pipeline.options import SearchChanges, changed_options, fitting_batch
+from regard.pipeline.pointing import points, with_activations
 from regard.pipeline.prefetch import AHEAD, PreparedImage, cut_batches, prefetch, prepare_image
 from regard.pipeline.region import Box, Positions, check_box, gather_positions, positions_in, scatter_weights
 from regard.results import Caption, Word
@@ -141,7 +142,7 @@ class Captioner(WorkSharing):
         found = generate(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
         from regard.pipeline.explain import measure_generation, measure_pixels
 
-        (generation,) = _on_photo(found, annotations, None, self.bundle.calibration)
+        (generation,) = _on_photo(found, annotations, None, self.bundle)
         measured = measure_generation(self._engine, self.bundle.model, annotations, generation, seed=options.seed)
         caption = _result(picture, generation, options.length_normalisation, self.bundle.calibration)
         if pixels and caption.words:
@@ -218,7 +219,7 @@ class Captioner(WorkSharing):
         inside = annotations if allowed is None else gather_positions(annotations, allowed)
 
         def caption(generation: Generation, calibration: Calibration | None) -> Caption:
-            (found,) = _on_photo([generation], annotations, allowed, calibration)
+            (found,) = _on_photo([generation], annotations, allowed, self.bundle)
             return _result(picture, found, options.length_normalisation, calibration)
 
         whole = generate_streaming(
@@ -247,7 +248,7 @@ class Captioner(WorkSharing):
         beginning = prefix_ids(self.bundle.tokenizer, prefix)
         picture, annotations = self._read(image)
         found = generate(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
-        (generation,) = _on_photo(found, annotations, None, self.bundle.calibration)
+        (generation,) = _on_photo(found, annotations, None, self.bundle)
         from regard.pipeline.inspection import inspect_captioner
 
         inspection = inspect_captioner(self.bundle, picture, generation.ids)
@@ -285,7 +286,7 @@ class Captioner(WorkSharing):
         every = None if allowed is None else allowed * len(generations)
         found = [
             _result(picture, generation, options.length_normalisation, self.bundle.calibration)
-            for generation in _on_photo(generations, annotations.select(copies), every, self.bundle.calibration)
+            for generation in _on_photo(generations, annotations.select(copies), every, self.bundle)
         ]
         words = [word.text for word in self.bundle.tokenizer.words(beginning)]
         from regard.pipeline.next_words import distinct_next_words
@@ -340,7 +341,7 @@ class Captioner(WorkSharing):
             own = None if allowed is None else [allowed[each] for each in batch]
             inside = annotations if own is None else gather_positions(annotations, own)
             generations = generate(self._engine, inside, options, prefixes=prefixes, numbers=numbers)
-            return _on_photo(generations, annotations, own, self.bundle.calibration)
+            return _on_photo(generations, annotations, own, self.bundle)
 
         return answer_each(describe_batch, range(len(pixels))) if pixels else []
 
@@ -399,27 +400,27 @@ def _on_photo(
     generations: Sequence[Generation],
     annotations: Annotations,
     allowed: Sequence[Positions] | None,
-    calibration: Calibration | None,
+    bundle: Bundle,
 ) -> list[Generation]:
-    """The generations of a batch with what its photos tell of them: concepts, and how novel they are.
+    """The generations of a batch with what its photos tell of them: concepts, activation maps, and how novel they are.
 
     Args:
         generations: one a photo; their weights are over the allowed positions.
         annotations: of the whole photos.
         allowed: the positions of each that attention was held to, over all of which weights are spread again; None for
             all. Concepts speak for the whole photo, so a part of it does without.
-        calibration: asks for novelty; None where nobody does.
+        bundle: the model; a calibration of it asks for novelty.
     """
     if allowed is None:
-        found = named(generations, annotations.concepts)
+        found = with_activations(named(generations, annotations.concepts), annotations, bundle.model.decoder)
     else:
         positions, pairs = annotations.num_regions, zip(generations, allowed, strict=True)
         found = [replace(each, weights=scatter_weights(each.weights, own, positions=positions)) for each, own in pairs]
-    if calibration is None:
+    if bundle.calibration is None:
         return found
     from regard.pipeline.confidence import with_novelty
 
-    return with_novelty(found, annotations, calibration)
+    return with_novelty(found, annotations, bundle.calibration)
 
 
 def _confidence(generation: Generation, calibration: Calibration | None) -> tuple[list[float | None], float | None]:
@@ -436,14 +437,15 @@ def _result(picture: PreparedImage, generation: Generation, alpha: float, calibr
     evidence, confidence = _confidence(generation, calibration)
     attended = fold_concepts(merge_weights(generation.weights, generation.words), generation.concepts)
     grid = (picture.regions.rows, picture.regions.columns)
-    words = zip(generation.words, generation.probabilities, attended, evidence, strict=True)
+    pointed = points(generation, [look.weights for look in attended], picture.regions)
+    words = zip(generation.words, generation.probabilities, attended, evidence, pointed, strict=True)
     return Caption(
         path=picture.path,
         text=generation.best.text,
         score=generation.best.score(alpha),
         words=tuple(
-            Word(word.text, probability, look.weights.reshape(grid), look.concept, own)
-            for word, probability, look, own in words
+            Word(word.text, probability, look.weights.reshape(grid), look.concept, own, point)
+            for word, probability, look, own, point in words
         ),
         alternatives=generation.alternatives(alpha),
         finished=generation.finished,

@@ -34,6 +34,12 @@ def describe_region(weights: Floats, regions: Regions) -> str:
     return f"{_NAMES[row][column]}, {percent(float(shares[row, column]))}"
 
 
+def describe_point(point: tuple[float, float]) -> str:
+    """The ninth of the photo that a point lies in, given as fractions of its width and height: such as ``top left``."""
+    column, row = (min(int(3 * each), 2) for each in point)
+    return _NAMES[row][column]
+
+
 def percent(share: float) -> str:
     """A share of 1 as people write it, with a space that does not break: ``34 %``, ``< 1 %``."""
     return "<\u00a01\u00a0%" if 0 < share < 0.005 else f"{share * 100:.0f}\u00a0%"

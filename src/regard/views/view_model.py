@@ -15,7 +15,7 @@ import numpy as np
 from regard.composed_attention import Floats, Span, locate
 from regard.faithfulness import FRACTIONS, JUDGED, WEIGHTS, Faithfulness
 from regard.results import Alternative, Caption, Photo, Result, TranslatedCaption, Translation, Word
-from regard.views.region_names import describe_region, percent
+from regard.views.region_names import describe_point, describe_region, percent
 
 if TYPE_CHECKING:
     from regard.annotations import Regions
@@ -149,7 +149,8 @@ def _known(word: Word) -> tuple[str, ...]:
     """What the model knows of one of its words."""
     sure = (f"{percent(word.probability)} sure",)
     right = () if word.evidence is None else (f"right in {percent(word.evidence)} of such cases",)
-    return (*sure, *right, *(() if word.concept is None else (f"seen as: {word.concept}",)))
+    where = () if word.point is None else (f"points at the {describe_point(word.point)}",)
+    return (*sure, *right, *(() if word.concept is None else (f"seen as: {word.concept}",)), *where)
 
 
 def _translation_tracks(result: Translation) -> tuple[SentenceTrack, SentenceTrack]:

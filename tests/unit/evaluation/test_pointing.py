@@ -13,18 +13,22 @@ from regard.annotations import Regions
 from regard.errors import DataError
 from regard.evaluation.pointing import (
     CENTRE,
+    POINT,
     UNIFORM,
     WEIGHTS,
     BoxedPhoto,
     box_classes,
+    judge,
     measure_pointing,
     overlaps,
-    point,
+    pointed_nouns,
     read_boxes,
     score_pointing,
 )
 from regard.evidence.reference_words import stem
 from regard.pipeline import Captioner
+from regard.progress import Silent
+from regard.results import Caption, Word
 from regard.saved.bundle import Bundle
 
 RECTANGLES = tuple((c * 40.0, r * 40.0, c * 40.0 + 40, r * 40.0 + 40) for r in range(2) for c in range(3))
@@ -39,11 +43,11 @@ def test_overlaps_equal_areas() -> None:
 
 
 def test_a_noun_points_by_its_peak_and_by_its_share() -> None:
-    noun = point(0, PHOTO, "dog", "puppy", np.array([0.6, 0.2, 0.1, 0.1, 0, 0]), REGIONS)
+    noun = judge(0, PHOTO, "dog", "puppy", np.array([0.6, 0.2, 0.1, 0.1, 0, 0]), REGIONS)
     assert noun.hits == {WEIGHTS: 1.0, CENTRE: 1.0, UNIFORM: pytest.approx(2 / 6)}
     assert noun.inside[WEIGHTS] == pytest.approx(0.6 + 0.1)
     assert noun.inside[UNIFORM] == pytest.approx(1.5 / 6)
-    away = point(0, PHOTO, "dog", "dog", np.array([0.0, 0, 0, 0, 0, 1]), REGIONS)
+    away = judge(0, PHOTO, "dog", "dog", np.array([0.0, 0, 0, 0, 0, 1]), REGIONS)
     assert (away.hits[WEIGHTS], away.inside[WEIGHTS]) == (0.0, 0.0)
 
 
@@ -51,12 +55,12 @@ def test_a_peak_may_lie_fifteen_native_pixels_from_a_box() -> None:
     # 15 of 480 pixels are 2.5 of these 80: the middle (100, 60) is in reach of a box that begins at 102, not at 103
     for left, hit in ((102.0, 1.0), (103.0, 0.0)):
         photo = BoxedPhoto(Path("a.jpg"), 120, 80, {"cat": ((left, 58.0, 115.0, 70.0),)})
-        assert point(0, photo, "cat", "cat", np.array([0.0, 0, 0, 0, 0, 1]), REGIONS).hits[WEIGHTS] == hit
+        assert judge(0, photo, "cat", "cat", np.array([0.0, 0, 0, 0, 0, 1]), REGIONS).hits[WEIGHTS] == hit
 
 
 def test_scores_come_by_size_and_class_with_intervals() -> None:
-    good = point(0, PHOTO, "dog", "dog", np.array([1.0, 0, 0, 0, 0, 0]), REGIONS)
-    bad = point(1, PHOTO, "dog", "dog", np.array([0.0, 0, 0, 0, 0, 1]), REGIONS)
+    good = judge(0, PHOTO, "dog", "dog", np.array([1.0, 0, 0, 0, 0, 0]), REGIONS)
+    bad = judge(1, PHOTO, "dog", "dog", np.array([0.0, 0, 0, 0, 0, 1]), REGIONS)
     rows = score_pointing([good] * 9 + [bad])
     first = next(row for row in rows if (row.group, row.weights) == ("all", WEIGHTS))
     assert (first.count, first.hit) == (10, 90)
@@ -92,6 +96,16 @@ def test_photos_with_boxes_are_read_and_measured(tiny_captioner: Bundle, tmp_pat
     assert photo.boxes == {"dog": ((0.0, 0.0, 60.0, 40.0),)}
     for row in measure_pointing(Captioner(tiny_captioner), folder, beam=1):
         assert 0 <= row.inside <= 100
+
+
+def test_where_a_word_points_is_all_its_weight(monkeypatch: pytest.MonkeyPatch, tiny_captioner: Bundle) -> None:
+    said = Word("puppies", 0.5, np.full((2, 3), 1 / 6), point=(0.4, 0.3))
+    photo = np.zeros((80, 120, 3), dtype=np.uint8)
+    caption = Caption("a.jpg", "puppies", -1.0, (said,), (), True, photo, REGIONS)
+    captioner = Captioner(tiny_captioner)
+    monkeypatch.setattr(captioner, "caption_many", lambda *_, **__: iter([caption]))
+    (noun,) = pointed_nouns(captioner, [PHOTO], progress=Silent(), changes={})
+    assert (noun.hits[POINT], noun.inside[POINT]) == (1.0, 0.5)
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"images": [], "categories": [{}], "annotations": []}', None])

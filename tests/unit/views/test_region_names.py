@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from regard.views.region_names import describe_region, ninths, percent
+from regard.views.region_names import describe_point, describe_region, ninths, percent
 
 
 @pytest.mark.parametrize(
@@ -12,6 +12,14 @@ def test_a_place_is_named_by_its_ninth(grid, row, column, name) -> None:
     weights = np.zeros((7, 7))
     weights[row, column] = 1
     assert describe_region(weights, grid(300, 200)) == f"{name}, 100\u00a0%"
+
+
+@pytest.mark.parametrize(
+    ("point", "name"),
+    [((0.0, 0.0), "top left"), ((0.5, 0.5), "middle"), ((1.0, 0.4), "right"), ((0.2, 1.0), "bottom left")],
+)
+def test_a_point_is_named_by_its_ninth(point, name) -> None:
+    assert describe_point(point) == name
 
 
 def test_a_spread_look_names_no_place(grid) -> None:

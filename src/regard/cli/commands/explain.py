@@ -21,7 +21,7 @@ from regard.saved.default import DEFAULT_CAPTIONER
 if TYPE_CHECKING:
     from regard.faithfulness import Faithfulness
     from regard.pipeline import Captioner, Translator
-    from regard.results import Caption, Translation
+    from regard.results import Caption, TargetWord, Translation, Word
 
 Inputs = Annotated[list[str], typer.Argument(metavar="INPUT", help="Photos, or one sentence in quotes.")]
 Model = Annotated[
@@ -46,7 +46,8 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Describe photos, or translate a sentence, and test every word: how probable it is without the fifth of the input
-    that it looked at most, with that alone, and without as much at random. Words that lose nothing have no evidence."""
+    that it looked at most, with that alone, and without as much at random. Words that lose nothing have no evidence.
+    Of a photo, also say where each word points."""
     from regard.pipeline import Captioner, Translator, load
 
     reads_photos = any(Path(each).exists() for each in inputs)
@@ -82,13 +83,13 @@ def _translated(translator: Translator, text: str, *, prefix: str, pixels: bool)
 
 def _say_table(result: Caption | Translation) -> None:
     echo(f"{result.path}: {result.text}" if hasattr(result, "path") else result.text)
-    rows: list[tuple[str, ...]] = [("word", "sure", "without", "alone", "random", "evidence")]
-    rows += [_row(word.text, word.faithfulness) for word in result.words if word.faithfulness is not None]
+    rows: list[tuple[str, ...]] = [("word", "sure", "without", "alone", "random", "points at", "evidence")]
+    rows += [_row(word, word.faithfulness) for word in result.words if word.faithfulness is not None]
     for line in table(rows):
         echo(f"  {line}")
 
 
-def _row(text: str, measured: Faithfulness) -> tuple[str, ...]:
+def _row(word: Word | TargetWord, measured: Faithfulness) -> tuple[str, ...]:
     from math import exp
 
     from regard.faithfulness import FRACTIONS, JUDGED, RANDOM, WEIGHTS
@@ -96,4 +97,13 @@ def _row(text: str, measured: Faithfulness) -> tuple[str, ...]:
     place = FRACTIONS.index(JUDGED)
     own, random = measured.curves[WEIGHTS], measured.curves[RANDOM]
     numbers = (measured.log_probability, own.deleted[place], own.inserted[place], random.deleted[place])
-    return (text, *(f"{100 * exp(each):.0f} %" for each in numbers), "yes" if measured.supported else "no")
+    chances = (f"{100 * exp(each):.0f} %" for each in numbers)
+    return (word.text, *chances, _place(word), "yes" if measured.supported else "no")
+
+
+def _place(word: Word | TargetWord) -> str:
+    """Where on the photo a word points; empty for words that point nowhere."""
+    from regard.results import Word
+    from regard.views.region_names import describe_point
+
+    return describe_point(word.point) if isinstance(word, Word) and word.point is not None else ""

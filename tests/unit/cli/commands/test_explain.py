@@ -26,7 +26,7 @@ def test_every_word_of_a_photo_is_a_row(photo: Path, capsys: pytest.CaptureFixtu
     assert main(["explain", str(photo), "--model", "looker"]) == 0
     first, head, *rows = capsys.readouterr().out.splitlines()
     text = first.removeprefix(f"{photo}: ")
-    assert head.split() == ["word", "sure", "without", "alone", "random", "evidence"]
+    assert head.split() == ["word", "sure", "without", "alone", "random", "points", "at", "evidence"]
     assert [row.split()[0] for row in rows] == text.split()
     assert {row.split()[-1] for row in rows} <= {"yes", "no"}
 

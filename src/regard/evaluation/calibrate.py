@@ -1,13 +1,15 @@
 """Fits the calibration of a captioner on half of some photos, and measures it on the rest.
 
 A content word is right where it is in one of the photo's captions by people, in any form
-(:mod:`regard.evidence.reference_words`). A caption is accepted where its CIDEr-D against them is :data:`ACCEPTED` or
-more; of pictures of other kinds (:mod:`regard.evaluation.odd_photos`) none is.
+(:mod:`regard.evidence.reference_words`). A caption is accepted where its CIDEr-D against them is no less than what all
+but the worst fifth of people's own captions of that data set reach against the others of their photo; of pictures of
+other kinds (:mod:`regard.evaluation.odd_photos`) none is. The bar belongs to the set because people agree more on some
+photos than on others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -45,8 +47,10 @@ from regard.saved.bundle import CALIBRATION, VERSION
 from regard.saved.manifest import write_manifest
 from regard.text.captions import caption_tokens
 
-ACCEPTED = 0.4
-"""CIDEr-D, without its factor of 100, from which on a caption counts as accepted."""
+WORST_SHARE = 0.2
+"""The share of people's own captions that lies below the bar."""
+USUAL_BAR = 0.4
+"""The bar where each photo has one caption and nobody knows how people agree: CIDEr-D without the factor of 100."""
 ODD_PHOTOS = 140
 """Pictures of other kinds, half of them to fit and half to measure."""
 ODD = "other kinds"
@@ -93,11 +97,13 @@ class CalibrationReport:
         calibration: of the model.
         measured: on the half that it did not see.
         bins: of word evidence, mean prediction, share right and count, from the least sure to the surest.
+        bars: the CIDEr-D from which on captions of each set are accepted.
     """
 
     calibration: Calibration
     measured: tuple[Measured, ...]
     bins: tuple[tuple[float, float, int], ...]
+    bars: Mapping[str, float]
 
     def rows(self) -> list[dict[str, object]]:
         """The measurements as plain data."""
@@ -132,10 +138,11 @@ def calibrate(
     generations = [_with_novelty(own, base) for own in (*real, odd)]
     words = [_words(own, images.captions) for own, images in zip(generations, sets, strict=False)]
     base, measured, bins = _fit_words(base, words, [folder.name for folder in data])
-    captions = [_accepted(own, images.captions) for own, images in zip(generations, sets, strict=False)]
-    captions.append(np.zeros(ODD_PHOTOS, dtype=bool))
+    judged = [_accepted(own, images.captions) for own, images in zip(generations, sets, strict=False)]
+    captions = [*(accepted for accepted, _ in judged), np.zeros(ODD_PHOTOS, dtype=bool)]
+    bars = {folder.name: bar for folder, (_, bar) in zip(data, judged, strict=True)}
     calibration, more = _fit_captions(base, generations, captions, [*(folder.name for folder in data), ODD])
-    return CalibrationReport(calibration, (*measured, *more), bins)
+    return CalibrationReport(calibration, (*measured, *more), bins, bars)
 
 
 def save_calibration(calibration: Calibration, folder: Path) -> Path:
@@ -227,15 +234,28 @@ def is_seen(photos: Integers) -> Bools:
     return seen
 
 
-def _accepted(generations: Sequence[Generation], captions: Sequence[Sequence[str]]) -> Bools:
-    """Whether people would accept each caption, by its CIDEr-D against theirs."""
+def _accepted(generations: Sequence[Generation], captions: Sequence[Sequence[str]]) -> tuple[Bools, float]:
+    """Which captions agree with people's as people's own do, and the CIDEr-D from which on they do."""
     references = [[caption_tokens(caption) for caption in own] for own in captions]
     cider = CiderD.from_references(references)
     scores = [
         cider.score(caption_tokens(generation.best.text), cider.reference_vectors(own))
         for generation, own in zip(generations, references, strict=True)
     ]
-    return np.array([score >= ACCEPTED for score in scores])
+    bar = acceptance_bar(cider, references)
+    return np.array(scores) >= bar, bar
+
+
+def acceptance_bar(cider: CiderD, references: Sequence[Sequence[Sequence[str]]]) -> float:
+    """The CIDEr-D that all but :data:`WORST_SHARE` of people's captions reach, the first of a photo against its others.
+
+    Args:
+        cider: of these captions.
+        references: the captions of each photo, in tokens.
+    """
+    several = [own for own in references if len(own) > 1]
+    scores = [cider.score(first, cider.reference_vectors(others)) for first, *others in several]
+    return float(np.quantile(scores, WORST_SHARE)) if scores else USUAL_BAR
 
 
 def _fit_captions(

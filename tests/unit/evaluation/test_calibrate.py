@@ -16,9 +16,10 @@ from PIL import Image
 from regard.cli import main
 from regard.errors import DataError, ModelError
 from regard.evaluation import calibrate as module
-from regard.evaluation.calibrate import calibrate, save_calibration
+from regard.evaluation.calibrate import USUAL_BAR, acceptance_bar, calibrate, save_calibration
 from regard.evaluation.odd_photos import odd_photo
 from regard.evidence.calibration import CAPTION_FEATURES, WORD_FEATURES, Calibration, Logistic
+from regard.metrics.cider import CiderD
 from regard.pipeline import Captioner
 from regard.pipeline.confidence import caption_features, word_features
 from regard.results import SURE
@@ -88,12 +89,29 @@ def test_the_command_prints_measures_and_stores_the_numbers(
     out = capsys.readouterr().out
     assert "words: probability alone" in out
     assert "reliability of word evidence" in out
+    assert "captions are accepted from this CIDEr-D on: 40.0 (data)" in out
     assert main(["calibrate", str(folder), str(data), "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
     stored = json.loads((folder / "calibration.json").read_text(encoding="utf-8"))
     assert stored["word"] == values["word"]
     assert main(["caption", str(data / "images" / "1.png"), "--model", str(folder), "--json"]) == 0
     assert "confidence" in json.loads(capsys.readouterr().out)
+
+
+def test_four_in_five_captions_of_people_reach_the_bar() -> None:
+    names = [f"{colour} {thing}" for colour in "abcde" for thing in "fghij"]
+    photos = [[f"{name} on the {place}".split() for place in ("sand", "grass", "road")] for name in names]
+    cider = CiderD.from_references(photos)
+    scores = [cider.score(own[0], cider.reference_vectors(own[1:])) for own in photos]
+    bar = acceptance_bar(cider, photos)
+    assert sum(score >= bar for score in scores) >= 0.8 * len(photos)
+    assert min(scores) <= bar <= sorted(scores)[len(scores) // 4]
+
+
+def test_photos_with_one_caption_have_the_usual_bar() -> None:
+    photos = [["a", "dog"], ["a", "cat"]]
+    alone = [[caption] for caption in photos]
+    assert acceptance_bar(CiderD.from_references(alone), alone) == USUAL_BAR
 
 
 def test_few_photos_are_refused(tiny_captioner: Bundle, captioned_folder: Path) -> None:

@@ -52,7 +52,8 @@ def calibrate(
 
 def _show(report: CalibrationReport, *, as_json: bool) -> None:
     if as_json:
-        echo_json({"measured": report.rows(), "reliability": report.bins, **report.calibration.to_dict()})
+        measured = {"measured": report.rows(), "reliability": report.bins, "bars": report.bars}
+        echo_json({**measured, **report.calibration.to_dict()})
         return
     rows: list[tuple[str, ...]] = [
         ("on photos it did not see", "count", "right", "ECE", "AUROC", "95 %", "P@50", "P@80")
@@ -63,3 +64,5 @@ def _show(report: CalibrationReport, *, as_json: bool) -> None:
     for line in table(rows):
         echo(line)
     echo("reliability of word evidence: " + "  ".join(f"{mean:.2f} is {share:.2f}" for mean, share, _ in report.bins))
+    bars = ", ".join(f"{100 * bar:.1f} ({name})" for name, bar in report.bars.items())
+    echo(f"captions are accepted from this CIDEr-D on: {bars}")

@@ -115,7 +115,8 @@ class AttendDecoder(Decoder):
         if self.L_z is None:
             return None
         directions: Tensor = self.L_o.weight[tokens] - self.L_o.weight.mean(dim=0)
-        return directions @ self.L_z(values).transpose(1, 2)
+        projected: Tensor = self.L_z(values)
+        return directions @ projected.transpose(1, 2)
 
     def first_states(self, annotations: Annotations) -> Hidden:
         """h_0 and, of an LSTM, c_0, each [batch, hidden]."""

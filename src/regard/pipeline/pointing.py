@@ -73,7 +73,8 @@ def pointing_map(generation: Generation, place: int, attended: Floats) -> Floats
         return attended
     active = generation.activations[place].astype(np.float64)
     active = np.maximum(active - active.mean(), 0.0)
-    return attended + active / max(float(active.sum()), 1e-9)
+    combined: Floats = attended + active / max(float(active.sum()), 1e-9)
+    return combined
 
 
 def peak(weights: Floats, regions: Regions) -> Point:

@@ -78,7 +78,7 @@ def test_activations_are_the_linear_path_to_the_logits() -> None:
         for word, token in enumerate(ids):
             for region in range(len(REGIONS)):
                 logits = decoder.L_o.weight @ decoder.L_z(values[each, region])
-                expected = float(logits[token] - logits.mean())
+                expected = float((logits[token] - logits.mean()).detach())
                 assert own.activations[word, region] == pytest.approx(expected, abs=1e-5)
 
 

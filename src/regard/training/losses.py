@@ -93,7 +93,8 @@ def attention_entropy(weights: Tensor, real: Tensor) -> Tensor:
         real: bool [batch, rows, time].
     """
     own = weights[real]
-    return -torch.special.xlogy(own, own).sum(dim=-1).mean()
+    entropy: Tensor = -torch.special.xlogy(own, own).sum(dim=-1).mean()
+    return entropy
 
 
 def attention_correctness(

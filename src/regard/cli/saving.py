@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from regard.cli.report import echo_note
 from regard.errors import ConfigError
@@ -21,7 +21,8 @@ class Saver:
 
     A path without a suffix, or of an existing folder, is a folder: each result gets a file of every view there at
     once, so that memory does not grow with their number. Any other path is one file for all of them, written
-    in :meth:`finish`; a JSON file of one result holds an object, one of several a list.
+    in :meth:`finish`. A JSON file holds an object where one result was to come, and a list where several were, with an
+    object that has ``error`` in the place of each that failed.
 
     Args:
         path: where to.
@@ -37,7 +38,9 @@ class Saver:
 
         self._path = path
         self._is_folder = path.is_dir() or not path.suffix
+        self._several = count > 1
         self._results: list[Result] = []
+        self._data: list[dict[str, Any]] = []
         self._names: set[str] = set()
         self._views = VIEWS
         if not self._is_folder and not VIEWS[check_suffix(path, VIEWS)].holds_several and count > 1:
@@ -52,10 +55,15 @@ class Saver:
         """
         if not self._is_folder:
             self._results.append(result)
+            self._data.append(result.to_dict())
             return
         name = self._unused(name)
         for suffix in self._views:
             result.save(self._path / f"{name}{suffix}")
+
+    def add_failure(self, values: dict[str, Any]) -> None:
+        """Take what stands in the place of a result that failed; only a JSON file of several has a place for it."""
+        self._data.append(values)
 
     def finish(self) -> None:
         """Write what is still to be written, and say where everything is.
@@ -63,9 +71,13 @@ class Saver:
         Raises:
             DataError: the file cannot be written.
         """
+        from regard.files import write_file
         from regard.results import save_together
+        from regard.views.json_data import json_bytes
 
-        if len(self._results) == 1:
+        if not self._is_folder and self._path.suffix.lower() == ".json" and (self._several or len(self._data) > 1):
+            write_file(self._path, json_bytes(self._data))
+        elif len(self._results) == 1:
             self._results[0].save(self._path)
         elif self._results:
             save_together(self._results, self._path)

@@ -230,7 +230,7 @@ def _run(
             draw_samples(build(model, {}), inputs, folder / SAMPLES / f"epoch-{epochs:04}.png")
 
     outcome = Trainer(recipe, task, model, folder, keep_best=keep_best, judged=judged, progress=progress).run()
-    if start is not None and outcome.best_epoch == 0:
+    if recipe.begin_from is not None and outcome.best_epoch == 0:
         progress.log(
             f"nothing was better than {recipe.begin_from} by more than chance (surpass: {recipe.surpass:g}), which is "
             "the best still: more data, or more to judge by, may change that"

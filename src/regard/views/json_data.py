@@ -13,16 +13,16 @@ class JsonData(View):
     """The data of results, as ``--json`` prints them."""
 
     def render(self, result: Result) -> bytes:
-        return _line(result.to_dict())
+        return json_bytes(result.to_dict())
 
     def render_together(self, results: Sequence[Result], *, title: str = "") -> bytes:
-        return _line([result.to_dict() for result in results])
+        return json_bytes([result.to_dict() for result in results])
 
 
 JSON_DATA = JsonData()
 
 
-def _line(value: Any) -> bytes:
-    """In UTF-8; a lone surrogate, which a file name may hold, becomes its JSON escape."""
+def json_bytes(value: Any) -> bytes:
+    """Plain data on one line, in UTF-8; a lone surrogate, which a file name may hold, becomes its JSON escape."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     return f"{text}\n".encode("utf-8", "backslashreplace")

@@ -249,8 +249,12 @@ def show_captions(
         progress.start("captions", count)
         for result in results:
             error = result if isinstance(result, ImageError) else _show(result, saver, as_json=as_json)
-            if error is not None and as_json:
-                echo_json({"path": error.path, "error": error.reason})
+            if error is not None:
+                failure = {"path": error.path, "error": error.reason}
+                if as_json:
+                    echo_json(failure)
+                if saver is not None:
+                    saver.add_failure(failure)
             if error is None and beside is not None and not isinstance(result, ImageError):
                 error = beside.write(_path(result), result.text)
             if error is not None:

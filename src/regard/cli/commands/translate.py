@@ -162,6 +162,8 @@ class _Printer:
                 self._failed = True
                 if lines is not None:
                     lines.note_failure()
+                if self._saver is not None:
+                    self._saver.add_failure({"error": str(taken)})
             if self._as_json:
                 write_json({"error": str(taken)} if isinstance(taken, TextError) else taken)
             else:

@@ -119,6 +119,17 @@ def test_the_words_begin_as_asked(photos: Path, capsys: pytest.CaptureFixture[st
     assert ": two dogs" in capsys.readouterr().out
 
 
+def test_a_json_file_of_several_is_a_list_whatever_fails(photos: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.json"
+    names = [str(photos / name) for name in ("b.jpg", "a.jpg")]
+    assert main(["caption", "--model", "looker", "--save", str(target), *names]) == 1
+    failed, described = json.loads(target.read_text())
+    assert failed == {"path": names[0], "error": "is empty"}
+    assert (described["path"], described["finished"]) == (names[1], False)
+    assert main(["caption", "--model", "looker", "--save", str(target), names[1]]) == 0
+    assert json.loads(target.read_text()) == described
+
+
 def test_a_strange_file_name_stays_one_line(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     strange = photos / "line\nbreak.jpg"
     strange.write_bytes((photos / "a.jpg").read_bytes())

@@ -148,7 +148,7 @@ def _for_captions(path: Path, begin_from: str) -> Choice:
         f"{path}: {collection.format}, {len(train):,} photos to learn from, {len(validation):,} to judge by{drawn}",
         _beginning(begin_from, "" if keeps else ", without its words, since the captions are in another language"),
         f"words that stand {minimum_count} times or more are learned, which fits {len(captions):,} captions",
-        shape.reason() + (f"; the best by {metric}, if it has {surpass:g} more than {begin_from}" if trained else ""),
+        shape.reason() + (_choosing(metric, surpass, begin_from) if trained else ""),
         "no two words are said twice in one caption (search.no_repeat)",
     )
     return Choice(_parsed(values), reasons)
@@ -181,7 +181,7 @@ def _for_pairs(path: Path, languages: tuple[str, str], begin_from: str) -> Choic
         f"{path}: {num_pairs:,} pairs to learn {source} to {target} from, {num_judged:,} to judge by",
         _beginning(begin_from, _warning(num_pairs) if not trained else ""),
         f"texts are read and written in {pieces}",
-        shape.reason() + (f"; the best by bleu, if it has {surpass:g} more than {begin_from}" if trained else ""),
+        shape.reason() + (_choosing("bleu", surpass, begin_from) if trained else ""),
         "no run of four pieces is said twice in one translation (search.no_repeat)",
     )
     return Choice(_parsed(values), reasons)
@@ -191,6 +191,10 @@ def _warning(num_pairs: int) -> str:
     if num_pairs >= USEFUL_PAIRS:
         return ""
     return f"; {num_pairs:,} pairs make no useful translator, which takes {USEFUL_PAIRS:,} at least"
+
+
+def _choosing(metric: str, surpass: float, begin_from: str) -> str:
+    return f"; the best by {metric}, if it has {surpass:g} more than {begin_from}"
 
 
 def _chance(metric: str, count: int) -> float:
@@ -259,9 +263,9 @@ def _shape(count: int, *, trained: bool, pairs: bool = False) -> _Shape:
     """Small batches and many epochs for few inputs, so that there are steps enough."""
     batch = min(64 if pairs else 40, max(4, count // (16 if pairs else 12)))
     steps_an_epoch = -(-count // batch)
-    wanted, most = (200, 12) if trained else ((1200, 60) if pairs else (600, 30))
+    wanted, most = (200, 24) if trained else ((1200, 60) if pairs else (600, 30))
     epochs = min(most, max(5 if trained else 8, -(-wanted // steps_an_epoch)))
-    return _Shape(count, batch, epochs, validate_every=max(1, epochs // 15), trained=trained)
+    return _Shape(count, batch, epochs, validate_every=max(1, epochs // (8 if trained else 15)), trained=trained)
 
 
 def _model_of(name: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from regard.pipeline.translator import Translator
 from regard.results import Result
 from regard.saved.bundle import Bundle
 
-WIDTH = 900
+WIDTH = 640
 """Of a picture, in pixels."""
 
 

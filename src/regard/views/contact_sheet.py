@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from regard.faithfulness import FRACTIONS, Faithfulness
 from regard.results import Caption, Photo, TranslatedCaption, Word
 from regard.views.colour import ramp
-from regard.views.heat_map import overlay, shrink
+from regard.views.heat_map import mark, overlay, shrink
 from regard.views.region_names import percent
 from regard.views.text_drawing import draw_text, fit, text_width, wrap
 from regard.views.view_model import alignment_note
@@ -73,7 +73,7 @@ def _draw(
     for index, word in enumerate([None, *words]):
         row, column = divmod(index, layout.columns)
         corner = (_MARGIN + column * (layout.width + _GAP), top + row * (layout.height + layout.label + _GAP))
-        _draw_tile(image, corner, tile if word is None else overlay(tile, word.weights, regions), layout)
+        _draw_tile(image, corner, tile if word is None else _overlay(tile, word, regions), layout)
         if word is None:
             _draw_legend(image, corner, layout)
         else:
@@ -93,6 +93,12 @@ def _layout(count: int, tile: Photo, *, label: int) -> _Layout:
 
     columns = min(range(min(2, count), count + 1), key=distance)
     return _Layout(columns, -(-count // columns), width, height, label)
+
+
+def _overlay(tile: Photo, word: Word, regions: Regions) -> Photo:
+    """The photo under the word's heat map, with a ring where the word points."""
+    heat = overlay(tile, word.weights, regions)
+    return heat if word.point is None else mark(heat, word.point)
 
 
 def _draw_tile(image: Image.Image, corner: tuple[int, int], tile: Photo, layout: _Layout) -> None:

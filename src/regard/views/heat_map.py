@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from regard.composed_attention import Floats
 from regard.results import Photo
@@ -31,6 +31,9 @@ SIGMA = 0.5
 
 FULL_HEAT = 4.0
 """A peak below this many times the uniform weight is drawn paler, so that a diffuse look does not seem a sharp one."""
+
+RING = 0.04
+"""Radius of the ring at a point, as a share of the photo's longer side."""
 
 VEIL = (0.74, 0.40)
 """Opacity of the colours over the photo where the word did not look and where it looked most."""
@@ -80,6 +83,22 @@ def overlay(photo: Photo, weights: Floats, regions: Regions) -> Photo:
     colours = ramp("ember")[np.rint(heat * 255).astype(np.intp)]
     opacity = (VEIL[0] + (VEIL[1] - VEIL[0]) * heat)[..., None]
     return np.rint(photo * (1 - opacity) + colours * opacity).astype(np.uint8)
+
+
+def mark(photo: Photo, point: tuple[float, float]) -> Photo:
+    """The photo with a ring where a word points, white with a dark edge, which shows on every photo.
+
+    Args:
+        photo: uint8 [height, width, 3].
+        point: x and y as fractions of its width and height.
+    """
+    image = Image.fromarray(photo)
+    draw, longest = ImageDraw.Draw(image), max(image.size)
+    x, y, radius = point[0] * image.width, point[1] * image.height, RING * longest
+    for width, colour in ((5, "black"), (2, "white")):
+        box = (x - radius, y - radius, x + radius, y + radius)
+        draw.ellipse(box, outline=colour, width=max(1, round(width * longest / 300)))
+    return np.asarray(image)
 
 
 def shrink(photo: Photo, longest: int) -> Photo:

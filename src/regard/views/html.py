@@ -26,7 +26,7 @@ _MOST_CELLS = 4_000
 _HINT = (
     '<p class="reading" aria-live="polite"><span class="hint">Point at a word, or walk through the words with '
     '<span class="keys"><kbd>←</kbd> <kbd>→</kbd></span>. The longer the line under a word, the surer the model was.'
-    "</span></p>"
+    "{ring}</span></p>"
 )
 _CUT = '<p class="note">The sentence was cut off before it ended.</p>'
 _BLIND = '<p class="note">This model takes the whole photo at once: no word looks anywhere in particular.</p>'
@@ -50,7 +50,7 @@ def article_html(view: ViewModel, *, number: int, count: int, data: str) -> str:
 {_head(view, number, count)}<div class="columns">
 {stage}<div class="texts">
 {tracks}
-{_HINT if any(track.words for track in view.tracks) else ""}
+{_hint(view)}
 {others}</div>
 </div>
 {_cards(view)}{_alignment(view)}{_table(view)}{data}
@@ -115,6 +115,14 @@ alt="{text_html(view.tracks[0].text or view.name)}"><canvas aria-hidden="true"><
 <figcaption class="legend">{note}<span>looked away</span><i aria-hidden="true"></i><span>looked here</span></figcaption>
 </figure>
 """
+
+
+def _hint(view: ViewModel) -> str:
+    """How to go through the words; nothing where there are none."""
+    if not any(track.words for track in view.tracks):
+        return ""
+    rings = any(point is not None for track in view.tracks for point in track.points)
+    return _HINT.format(ring=" A ring marks what the word points at." if rings else "")
 
 
 def _track(track: SentenceTrack, index: int) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from regard.composed_attention import Floats
 from regard.results import Result, View
 from regard.views.colour import ramp
-from regard.views.heat_map import FULL_HEAT, SIGMA, VEIL, edges
+from regard.views.heat_map import FULL_HEAT, RING, SIGMA, VEIL, edges
 from regard.views.html import article_html, clean, text_html
 from regard.views.view_model import SentenceTrack, ViewModel, view_model
 
@@ -109,6 +109,7 @@ def _track_data(track: SentenceTrack) -> dict[str, Any]:
     return {
         "words": [clean(word.text) for word in track.words],
         "details": [[clean(detail) for detail in word.details] for word in track.words],
+        "points": track.points,
         "weights": [np.rint(np.asarray(each) * 10_000).astype(int).tolist() for each in track.weights],
     }
 
@@ -119,7 +120,7 @@ def _partners(links: Floats) -> list[list[tuple[int, float]]]:
 
 def _drawing() -> dict[str, Any]:
     """The constants of :mod:`regard.views.heat_map`, so that the page draws what the sheet draws."""
-    return {"ramp": ramp("ember", 65).tolist(), "sigma": SIGMA, "full": FULL_HEAT, "veil": VEIL}
+    return {"ramp": ramp("ember", 65).tolist(), "sigma": SIGMA, "full": FULL_HEAT, "veil": VEIL, "ring": RING}
 
 
 def _css_ramp() -> str:

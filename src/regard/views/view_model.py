@@ -61,6 +61,7 @@ class SentenceTrack:
         alternatives: other sentences in its place.
         finished: False where the search ended before the sentence did.
         note: what a reader has to know of its links; empty where there is nothing to say.
+        points: where each word points, as fractions of the photo's width and height; None for a word that does not.
     """
 
     title: str
@@ -71,6 +72,7 @@ class SentenceTrack:
     alternatives: tuple[Alternative, ...] = ()
     finished: bool = True
     note: str = ""
+    points: tuple[tuple[float, float] | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,7 @@ def _caption_track(caption: Caption) -> SentenceTrack:
         text=caption.text,
         words=words,
         weights=weights,
+        points=tuple(word.point for word in caption.words),
         score=caption.score,
         alternatives=caption.alternatives,
         finished=caption.finished,

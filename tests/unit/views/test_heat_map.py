@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from regard.views.heat_map import FULL_HEAT, heat_map, overlay, shrink
+from regard.views.heat_map import FULL_HEAT, RING, heat_map, mark, overlay, shrink
 
 SHAPES = [(300, 200, 7, 7), (200, 300, 7, 5), (640, 120, 4, 9), (97, 101, 14, 14), (50, 400, 3, 2)]
 
@@ -86,6 +86,15 @@ def test_the_photo_is_dimmed_where_the_word_did_not_look(grid, look) -> None:
     assert shown.dtype == np.uint8
     assert shown[-1, -1].max() < 90
     assert shown[30, 45].max() > 190
+
+
+def test_a_ring_lies_around_the_point_and_nowhere_else() -> None:
+    photo = np.full((120, 200, 3), 90, dtype=np.uint8)
+    changed = np.argwhere((mark(photo, (0.25, 0.5)) != photo).any(axis=2))
+    radii = np.hypot(changed[:, 0] - 60, changed[:, 1] - 50)
+    assert np.allclose(radii, RING * 200, atol=4)
+    assert len(changed) > 20
+    assert (photo == 90).all()
 
 
 def test_shrink_keeps_the_proportions_and_never_enlarges() -> None:

@@ -137,6 +137,16 @@ def test_the_script_is_given_the_weights_and_the_grid(caption, tmp_path) -> None
     assert len(drawing["ramp"]) == 65
 
 
+def test_the_script_is_told_where_words_point(caption, tmp_path) -> None:
+    first, *others = (replace(word, point=None) for word in caption.words)
+    pointed = replace(caption, words=(replace(first, point=(0.25, 0.9)), *others))
+    pages = [Document(_page(each, tmp_path)) for each in (replace(caption, words=(first, *others)), pointed)]
+    data = [json.loads(next(text for attributes, text in page.scripts if attributes)) for page in pages]
+    assert [each["tracks"][0]["points"][0] for each in data] == [None, [0.25, 0.9]]
+    assert ["A ring marks" in page.text for page in pages] == [False, True]
+    assert "points at the bottom left" in pages[1].text
+
+
 def test_without_a_script_a_table_says_everything(caption, translation, tmp_path) -> None:
     text = Document(_page(caption, tmp_path)).text
     assert f"90\u00a0% sure; looked at: {describe_region(caption.words[0].weights, caption.regions)}" in text

@@ -21,7 +21,19 @@
     return rows.map((share) => columns.map((_, x) => wide.reduce((sum, line, i) => sum + line[x] * share[i], 0)));
   }
 
-  function paint(canvas, heat, photo) {
+  // Where the word points: white with a dark edge, which shows on every photo.
+  function ring(canvas, [x, y]) {
+    const context = canvas.getContext("2d"), long = Math.max(canvas.width, canvas.height);
+    for (const [width, colour] of [[5, "black"], [2, "white"]]) {
+      context.beginPath();
+      context.arc(x * canvas.width, y * canvas.height, drawing.ring * long, 0, 2 * Math.PI);
+      context.lineWidth = (width * long) / 300;
+      context.strokeStyle = colour;
+      context.stroke();
+    }
+  }
+
+  function paint(canvas, heat, photo, point) {
     const height = heat.length, width = heat[0].length;
     const pixels = new ImageData(width, height);
     const [veil, veilAtPeak] = drawing.veil, last = drawing.ramp.length - 1;
@@ -39,6 +51,7 @@
     if (photo) context.drawImage(photo, 0, 0, canvas.width, canvas.height);
     context.imageSmoothingQuality = "high";
     context.drawImage(layer, 0, 0, canvas.width, canvas.height);
+    if (point) ring(canvas, point);
   }
 
   class Result {
@@ -74,6 +87,10 @@
       return weights && heatMap(weights, this.spreadRows, this.spreadColumns);
     }
 
+    point(track, word) {
+      return this.data.tracks[track].points[word];
+    }
+
     listen(button, track, word) {
       button.addEventListener("pointerenter", (event) => event.pointerType !== "touch" && this.hover([track, word]));
       button.addEventListener("pointerleave", () => this.hover(null));
@@ -101,7 +118,7 @@
       const canvas = card.querySelector("canvas"), [width, height] = this.size;
       canvas.width = Math.round(width * 1.5);
       canvas.height = Math.round(height * 1.5);
-      this.photo.decode().then(() => paint(canvas, this.heat(track, word), this.photo));
+      this.photo.decode().then(() => paint(canvas, this.heat(track, word), this.photo, this.point(track, word)));
     }
 
     isPinned(track, word) {
@@ -187,7 +204,7 @@
       this.markLine(track, word);
       this.read(track, word);
       const heat = this.canvas && this.heat(track, word);
-      if (heat) { paint(this.canvas, heat); this.element.classList.add("showing"); }
+      if (heat) { paint(this.canvas, heat, null, this.point(track, word)); this.element.classList.add("showing"); }
     }
 
     markLine(track, word) {

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
@@ -108,6 +108,8 @@ class Service:
             gone.cancel()
             waiting.answer.cancel()
         headers = {"x-regard-result": "1"} if answer.media_type.startswith(("text/html", "image/")) else {}
+        if answer.rest is not None:
+            return StreamingResponse(_parts(answer.body, answer.rest), media_type=answer.media_type)
         return Response(answer.body, media_type=answer.media_type, headers=headers)
 
 
@@ -273,6 +275,14 @@ def _check_image_type(request: Request) -> None:
     given = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if given not in ("", "application/octet-stream", *IMAGE_TYPES):
         raise Problem("unsupported_type", f"the body is {given[:80]!r}", ", ".join(IMAGE_TYPES))
+
+
+async def _parts(first: bytes, rest: asyncio.Queue[bytes | None]) -> AsyncIterator[bytes]:
+    """An answer as it comes."""
+    part: bytes | None = first
+    while part is not None:
+        yield part
+        part = await rest.get()
 
 
 async def _disconnected(request: Request) -> None:

@@ -2,7 +2,8 @@
 
 It reads frames from standard input and writes frames to standard output (:mod:`regard.serve.frames`): first a frame
 that says what to load, answered by what was loaded; then batches, each answered by one frame a request, as they are
-ready. What goes wrong inside is written to standard error; the request learns only that something did.
+ready, or by several where words are streamed. What goes wrong inside is written to standard error; the request learns
+only that something did.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import sys
 import traceback
 import warnings
-from typing import IO, Any
+from typing import IO
 
 from regard.errors import RegardError
 from regard.serve.frames import Header, pack_frame, read_frame
@@ -50,19 +51,19 @@ def _answer(tasks: Tasks, header: Header, payload: bytes, answers: IO[bytes]) ->
         items.append(Item(each["name"], payload[start : start + each["size"]]))
         start += each["size"]
     waiting = set(range(len(items)))
-    try:
-        for reply in tasks.run(header["task"], items, header["options"]):
+
+    def send(reply: Reply) -> None:
+        if not reply.more:
             waiting.discard(reply.item)
-            _reply(answers, reply)
+        described = {name: value for name, value in vars(reply).items() if name != "body"}
+        _send(answers, described, reply.body)
+
+    try:
+        tasks.run(header["task"], items, header["options"], send)
     except Exception:  # a defect of ours ends no other request
         traceback.print_exc()
         for item in sorted(waiting):
-            _reply(answers, Reply(item, json.dumps(Problem("internal").to_dict()).encode(), failed=True))
-
-
-def _reply(answers: IO[bytes], reply: Reply) -> None:
-    header: dict[str, Any] = {"item": reply.item, "media_type": reply.media_type, "failed": reply.failed}
-    _send(answers, header, reply.body)
+            send(Reply(item, json.dumps(Problem("internal").to_dict()).encode(), failed=True))
 
 
 def _send(answers: IO[bytes], header: Header, payload: bytes = b"") -> None:

@@ -14,7 +14,7 @@ from regard.errors import ModelError
 from regard.serve.frames import pack_frame, receive_frame
 from regard.serve.measures import Measures
 from regard.serve.problems import Problem
-from regard.serve.queue import RETRY_SECONDS, Job, JobQueue, Response
+from regard.serve.queue import RETRY_SECONDS, Job, JobQueue
 from regard.serve.settings import ServeSettings
 
 PROGRAM = "from regard.serve.model_process import main; main()"
@@ -176,13 +176,15 @@ class ModelProcess:
             "items": [{"name": job.name, "size": len(job.body)} for job in jobs],
         }
         await self._send(pack_frame(header, b"".join(job.body for job in jobs)))
-        for _ in jobs:
-            answered, body = await receive_frame(self._stdout)
-            job = jobs[answered["item"]]
-            if answered["failed"]:
+        num_answered = 0
+        while num_answered < len(jobs):
+            reply, body = await receive_frame(self._stdout)
+            job = jobs[reply["item"]]
+            if reply["failed"]:
                 job.refuse(Problem.from_dict(json.loads(body)))
-            elif not job.answer.done():
-                job.answer.set_result(Response(body, answered["media_type"]))
+            else:
+                job.reply(body, reply["media_type"], more=reply["more"])
+            num_answered += not reply["more"]
 
     async def wait(self) -> None:
         """Wait until the process ends."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from regard.serve.events import event
 from regard.serve.problems import Problem
 
 RETRY_SECONDS = 1
@@ -17,10 +18,17 @@ COMPUTED_TOGETHER = frozenset({"caption", "translate"})
 
 @dataclass(frozen=True)
 class Response:
-    """What a model process answers to one request."""
+    """What a model process answers to one request.
+
+    Attributes:
+        body: the content, or its beginning.
+        media_type: of the content.
+        rest: further parts of the content as they come, None behind the last; None where the body is all.
+    """
 
     body: bytes
     media_type: str
+    rest: asyncio.Queue[bytes | None] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +56,28 @@ class Job:
         """What jobs that are computed together have in common."""
         return self.task, self.options
 
+    def reply(self, body: bytes, media_type: str, *, more: bool) -> None:
+        """Answer, or continue an answer that was to have more, unless nobody waits any more."""
+        if not self.answer.done():
+            self.answer.set_result(Response(body, media_type, asyncio.Queue() if more else None))
+        elif (rest := self._rest) is not None:
+            rest.put_nowait(body)
+            if not more:
+                rest.put_nowait(None)
+
     def refuse(self, problem: Problem) -> None:
-        """Answer with a problem, unless nobody waits any more."""
+        """Answer with a problem, unless nobody waits any more; an answer that has begun ends with it as an event."""
         if not self.answer.done():
             self.answer.set_exception(problem)
+        elif (rest := self._rest) is not None:
+            rest.put_nowait(event("error", problem.to_dict()["error"]))
+            rest.put_nowait(None)
+
+    @property
+    def _rest(self) -> asyncio.Queue[bytes | None] | None:
+        """Where the parts of an answer go that has begun."""
+        failed = self.answer.cancelled() or self.answer.exception() is not None
+        return None if failed else self.answer.result().rest
 
 
 class JobQueue:

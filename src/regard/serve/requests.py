@@ -183,7 +183,8 @@ def caption_job(request: CaptionRequest, models: Models, limits: Limits, form: s
         "next": request.next,
         "form": form,
     }
-    return ("caption" if request.next is None else "captions_after"), json.dumps(options, sort_keys=True)
+    whole = "stream_caption" if form == "events" else "caption"
+    return (whole if request.next is None else "captions_after"), json.dumps(options, sort_keys=True)
 
 
 def translate_job(request: TranslateRequest, models: Models, limits: Limits, form: str) -> tuple[str, str]:
@@ -202,7 +203,8 @@ def translate_job(request: TranslateRequest, models: Models, limits: Limits, for
         "next": request.next,
         "form": form,
     }
-    return ("translate" if request.next is None else "translations_after"), json.dumps(options, sort_keys=True)
+    whole = "stream_translation" if form == "events" else "translate"
+    return (whole if request.next is None else "translations_after"), json.dumps(options, sort_keys=True)
 
 
 def explain_job(request: TranslateRequest, models: Models, limits: Limits) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from regard.pipeline import Captioner, Translator, load, search_changes, transla
 from regard.results import Result
 from regard.saved.bundle import SHIPPED, read_config, shipped_models
 from regard.saved.default import DEFAULT_CAPTIONER
+from regard.serve.events import event, word_events
 from regard.serve.problems import Problem
 
 MEDIA_TYPES = {
@@ -46,16 +47,20 @@ class Reply:
         body: the content, or the problem as JSON.
         media_type: of the content.
         failed: whether it is a problem.
+        more: whether further replies continue the content.
     """
 
     item: int
     body: bytes
     media_type: str = MEDIA_TYPES["json"]
     failed: bool = False
+    more: bool = False
 
 
 Options = dict[str, Any]
 """What all requests of a batch ask for, as :mod:`regard.serve.requests` makes it."""
+OnWords = Callable[[Result], None]
+"""Called with a result so far whenever it has more words."""
 
 
 class Tasks:
@@ -73,29 +78,62 @@ class Tasks:
     def __init__(self, names: Sequence[str], *, precision: str, image_pixels: int) -> None:
         self._models = {name: load(name, threads=1, precision=precision) for name in names or shipped_names()}
         self._image_pixels = image_pixels
-        self._by_name: dict[str, Callable[[Sequence[Item], Options], Iterator[Reply]]] = {
+        self._batched: dict[str, Callable[[Sequence[Item], Options], Iterator[Reply]]] = {
             "caption": self._caption,
+            "translate": self._translate,
+        }
+        self._single: dict[str, Callable[[Item, Options], Any]] = {
             "captions_after": self._captions_after,
             "inspect": self._inspect,
             "explain_caption": self._explain_caption,
-            "translate": self._translate,
             "explain_translation": self._explain_translation,
             "translations_after": self._translations_after,
+        }
+        self._streamed: dict[str, Callable[[Item, Options, OnWords], Result]] = {
+            "stream_caption": self._stream_caption,
+            "stream_translation": self._stream_translation,
         }
 
     def describe(self) -> list[dict[str, Any]]:
         """The models as ``GET /v1/models`` lists them."""
         return [_describe(name, model) for name, model in self._models.items()]
 
-    def run(self, task: str, items: Sequence[Item], options: Options) -> Iterator[Reply]:
-        """A reply for each item, as they are ready; what cannot be computed is a problem in its place."""
+    def run(self, task: str, items: Sequence[Item], options: Options, send: Callable[[Reply], None]) -> None:
+        """Send a reply for each item as it is ready; what cannot be computed is a problem in its place."""
+        if task in self._batched:
+            self._run_batch(task, items, options, send)
+            return
+        for each, item in enumerate(items):
+            try:
+                send(self._run_single(task, each, item, options, send))
+            except RegardError as error:
+                send(_refusal(each, error))
+
+    def _run_batch(self, task: str, items: Sequence[Item], options: Options, send: Callable[[Reply], None]) -> None:
         replied = set()
         try:
-            for reply in self._by_name[task](items, options):
+            for reply in self._batched[task](items, options):
                 replied.add(reply.item)
-                yield reply
+                send(reply)
         except RegardError as error:
-            yield from (_refusal(each, error) for each in range(len(items)) if each not in replied)
+            for each in range(len(items)):
+                if each not in replied:
+                    send(_refusal(each, error))
+
+    def _run_single(self, task: str, index: int, item: Item, options: Options, send: Callable[[Reply], None]) -> Reply:
+        """The last reply to one item."""
+        if task in self._single:
+            return _json(index, self._single[task](item, options))
+        num_sent = 0
+
+        def send_words(partial: Result) -> None:
+            nonlocal num_sent
+            data = partial.to_dict()
+            send(Reply(index, word_events(data, first=num_sent), MEDIA_TYPES["events"], more=True))
+            num_sent = len(data["words"])
+
+        whole = self._streamed[task](item, options, send_words).to_dict()
+        return Reply(index, word_events(whole, first=num_sent) + event("result", whole), MEDIA_TYPES["events"])
 
     def _caption(self, items: Sequence[Item], options: Options) -> Iterator[Reply]:
         captioner = self._captioner(options["model"])
@@ -118,39 +156,28 @@ class Tasks:
                 translated = translate_caption(result, self._translator(options["translator"]))
                 yield _rendered(each, translated, options["form"])
 
-    def _captions_after(self, items: Sequence[Item], options: Options) -> Iterator[Reply]:
+    def _stream_caption(self, item: Item, options: Options, on_words: OnWords) -> Result:
+        arguments = {name: options[name] for name in ("prefix", "alternatives", "region")}
+        search = search_changes(options["search"])
+        caption = self._captioner(options["model"]).stream(self._image(item), on_words, **arguments, **search)
+        if options["translator"] is None:
+            return caption
+        return translate_caption(caption, self._translator(options["translator"]))
+
+    def _captions_after(self, item: Item, options: Options) -> Any:
         captioner, search = self._captioner(options["model"]), search_changes(options["search"])
         arguments = {"count": options["next"], "region": options["region"], **search}
+        captions = captioner.captions_after(self._image(item), options["prefix"], **arguments)
+        return {"captions": [caption.to_dict() for caption in captions]}
 
-        def compute(image: io.BytesIO) -> Any:
-            captions = captioner.captions_after(image, options["prefix"], **arguments)
-            return {"captions": [caption.to_dict() for caption in captions]}
-
-        return self._each_image(items, compute)
-
-    def _inspect(self, items: Sequence[Item], options: Options) -> Iterator[Reply]:
+    def _inspect(self, item: Item, options: Options) -> Any:
         captioner, search = self._captioner(options["model"]), search_changes(options["search"])
+        caption, inspection = captioner.inspect(self._image(item), prefix=options["prefix"], **search)
+        return {"caption": caption.to_dict(), "inspection": inspection.to_dict()}
 
-        def compute(image: io.BytesIO) -> Any:
-            caption, inspection = captioner.inspect(image, prefix=options["prefix"], **search)
-            return {"caption": caption.to_dict(), "inspection": inspection.to_dict()}
-
-        return self._each_image(items, compute)
-
-    def _explain_caption(self, items: Sequence[Item], options: Options) -> Iterator[Reply]:
+    def _explain_caption(self, item: Item, options: Options) -> Any:
         captioner, search = self._captioner(options["model"]), search_changes(options["search"])
-        return self._each_image(
-            items, lambda image: captioner.explain(image, prefix=options["prefix"], **search).to_dict()
-        )
-
-    def _each_image(self, items: Sequence[Item], compute: Callable[[io.BytesIO], Any]) -> Iterator[Reply]:
-        """What is computed of one image after the other."""
-        for each, item in enumerate(items):
-            try:
-                self._check_size(item)
-                yield _json(each, compute(_named(item)))
-            except ImageError as error:
-                yield _refusal(each, error)
+        return captioner.explain(self._image(item), prefix=options["prefix"], **search).to_dict()
 
     def _translate(self, items: Sequence[Item], options: Options) -> Iterator[Reply]:
         translator = self._translator(options["model"])
@@ -163,28 +190,28 @@ class Tasks:
             else:
                 yield _rendered(each, result, options["form"])
 
-    def _translations_after(self, items: Sequence[Item], options: Options) -> Iterator[Reply]:
+    def _stream_translation(self, item: Item, options: Options, on_words: OnWords) -> Result:
+        arguments = {name: options[name] for name in ("prefix", "alternatives")}
+        search = search_changes(options["search"])
+        return self._translator(options["model"]).stream(item.body.decode(), on_words, **arguments, **search)
+
+    def _translations_after(self, item: Item, options: Options) -> Any:
         translator, search = self._translator(options["model"]), search_changes(options["search"])
+        found = translator.translations_after(item.body.decode(), options["prefix"], count=options["next"], **search)
+        return {"translations": [translation.to_dict() for translation in found]}
 
-        def compute(text: str) -> Any:
-            translations = translator.translations_after(text, options["prefix"], count=options["next"], **search)
-            return {"translations": [translation.to_dict() for translation in translations]}
-
-        return self._each_text(items, compute)
-
-    def _explain_translation(self, items: Sequence[Item], options: Options) -> Iterator[Reply]:
+    def _explain_translation(self, item: Item, options: Options) -> Any:
         translator, search = self._translator(options["model"]), search_changes(options["search"])
-        return self._each_text(
-            items, lambda text: translator.explain(text, prefix=options["prefix"], **search).to_dict()
-        )
+        return translator.explain(item.body.decode(), prefix=options["prefix"], **search).to_dict()
 
-    def _each_text(self, items: Sequence[Item], compute: Callable[[str], Any]) -> Iterator[Reply]:
-        """What is computed of one text after the other."""
-        for each, item in enumerate(items):
-            try:
-                yield _json(each, compute(item.body.decode()))
-            except TextError as error:
-                yield _refusal(each, error)
+    def _image(self, item: Item) -> io.BytesIO:
+        """The image, by the name that messages and results call it.
+
+        Raises:
+            ImageError: it is too large.
+        """
+        self._check_size(item)
+        return _named(item)
 
     def _check_size(self, item: Item) -> None:
         """Refuse an image that is too large, from its header alone; what is no image is found out later."""
@@ -235,23 +262,12 @@ def _named(item: Item) -> io.BytesIO:
 
 
 def _rendered(item: int, result: Result, form: str) -> Reply:
-    """The result in a form: as data, as events, or as what would be saved under that suffix."""
+    """The result in a form: as data, or as what would be saved under that suffix."""
     if form == "json":
         return _json(item, result.to_dict())
-    if form == "events":
-        return Reply(item, _events(result.to_dict()), MEDIA_TYPES[form])
     with tempfile.TemporaryDirectory() as folder:
         body = result.save(Path(folder) / f"result.{form}").read_bytes()
     return Reply(item, body, MEDIA_TYPES[form])
-
-
-def _events(data: dict[str, Any]) -> bytes:
-    """Server-sent events: each word of the text with its weights or its row of the alignment, then the whole."""
-    words = [{"index": index, **word} for index, word in enumerate(data["words"])]
-    for word, row in zip(words, data.get("alignment", ()), strict=False):
-        word["alignment"] = row
-    events = [*(("word", word) for word in words), ("result", data)]
-    return "".join(f"event: {name}\ndata: {json.dumps(value)}\n\n" for name, value in events).encode()
 
 
 def _json(item: int, value: Any) -> Reply:

@@ -81,3 +81,23 @@ def test_who_waits_too_long_is_told() -> None:
         assert refused.value.code == "timed_out"
 
     run(work())
+
+
+def test_an_answer_goes_on_until_its_last_part_or_ends_with_the_problem() -> None:
+    async def work() -> None:
+        queue = JobQueue(capacity=3, wait_seconds=1, now=Clock())
+        streamed, broken = await put(queue, "stream_caption"), await put(queue, "stream_caption")
+        for body, more in ((b"a", True), (b"b", True), (b"c", False)):
+            streamed.reply(body, "text/event-stream", more=more)
+        rest = streamed.answer.result().rest
+        assert rest is not None
+        assert [rest.get_nowait() for _ in range(rest.qsize())] == [b"b", b"c", None]
+        broken.reply(b"a", "text/event-stream", more=True)
+        broken.refuse(Problem("process_ended"))
+        rest = broken.answer.result().rest
+        assert rest is not None
+        assert b'"code": "process_ended"' in (rest.get_nowait() or b"")
+        assert rest.get_nowait() is None
+        streamed.refuse(Problem("internal"))
+
+    run(work())

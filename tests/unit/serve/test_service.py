@@ -95,16 +95,45 @@ def test_a_result_as_a_page_or_a_picture(service: Running, accept: str, begins: 
         assert answer.headers["content-security-policy"].startswith("sandbox")
 
 
-def test_words_are_sent_as_events(service: Running) -> None:
-    answer = service.caption(png(1), {"accept": "text/event-stream"})
+def events_of(body: bytes) -> list[tuple[str, Any]]:
+    """The names and data of server-sent events."""
+    pairs = [each.split("\n") for each in body.decode().strip().split("\n\n")]
+    return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in pairs]
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_words_are_sent_as_events(service: Running, beam: int) -> None:
+    accept = {"accept": "text/event-stream"}
+    answer = service.caption(png(1), accept, beam=beam)
     assert answer.headers["content-type"].startswith("text/event-stream")
-    events = [each.split("\n") for each in answer.body.decode().strip().split("\n\n")]
-    names, data = [each[0] for each in events], [json.loads(each[1].removeprefix("data: ")) for each in events]
-    assert names == [*["event: word"] * (len(events) - 1), "event: result"]
-    assert data[-1] == service.caption(png(1)).json()
-    assert [each["weights"] for each in data[:-1]] == [each["weights"] for each in data[-1]["words"]]
-    translated = service.translate({"accept": "text/event-stream"}, text="A dog").body.decode()
-    assert translated.count("event: word") == translated.split("event: result")[0].count('"alignment"')
+    *words, (name, whole) = events_of(answer.body)
+    assert name == "result"
+    assert same(whole, service.caption(png(1), beam=beam).json())
+    assert [(name, data["index"]) for name, data in words] == [("word", i) for i in range(len(whole["words"]))]
+    assert [data["weights"] for _, data in words] == [each["weights"] for each in whole["words"]]
+    *words, (name, whole) = events_of(service.translate(accept, text="A dog. Two girls sing.", beam=beam).body)
+    assert name == "result"
+    assert same([data["alignment"] for _, data in words], whole["alignment"])
+    *_, (name, whole) = events_of(service.caption(png(1), accept, to="de", region="0,0,0.5,1").body)
+    assert whole["translation"]["source"] == whole["text"]
+
+
+def test_words_are_sent_before_the_search_ends(service: Running) -> None:
+    query = "beam=1&min_length=100&max_length=100"
+    connection = service.connect()
+    connection.request("POST", f"/v1/caption?{query}", png(1), {"accept": "text/event-stream"})
+    response = connection.getresponse()
+    parts = []
+    while part := response.read1():
+        parts.append(part)
+    connection.close()
+    assert len(parts) > 10
+    assert [name for name, _ in events_of(b"".join(parts))] == ["word"] * 100 + ["result"]
+
+
+def test_a_stream_that_cannot_begin_is_refused_as_usual(service: Running) -> None:
+    refused = service.caption(b"no image", {"accept": "text/event-stream"})
+    assert (refused.status, refused.code) == (422, "image_unreadable")
 
 
 def test_models_and_state(service: Running, tiny_models: tuple[Path, Path]) -> None:

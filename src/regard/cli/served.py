@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,16 +27,15 @@ Server = Annotated[
 ]
 
 
-def check_served(computing: ComputeOptions, save: Path | None, *, hedged: bool) -> None:
-    """Refuse what a service would leave out in silence.
+def check_served(computing: ComputeOptions, save: Path | None) -> None:
+    """Refuse what a service does not take.
 
     Raises:
-        BadParameter: an option of computing, hedging or saving was given.
+        BadParameter: an option of computing or saving was given.
     """
-    if computing != ComputeOptions():
-        raise typer.BadParameter("--server computes as it was told at its start: leave out options of computing")
-    if hedged:
-        raise typer.BadParameter("--server tells evidence and confidence with --json, and does not act on them")
+    changed = [f"--{name}" for name, value in asdict(computing).items() if value != getattr(ComputeOptions(), name)]
+    if changed:
+        raise typer.BadParameter(f"--server computes as it was told at its start, without {', '.join(changed)}")
     if save is not None:
         raise typer.BadParameter("--server and --save exclude each other; use --json, or save on the page")
 
@@ -57,13 +57,21 @@ def caption_served(url: str, photos: Sequence[str], query: Mapping[str, Any], *,
         progress.start("captions", len(found))
         for each in found:
             result = each if isinstance(each, ImageError) else next(results)
-            failed |= isinstance(result, ImageError)
             if isinstance(result, ImageError):
+                failed = True
                 echo_error(result)
-            elif as_json:
-                echo_json(result)
-            else:
-                echo(f"{each}: {(result.get('translation') or result)['text']}")
+            if as_json:
+                echo_json({"path": result.path, "error": result.reason} if isinstance(result, ImageError) else result)
+            elif not isinstance(result, ImageError):
+                echo(f"{each}: {_text(result)}")
             progress.advance(1)
     if failed:
         raise typer.Exit(1)
+
+
+def _text(caption: Mapping[str, Any]) -> str:
+    """The caption, or its translation, as a line for people."""
+    from regard.results import SURE
+
+    doubt = " (not sure)" if caption.get("confidence", 1) < SURE else ""
+    return f"{(caption.get('translation') or caption)['text']}{doubt}"

@@ -31,7 +31,7 @@ def agreed_prefixes(strategy: RankingStrategy, active: ActiveHypotheses) -> Iter
     inputs = torch.cat([active.inputs[batch], ended.inputs[best]])
     lengths = torch.cat([torch.full_like(rows, active.step), ended.lengths[best]])
     sequences = strategy.back_pointers.read(inputs, torch.cat([rows, ended.rows[best]]), lengths)
-    for number in inputs.unique().tolist():
+    for number in sorted(set(inputs.tolist())):
         own = (inputs == number).nonzero().squeeze(1)
         tokens = sequences.tokens[own, : int(lengths[own].min())]
         length = int((tokens == tokens[0]).all(dim=0).int().cumprod(dim=0).sum())

@@ -31,6 +31,7 @@ from regard.serve.requests import (
     LookRequest,
     ModelsBody,
     StatusBody,
+    TextRequest,
     TranslateRequest,
     TranslationBody,
     TranslationsBody,
@@ -175,7 +176,7 @@ def _add_work(app: FastAPI, service: Service) -> None:
         return await service.compute(request, job, name=options.name, body=await request.body())
 
     @app.post("/v1/explain/translation", response_model=TranslationBody, responses=work, tags=["work"])
-    async def explain_translation(request: Request, options: TranslateRequest) -> Response:
+    async def explain_translation(request: Request, options: TextRequest) -> Response:
         """Translate one sentence, and measure for every word what becomes of it without what it looked at."""
         job = explain_job(options, service.models, limits)
         return await service.compute(request, job, name="", body=options.text.encode())

@@ -71,7 +71,7 @@ class Client:
             image = Path(path).read_bytes()
         except OSError as error:
             return ImageError(path, f"cannot be read ({error.strerror})")
-        status, data = self._ask(f"/v1/caption?{urlencode({**options, 'name': path})}", image)
+        status, data = self._ask(f"/v1/caption?{urlencode({**options, 'name': path}, doseq=True)}", image)
         if status == 200:
             return data
         problem = data.get("error", {})

@@ -22,6 +22,13 @@ REGION_PATTERN = rf"^{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}$"
 Word = Annotated[str, Field(max_length=200)]
 
 
+Next = Annotated[
+    int | None, Field(ge=1, description="Give so many texts that begin with the prefix and differ in the next word.")
+]
+Alternatives = Annotated[int | None, Field(ge=0, description="How many other texts to give with the best.")]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class SearchRequest(BaseModel):
     """Options of the search; those left out are the model's own."""
 
@@ -29,16 +36,18 @@ class SearchRequest(BaseModel):
 
     model: Annotated[Word | None, Field(description="A model by name; the default one unless given.")] = None
     prefix: Annotated[str, Field(description="How the text must begin.")] = ""
-    next: Annotated[
-        int | None,
-        Field(ge=1, description="Give so many texts that begin with the prefix and differ in the next word."),
-    ] = None
-    alternatives: Annotated[int | None, Field(ge=0, description="How many other texts to give with the best.")] = None
     beam: Annotated[int | None, Field(ge=1, description="Hypotheses kept in the search; 1 is greedy.")] = None
     max_length: Annotated[int | None, Field(ge=1, description="The most words, the end counted.")] = None
     min_length: Annotated[int | None, Field(ge=0, description="The fewest words.")] = None
     length_normalisation: Annotated[float | None, Field(ge=0, le=10)] = None
     no_repeat: Annotated[int | None, Field(ge=1, description="No sequence of so many words twice.")] = None
+    no_end_after: Annotated[
+        list[Word] | None, Field(max_length=100, description="No text ends with one of these words.")
+    ] = None
+    groups: Annotated[int | None, Field(ge=1, description="Diverse beam search: groups of the beam.")] = None
+    diversity: Annotated[float | None, Field(ge=0, le=1000, description="What a word of an earlier group costs.")] = (
+        None
+    )
     samples: Annotated[int | None, Field(ge=1, description="Random samples instead of a beam.")] = None
     temperature: Annotated[float | None, Field(gt=0, le=100)] = None
     top_k: Annotated[int | None, Field(ge=1)] = None
@@ -59,8 +68,8 @@ class SearchRequest(BaseModel):
         Raises:
             Problem: one exceeds its limit.
         """
-        for name in ("beam", "samples", "next", "alternatives"):
-            _check_limit(name, getattr(self, name), limits.beam)
+        for name in ("beam", "groups", "samples", "next", "alternatives"):
+            _check_limit(name, getattr(self, name, None), limits.beam)
         for name in ("max_length", "min_length", "no_repeat"):
             _check_limit(name, getattr(self, name), limits.words)
         if len(self.prefix) > limits.text_characters:
@@ -68,7 +77,7 @@ class SearchRequest(BaseModel):
         return self.model_dump(exclude={*_NO_SEARCH, *_own_fields(type(self))}, exclude_none=True)
 
 
-_NO_SEARCH = ("model", "prefix", "next", "alternatives")
+_NO_SEARCH = ("model", "prefix")
 
 
 class LookRequest(SearchRequest):
@@ -80,6 +89,8 @@ class LookRequest(SearchRequest):
 class CaptionRequest(LookRequest):
     """The query of ``POST /v1/caption``; the body is the image."""
 
+    next: Next = None
+    alternatives: Alternatives = None
     region: Annotated[
         str | None,
         Field(
@@ -88,18 +99,31 @@ class CaptionRequest(LookRequest):
         ),
     ] = None
     to: Annotated[Word | None, Field(description="Translate the caption into this language, such as de.")] = None
+    min_evidence: Annotated[
+        Share | None, Field(description="Say words of less evidence more broadly, or leave them out.")
+    ] = None
+    min_confidence: Annotated[
+        Share | None, Field(description="Of captions of less confidence give the sure words alone.")
+    ] = None
 
     def box(self) -> tuple[float, ...] | None:
         """The region as numbers."""
         return None if self.region is None else tuple(float(edge) for edge in self.region.split(","))
 
 
-class TranslateRequest(SearchRequest):
-    """The body of ``POST /v1/translate``."""
+class TextRequest(SearchRequest):
+    """The body of ``POST /v1/explain/translation``."""
 
     text: Annotated[str, Field(description="One sentence or several.")]
     source: Annotated[Word, Field(alias="from", description="The language of the text.")] = "en"
     to: Annotated[Word | None, Field(description="The language of the translation, such as de.")] = None
+
+
+class TranslateRequest(TextRequest):
+    """The body of ``POST /v1/translate``."""
+
+    next: Next = None
+    alternatives: Alternatives = None
 
 
 def _own_fields(kind: type[SearchRequest]) -> set[str]:
@@ -173,12 +197,18 @@ def caption_job(request: CaptionRequest, models: Models, limits: Limits, form: s
     Raises:
         Problem: a model or a limit stands against it.
     """
+    hedged = {"min_evidence": request.min_evidence, "min_confidence": request.min_confidence}
+    if form == "events":
+        _refuse_with("events, which give words before the whole is known", hedged)
+    if request.next is not None:
+        _refuse_with("next", {**hedged, "to": request.to, "alternatives": request.alternatives})
     options = {
         "model": models.captioner(request.model),
         "translator": None if request.to is None else models.translator(None, CAPTION_LANGUAGE, request.to),
         "prefix": request.prefix,
         "alternatives": request.alternatives,
         "region": request.box(),
+        "hedged": None if hedged == dict.fromkeys(hedged) else hedged,
         "search": request.search(limits),
         "next": request.next,
         "form": form,
@@ -193,13 +223,11 @@ def translate_job(request: TranslateRequest, models: Models, limits: Limits, for
     Raises:
         Problem: a model or a limit stands against it.
     """
-    if len(request.text) > limits.text_characters:
-        raise Problem("invalid_request", "the text is too long", f"{limits.text_characters} characters")
+    if request.next is not None:
+        _refuse_with("next", {"alternatives": request.alternatives})
     options = {
-        "model": models.translator(request.model, request.source, request.to),
-        "prefix": request.prefix,
+        **_text_options(request, models, limits),
         "alternatives": request.alternatives,
-        "search": request.search(limits),
         "next": request.next,
         "form": form,
     }
@@ -207,14 +235,30 @@ def translate_job(request: TranslateRequest, models: Models, limits: Limits, for
     return (whole if request.next is None else "translations_after"), json.dumps(options, sort_keys=True)
 
 
-def explain_job(request: TranslateRequest, models: Models, limits: Limits) -> tuple[str, str]:
+def explain_job(request: TextRequest, models: Models, limits: Limits) -> tuple[str, str]:
     """The task of explaining a translation and its options as JSON.
 
     Raises:
         Problem: a model or a limit stands against it.
     """
-    _, options = translate_job(request, models, limits, "json")
-    return "explain_translation", options
+    return "explain_translation", json.dumps(_text_options(request, models, limits), sort_keys=True)
+
+
+def _text_options(request: TextRequest, models: Models, limits: Limits) -> dict[str, Any]:
+    if len(request.text) > limits.text_characters:
+        raise Problem("invalid_request", "the text is too long", f"{limits.text_characters} characters")
+    return {
+        "model": models.translator(request.model, request.source, request.to),
+        "prefix": request.prefix,
+        "search": request.search(limits),
+    }
+
+
+def _refuse_with(other: str, values: Mapping[str, Any]) -> None:
+    """Refuse options that another would leave without effect."""
+    given = [name for name, value in values.items() if value is not None]
+    if given:
+        raise Problem("invalid_request", f"{given[0]} has no effect with {other}", remedy="leave one of them out")
 
 
 class CaptionedWord(BaseModel):

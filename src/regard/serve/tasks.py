@@ -15,7 +15,8 @@ from PIL import Image, UnidentifiedImageError
 from regard.data.images import FORMATS
 from regard.errors import ImageError, RegardError, TextError
 from regard.pipeline import Captioner, Translator, load, search_changes, translate_caption
-from regard.results import Result
+from regard.pipeline.hedging import hedge
+from regard.results import Caption, Result
 from regard.saved.bundle import SHIPPED, read_config, shipped_models
 from regard.saved.default import DEFAULT_CAPTIONER
 from regard.serve.events import event, word_events
@@ -150,19 +151,20 @@ class Tasks:
         for each, result in zip(readable, results, strict=True):
             if isinstance(result, ImageError):
                 yield _refusal(each, result)
-            elif options["translator"] is None:
-                yield _rendered(each, result, options["form"])
             else:
-                translated = translate_caption(result, self._translator(options["translator"]))
-                yield _rendered(each, translated, options["form"])
+                caption = result if options["hedged"] is None else hedge(result, **options["hedged"])
+                yield _rendered(each, self._translated(caption, options), options["form"])
 
     def _stream_caption(self, item: Item, options: Options, on_words: OnWords) -> Result:
         arguments = {name: options[name] for name in ("prefix", "alternatives", "region")}
         search = search_changes(options["search"])
         caption = self._captioner(options["model"]).stream(self._image(item), on_words, **arguments, **search)
-        if options["translator"] is None:
-            return caption
-        return translate_caption(caption, self._translator(options["translator"]))
+        return self._translated(caption, options)
+
+    def _translated(self, caption: Caption, options: Options) -> Result:
+        """The caption in the language that is asked for; as it is where none is."""
+        name = options["translator"]
+        return caption if name is None else translate_caption(caption, self._translator(name))
 
     def _captions_after(self, item: Item, options: Options) -> Any:
         captioner, search = self._captioner(options["model"]), search_changes(options["search"])

@@ -12,13 +12,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
 import pytest
 from PIL import Image
+
+from regard.evidence.calibration import Calibration, Logistic
 
 pytest.importorskip("fastapi", reason="the extra 'serve' is not installed")
 pytest.importorskip("uvicorn", reason="the extra 'serve' is not installed")
@@ -96,11 +99,14 @@ Start = Callable[..., Running]
 def tiny_models(
     tmp_path_factory: pytest.TempPathFactory, tiny_captioner: Any, tiny_translator: Any
 ) -> tuple[Path, Path]:
-    """The folders of a captioner and a translator."""
+    """The folders of a captioner, calibrated so that it is sure of some captions alone, and of a translator."""
     from regard.saved.bundle import save_bundle
 
     folder = tmp_path_factory.mktemp("models")
-    save_bundle(tiny_captioner, folder / "looker")
+    words = Logistic(("log_odds",), (-1.0,), (0.2,), (1.0,), 0.0)
+    captions = Logistic(("caption",), (-1.5,), (0.1,), (1.0,), -0.7)
+    calibration = Calibration(words, captions, np.zeros(12), np.ones(12))
+    save_bundle(replace(tiny_captioner, calibration=calibration), folder / "looker")
     save_bundle(tiny_translator, folder / "speaker")
     return folder / "looker", folder / "speaker"
 
@@ -135,8 +141,6 @@ def service(start: Start) -> Running:
 
 def png(number: int = 0, *, width: int = 83, height: int = 61) -> bytes:
     """A picture that no other number gives."""
-    import numpy as np
-
     coarse = Image.fromarray(np.random.default_rng(number).integers(0, 256, (4, 5, 3), dtype=np.uint8))
     file = io.BytesIO()
     coarse.resize((width, height), Image.Resampling.BICUBIC).save(file, format="PNG")

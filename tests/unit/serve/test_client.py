@@ -39,6 +39,31 @@ def test_a_service_captions_as_the_command_does(
     assert (data["path"], "translation" in data) == (str(photos[0]), True)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--min-evidence", "0.5"],
+        ["--min-confidence", "0.4", "--to", "de"],
+        ["--set", "no_end_after=[dog,beach]", "--alternatives", "0"],
+        ["--beam", "4", "--set", "groups=2", "--set", "diversity=0.8"],
+    ],
+)
+def test_options_do_the_same_with_a_service(
+    service: Running,
+    tiny_models: tuple[Path, Path],
+    photos: list[Path],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+) -> None:
+    monkeypatch.setattr("regard.cli.commands.caption.find_translator", lambda *_: str(tiny_models[1]))
+    given = ["caption", *map(str, photos), *options]
+    assert main([*given, "--model", str(tiny_models[0])]) == 0
+    alone = capsys.readouterr().out
+    assert main([*given, "--server", f"http://127.0.0.1:{service.port}"]) == 0
+    assert capsys.readouterr().out == alone
+
+
 def test_photos_that_cannot_be_read_are_said_in_their_place(
     service: Running, photos: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -50,13 +75,19 @@ def test_photos_that_cannot_be_read_are_said_in_their_place(
     first, second = said.err.splitlines()
     assert first.startswith(f"error: {photos[1]}: is no")
     assert second == f"error: {photos[0].with_name('none.png')}: no such file"
+    assert main(["caption", "--server", url, "--json", str(photos[1])]) == 1
+    assert json.loads(capsys.readouterr().out)["path"] == str(photos[1])
 
 
 @pytest.mark.parametrize(
     ("options", "status", "message"),
     [
         (["--server", "ftp://a"], 1, "allowed: a URL such as http://127.0.0.1:8000"),
-        (["--server", "http://127.0.0.1:9", "--threads", "1"], 2, "leave out options of computing"),
+        (
+            ["--server", "http://127.0.0.1:9", "--threads", "1", "--precision", "int8"],
+            2,
+            "without --threads, --precision",
+        ),
         (["--server", "http://127.0.0.1:9", "--save", "a.html"], 2, "exclude each other"),
         (["--server", "http://127.0.0.1:9"], 1, "cannot be reached (Connection refused); start it: regard serve"),
     ],

@@ -132,8 +132,11 @@ def test_words_are_sent_before_the_search_ends(service: Running) -> None:
 
 
 def test_a_stream_that_cannot_begin_is_refused_as_usual(service: Running) -> None:
-    refused = service.caption(b"no image", {"accept": "text/event-stream"})
+    accept = {"accept": "text/event-stream"}
+    refused = service.caption(b"no image", accept)
     assert (refused.status, refused.code) == (422, "image_unreadable")
+    refused = service.caption(png(1), accept, min_evidence=0.5)
+    assert (refused.status, refused.code) == (422, "invalid_request")
 
 
 def test_models_and_state(service: Running, tiny_models: tuple[Path, Path]) -> None:
@@ -170,6 +173,8 @@ def header_of_a_png(width: int, height: int) -> bytes:
         (png(), {"beam": 0}, "invalid_request"),
         (png(), {"max_length": 101}, "invalid_request"),
         (png(), {"colour": "red"}, "invalid_request"),
+        (png(), {"next": 3, "to": "de"}, "invalid_request"),
+        (png(), {"min_evidence": 2}, "invalid_request"),
         (png(), {"region": "0,0,2,1"}, "invalid_request"),
         (png(), {"region": "0.5,0,0.5,1"}, "invalid_option"),
         (png(), {"alternatives": 3, "beam": 2}, "invalid_option"),

@@ -131,10 +131,11 @@ def caption(
     if server is not None and (sidecar or metadata is not None):
         raise typer.BadParameter("--server goes without --sidecar and --metadata")
     if server is not None:
-        check_served(computing, save, hedged=min_evidence is not None or min_confidence is not None)
+        check_served(computing, save)
         query = {"model": None if model == DEFAULT_CAPTIONER else model, "prefix": prefix or None, "to": to}
+        hedges = {"alternatives": alternatives, "min_evidence": min_evidence, "min_confidence": min_confidence}
         changed = override({} if beam is None else {"beam": beam}, changes or [])
-        caption_served(server, photos, {**changed, **query, "alternatives": alternatives}, as_json=as_json)
+        caption_served(server, photos, {**changed, **query, **hedges}, as_json=as_json)
         return
     from regard.pipeline import load_captioner, load_translator
 

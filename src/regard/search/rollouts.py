@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -31,6 +32,7 @@ def sample_captions(
     max_length: int,
     generator: torch.Generator,
     temperature: float = 1.0,
+    within: tuple[Sequence[int], int] | None = None,
 ) -> tuple[Int[Tensor, "batch rows time"], Int[Tensor, "batch rows"]]:
     """Draw ``rows`` captions of each input from the decoder's own distribution.
 
@@ -42,6 +44,7 @@ def sample_captions(
         max_length: the most tokens, the end included.
         generator: where the random numbers come from; the same state gives the same captions on one kind of device.
         temperature: what logits are divided by.
+        within: where the inputs stand in a larger batch, and its size; they get the captions that they have there.
 
     Returns:
         int64 [batch, rows, time]: the tokens with their end, 0 behind it; ``time`` is that of the longest caption.
@@ -52,27 +55,40 @@ def sample_captions(
     batch, device = len(annotations), annotations.values.device
     captions = torch.zeros(batch, rows, max_length, dtype=torch.long, device=device)
     lengths = torch.full((batch, rows), max_length, device=device)
-    strategy = _Rollouts(captions, lengths, eos=tokens.eos, generator=generator, temperature=temperature)
+    positions, batch_size = (range(batch), batch) if within is None else within
+    draw = _Uniform(positions, batch_size, rows, generator)
+    strategy = _Rollouts(captions, lengths, eos=tokens.eos, draw=draw, temperature=temperature)
     constraints = [ForbiddenTokens(tokens.forbidden, device=device)]
     with torch.inference_mode():
         decode(for_sampling(decoder), annotations, strategy, constraints, tokens=tokens, max_length=max_length)
     return captions[..., : int(lengths.amax())], lengths
 
 
+class _Uniform:
+    """Uniform numbers [position, row], drawn for a whole batch, so that those of an input are its own."""
+
+    def __init__(self, positions: Sequence[int], batch_size: int, rows: int, generator: torch.Generator) -> None:
+        self._positions = torch.tensor(list(positions), device=generator.device)
+        self._shape, self._generator = (batch_size, rows), generator
+
+    def __call__(self) -> Tensor:
+        """Of one step."""
+        return torch.rand(self._shape, generator=self._generator, device=self._generator.device)[self._positions]
+
+
 class _Rollouts(Strategy):
     """One random continuation of every row, written to ``captions`` and ``lengths``."""
 
     def __init__(
-        self, captions: Tensor, lengths: Tensor, *, eos: int, generator: torch.Generator, temperature: float
+        self, captions: Tensor, lengths: Tensor, *, eos: int, draw: Callable[[], Tensor], temperature: float
     ) -> None:
         self._captions, self._lengths, self._eos = captions, lengths, eos
-        self._generator, self._temperature = generator, temperature
+        self._draw, self._temperature = draw, temperature
         self.first_rows = captions.shape[1]
 
     def choose(self, scores: StepScores, active: ActiveHypotheses) -> Choice:
-        # numbers for the whole batch, so that those of an input do not depend on which others are done
-        uniform = torch.rand(self._captions.shape[:2], generator=self._generator, device=self._generator.device)
-        of_rows = scores.gather_active(uniform.to(self._captions.device)[active.inputs])
+        # numbers for all inputs, so that those of one do not depend on which others are done
+        of_rows = scores.gather_active(self._draw().to(self._captions.device)[active.inputs])
         return continue_every_row(scores, active, sample_index(scores.values / self._temperature, of_rows))
 
     def record(self, before: ActiveHypotheses, choice: Choice, weights: Float[Tensor, "batch rows position"]) -> None:

@@ -25,6 +25,7 @@ from regard.progress import Progress
 from regard.search import SearchOptions, SpecialTokens, search
 from regard.text import WordTokenizer, caption_tokens
 from regard.text.word_tokenizer import fitting_minimum_count
+from regard.training.distributed import gather, own_share
 from regard.training.image_views import CachedViews, ImageViews, PhotosInMemory
 from regard.training.recipe import CaptionData, Phase
 from regard.training.task import Task
@@ -168,16 +169,16 @@ class CaptionTask(Task):
     def _captions_of_validation(self, model: EncoderDecoder, options: SearchOptions, progress: Progress) -> list[str]:
         """A caption for every validation image, set after set."""
         count, size = sum(map(len, self.validation.values())), SEARCH_BATCH.get(model.device.type, 50)
+        batches = own_share([range(first, min(first + size, count)) for first in range(0, count, size)])
         texts, specials = [], SpecialTokens.of(self.tokenizer, options)
-        progress.start("validation", count)
-        for first in range(0, count, size):
-            images = range(first, min(first + size, count))
+        progress.start("validation", sum(map(len, batches)))
+        for images in batches:
             with torch.inference_mode():
                 annotations = model.bridged(self.views.validate(_image_encoder(model), images))
             found = search(model.decoder, annotations, options, tokens=specials)
-            texts += [self.tokenizer.decode(hypotheses[0].tokens) for hypotheses in found]
+            texts.append([self.tokenizer.decode(hypotheses[0].tokens) for hypotheses in found])
             progress.advance(len(images))
-        return texts
+        return [text for batch in gather(texts) for text in batch]
 
     def _remarks(self) -> Iterator[str]:
         """What to know of the data before they are learned from."""

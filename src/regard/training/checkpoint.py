@@ -42,6 +42,7 @@ class Position:
         stale: epochs since this phase last improved.
         phase_best: the best validation score of this phase.
         baseline: the moving baseline of hard attention.
+        scaling: the state of the scaling of losses in float16.
         epochs: epochs finished over all phases.
         seconds: time spent so far.
         sums: running sums of the epoch under way.
@@ -57,6 +58,7 @@ class Position:
     stale: int = 0
     phase_best: float | None = None
     baseline: float | None = None
+    scaling: dict[str, float] = field(default_factory=dict)
     epochs: int = 0
     seconds: float = 0.0
     sums: dict[str, float] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regard.training.curves import draw_curves
+from regard.training.distributed import is_first
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -26,11 +27,13 @@ class RunLog:
     def __init__(self, folder: Path, *, metric: str) -> None:
         self._folder, self._metric = folder, metric
         self._path = folder / "log.jsonl"
-        self._board = _board(folder / "tensorboard")
+        self._board = _board(folder / "tensorboard") if is_first() else None
 
     def write(self, kind: str, step: int, values: dict[str, Any]) -> None:
         """One line of JSON: what kind it is, at which step over the whole run, and its values; null for what is no
-        number."""
+        number. Only the first of several processes writes."""
+        if not is_first():
+            return
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"kind": kind, "step": step, **_finite(values)}, allow_nan=False) + "\n")
         draw_curves(self._folder, self._path, metric=self._metric)

@@ -1,7 +1,8 @@
 """The loop: phases, epochs, steps; judged by real search, checkpointed so that a kill at any moment costs minutes.
 
 Every random number of a step comes from a seed that is a function of (seed, phase, epoch, batch), so a run that was
-stopped and continued takes the same steps as one that was not.
+stopped and continued takes the same steps as one that was not. Several processes take the same steps, too (see
+:mod:`regard.training.distributed`); all of them know where the run stands, and the first one writes it down.
 """
 
 from __future__ import annotations
@@ -14,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from regard.config import parse
 from regard.encoders.image import ImageEncoder
@@ -34,16 +34,18 @@ from regard.training.checkpoint import (
     save_checkpoint,
 )
 from regard.training.device import gpu_settings
+from regard.training.distributed import from_first, is_first
 from regard.training.log import RunLog
 from regard.training.memory import naming_what_to_lower
-from regard.training.objectives import Objective, build_objective
+from regard.training.micro_batches import own_micro_batches
+from regard.training.objectives import build_objective
+from regard.training.optimizer import WARMUP_SHARE, build_optimizer, encoder_rate, set_rates, warmup_steps
 from regard.training.parameters import RunningAverage, Swapped, dropout_of
-from regard.training.recipe import OptimSettings, Phase, Recipe, goes_on
+from regard.training.recipe import Phase, Recipe, goes_on
+from regard.training.step import TrainingStep
 from regard.training.task import Task
 
 CHECKPOINT_SECONDS = 120.0
-WARMUP_SHARE = 0.2
-"""How much of the steps of a phase warm-up may take at most; a longer one would never reach the full rate."""
 FEW_STEPS = 100
 """A model that begins from nothing learns little in fewer steps than this."""
 
@@ -145,8 +147,8 @@ class Trainer:
 
     def _run_phase(self, phase: Phase, restored: dict[str, Tensor]) -> None:
         for parameter in self._encoder_parameters:
-            parameter.requires_grad_(_encoder_rate(self.model, phase.optim) > 0)
-        optimizer = _build_optimizer(self.model, phase.optim)
+            parameter.requires_grad_(encoder_rate(self.model, phase.optim) > 0)
+        optimizer = build_optimizer(self.model, phase.optim)
         average = RunningAverage(self.model, phase.average) if phase.average else None
         if restored:
             restore_optimizer(optimizer, self._names, restored)
@@ -154,20 +156,21 @@ class Trainer:
                 average.updates = self._position.averaged
                 average.tensors = {n: t.to(self.model.device) for n, t in _part(restored, "average.").items()}
         objective = build_objective(phase, self.task, self.model, seed=self.recipe.seed, position=self._position)
+        steps = TrainingStep(objective, optimizer)
+        if restored:
+            steps.scaler.load_state_dict(self._position.scaling)
         memory = naming_what_to_lower(self._position.phase, phase)
         with memory, gpu_settings(self.model.device, phase.precision), dropout_of(self.model, phase.dropout):
             while self._position.epoch < phase.epochs and not self._stale(phase):
-                self._run_epoch(phase, objective, optimizer, average)
+                self._run_epoch(phase, steps, average)
                 if self._to_judge(phase):
                     self._judge(phase, average)
-                    self._save(optimizer, average)
+                    self._save(steps, average)
                 else:
                     self._next_epoch()
         self._end_phase(average)
 
-    def _run_epoch(
-        self, phase: Phase, objective: Objective, optimizer: torch.optim.Optimizer, average: RunningAverage | None
-    ) -> None:
+    def _run_epoch(self, phase: Phase, steps: TrainingStep, average: RunningAverage | None) -> None:
         position = self._position
         batches = self.task.batches(phase, number=position.phase, epoch=position.epoch)[: phase.steps]
         total_steps = phase.epochs * len(batches)
@@ -177,13 +180,14 @@ class Trainer:
         self.model.train()
         while position.batch < len(batches):
             began = time.monotonic()
-            torch.manual_seed(_step_seed(self.recipe.seed, position))
-            loss, numbers = objective.loss(batches[position.batch], epoch=position.epoch)
+            entropy = (self.recipe.seed, position.phase, position.epoch, position.batch)
+            targets, batch = self.task.captions, batches[position.batch]
+            parts = own_micro_batches(batch, targets, accumulate=phase.accumulate, entropy=entropy)
+            numbers = steps.backward(parts, epoch=position.epoch)
             if not math.isfinite(sum(numbers.values())):
                 raise self._diverged("the loss is not a number", batch=position.batch + 1)
-            _set_rates(optimizer, phase.optim, step=position.step, total=total_steps)
-            self._descend(loss, optimizer, phase.optim.clip)
-            del loss  # nothing of a step may be pending when the next is recorded, see regard.fast.training.cuda_graphs
+            set_rates(steps.optimizer, phase.optim, step=position.step, total=total_steps)
+            steps.descend()
             if average is not None:
                 average.update(self.model)
                 position.averaged = average.updates
@@ -191,11 +195,11 @@ class Trainer:
             position.step, position.batch = position.step + 1, position.batch + 1
             self._progress.advance(1, _note(position.sums))
             if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
-                self._save(optimizer, average)
+                self._save(steps, average)
 
     def _remark_on_steps(self, phase: Phase, total: int) -> None:
         """Say what a phase of few steps does not do."""
-        warmup = _warmup(phase.optim, total)
+        warmup = warmup_steps(phase.optim, total)
         if warmup < phase.optim.warmup:
             self._progress.log(
                 f"warm-up takes {warmup} steps, not {phase.optim.warmup}: at most {WARMUP_SHARE:.0%} of the {total} of "
@@ -222,13 +226,6 @@ class Trainer:
         largest = torch.finfo(torch.float16).max
         if not all(bool((tensor.detach().abs() < largest).all()) for tensor in tensors.values()):
             raise self._diverged("the weights have grown beyond all bounds", batch=self._position.batch)
-
-    def _descend(self, loss: Tensor, optimizer: torch.optim.Optimizer, clip: float) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        nn.utils.clip_grad_norm_(parameters, clip)
-        optimizer.step()
 
     def _count(self, numbers: dict[str, float], seconds: float) -> None:
         sums = self._position.sums
@@ -285,17 +282,20 @@ class Trainer:
     def _stale(self, phase: Phase) -> bool:
         return phase.patience is not None and self._position.stale >= phase.patience
 
-    def _save(self, optimizer: torch.optim.Optimizer, average: RunningAverage | None) -> None:
+    def _save(self, steps: TrainingStep, average: RunningAverage | None) -> None:
         self._require_numbers(named_tensors(self.model))
+        self._saved_at = time.monotonic()
+        if not is_first():
+            return
+        self._position.scaling = steps.scaler.state_dict()
         tensors = {f"model.{name}": tensor for name, tensor in named_tensors(self.model).items()}
         tensors |= {f"average.{name}": tensor for name, tensor in ({} if average is None else average.tensors).items()}
-        tensors |= optimizer_tensors(optimizer, self._names)
+        tensors |= optimizer_tensors(steps.optimizer, self._names)
         recipe = self.recipe.model_dump(mode="json")
         save_checkpoint(self.folder / CHECKPOINT, tensors, self._position, recipe=recipe)
-        self._saved_at = time.monotonic()
 
     def _restore(self) -> dict[str, Tensor]:
-        loaded = load_last_checkpoint(self.folder, log=self._progress.log)
+        loaded = from_first(lambda: load_last_checkpoint(self.folder, log=self._progress.log))
         if loaded is None:
             return {}
         tensors, self._position, recipe = loaded
@@ -318,52 +318,6 @@ def _stored(values: dict[str, Any]) -> Recipe | None:
         return parse(Recipe, values, origin="the checkpoint")
     except ConfigError:
         return None
-
-
-def _build_optimizer(model: EncoderDecoder, settings: OptimSettings) -> torch.optim.Optimizer:
-    encoder = [parameter for parameter in model.encoder.parameters() if parameter.requires_grad]
-    inside = {id(parameter) for parameter in encoder}
-    rest = [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in inside]
-    groups = [{"params": rest, "share": 1.0}]
-    if encoder:
-        groups.append({"params": encoder, "share": _encoder_rate(model, settings) / settings.lr})
-    betas = (settings.betas[0], settings.betas[1])
-    return torch.optim.AdamW(groups, lr=settings.lr, betas=betas, weight_decay=settings.weight_decay, fused=True)
-
-
-def _encoder_rate(model: EncoderDecoder, settings: OptimSettings) -> float:
-    if settings.encoder_lr is not None:
-        return settings.encoder_lr
-    return 0.0 if isinstance(model.encoder, ImageEncoder) else settings.lr
-
-
-def _set_rates(optimizer: torch.optim.Optimizer, settings: OptimSettings, *, step: int, total: int) -> None:
-    rate = settings.lr * _schedule(settings, step=step, total=total)
-    for group in optimizer.param_groups:
-        group["lr"] = rate * group["share"]
-
-
-def _schedule(settings: OptimSettings, *, step: int, total: int) -> float:
-    """The share of the full learning rate at a step."""
-    warmup = _warmup(settings, total)
-    rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
-    match settings.schedule:
-        case "constant":
-            return rise
-        case "cosine":
-            return rise * 0.5 * (1 + math.cos(math.pi * step / total))
-        case "inverse_sqrt":
-            return rise * math.sqrt(max(1, warmup) / max(step + 1, warmup, 1))
-
-
-def _warmup(settings: OptimSettings, total: int) -> int:
-    """Steps from 0 to the full rate: as the recipe says, but never more than :data:`WARMUP_SHARE` of all."""
-    return min(settings.warmup, int(WARMUP_SHARE * total))
-
-
-def _step_seed(seed: int, position: Position) -> int:
-    entropy = [seed, position.phase, position.epoch, position.batch]
-    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -128,42 +128,33 @@ def attention_correctness(
     return losses.sum() / real.any(dim=-1).sum().clamp_min(1)
 
 
-class MovingBaseline:
-    """b ← 0.9 b + 0.1 log p(y | s, a), the baseline of hard attention (Xu 2015, §4.1)."""
-
-    def __init__(self, value: float | None = None) -> None:
-        self.value = value
-
-    def advantage(self, log_probability: Tensor) -> Tensor:
-        """How much better than the baseline each caption is, [captions]; then the baseline moves."""
-        mean = float(log_probability.mean())
-        before = mean if self.value is None else self.value
-        self.value = 0.9 * before + 0.1 * mean
-        return log_probability - before
+def caption_log_probabilities(log_probabilities: Tensor, real: Tensor) -> Tensor:
+    """log p(y | s, a) of each caption, [captions], from that of its real tokens, [tokens]."""
+    spread = log_probabilities.new_zeros(real.shape).masked_scatter(real, log_probabilities)
+    return spread.sum(dim=-1)[real.any(dim=-1)]
 
 
-def hard_attention_loss(
-    trace: Trace, log_probabilities: Tensor, real: Tensor, baseline: MovingBaseline, *, entropy: float
-) -> Tensor:
+def move_baseline(baseline: float | None, mean: float) -> float:
+    """b ← 0.9 b + 0.1 log p(y | s, a), the baseline of hard attention (Xu 2015, §4.1); the first is the first mean."""
+    return mean if baseline is None else 0.9 * baseline + 0.1 * mean
+
+
+def hard_attention_loss(trace: Trace, advantage: Tensor, real: Tensor, *, entropy: float) -> Tensor:
     """The part of Xu 2015, eq. 12, that trains the choice of regions; cross-entropy trains the rest.
 
         − [ (log p(y | s, a) − b) Σ_t log α_t,s_t  +  λ_e Σ_t H(α_t) ]
 
     Args:
         trace: with the log-probabilities of the sampled regions.
-        log_probabilities: of the real tokens, [tokens], without gradient.
+        advantage: log p(y | s, a) − b of each caption, [captions], without gradient.
         real: bool [batch, rows, time].
-        baseline: moves with every call.
         entropy: λ_e.
 
     Returns:
         The mean over real tokens, to be added to :func:`cross_entropy`.
     """
     assert trace.log_choices is not None, "hard attention in training mode returns its choices"
-    spread = log_probabilities.new_zeros(real.shape).masked_scatter(real, log_probabilities)
-    captions = real.any(dim=-1)
-    advantage = baseline.advantage(spread.sum(dim=-1)[captions])
-    chosen = (trace.log_choices * real).sum(dim=-1)[captions]
+    chosen = (trace.log_choices * real).sum(dim=-1)[real.any(dim=-1)]
     spent = -(torch.special.xlogy(trace.weights, trace.weights)).sum(dim=-1)
     loss: Tensor = -((advantage * chosen).sum() + entropy * (spent * real).sum()) / real.sum()
     return loss

@@ -74,8 +74,10 @@ def least_bytes(recipe: Recipe, *, writes: int, reads: int) -> int:
 def _fewest_tokens(recipe: Recipe, phase: Phase) -> int:
     """How many tokens a batch writes at least: of captions three words each, of sentences one."""
     if isinstance(recipe.data, CaptionData):
-        return 3 * min(phase.batch, _SMALL_DATA)
-    return min(phase.batch, _SMALL_DATA) if phase.tokens is None else min(phase.tokens, _SMALL_DATA) // 2
+        tokens = 3 * min(phase.batch, _SMALL_DATA)
+    else:
+        tokens = min(phase.batch, _SMALL_DATA) if phase.tokens is None else min(phase.tokens, _SMALL_DATA) // 2
+    return tokens // phase.accumulate
 
 
 _SMALL_DATA = 5_000

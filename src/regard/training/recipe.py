@@ -178,6 +178,10 @@ class Phase(Settings):
     epochs: int = Field(ge=1, le=100_000)
     batch: int = Field(40, ge=1, le=100_000)
     """Inputs a step; an image with all its captions is one."""
+    accumulate: int = Field(1, ge=1, le=100_000)
+    """Take the inputs of a step in so many parts, one after another, whose gradients are added up: less memory, the
+    same weights. Processes share the parts; where each takes equally many, dropout, too, is the same with any number of
+    processes."""
     tokens: int | None = Field(None, ge=1, le=10_000_000)
     """In place of ``batch``, for translation: tokens a step at most on the longer side, padding included."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
@@ -205,8 +209,8 @@ class Phase(Settings):
     """Cut pairs into other subwords from epoch to epoch, where ``data.subword_dropout`` asks for it."""
     r_drop: float = Field(0.0, ge=0, le=1000)
     """α of R-Drop: each input is read twice, and the two predictions are drawn to each other (Liang et al. 2021)."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Of matrix products; weights, sums and losses stay float32."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of matrix products; weights, sums and losses stay float32. float16 is for GPUs that have no bfloat16."""
     optim: OptimSettings = OptimSettings()
     self_critical: SelfCritical = SelfCritical()
 

@@ -12,6 +12,7 @@
     lock                      held by the process that trains
 
 The same command continues a run that was stopped, at whatever moment, and says so when there is nothing left to do.
+Where ``torchrun`` has started several processes, they train one model together; the folder is the first one's alone.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ from regard.text.vocabulary import UNK
 from regard.training.begin import begin, beginning, with_settings_of_the_model
 from regard.training.captions import CaptionTask
 from regard.training.checkpoint import has_checkpoint
+from regard.training.device import check_precision
+from regard.training.distributed import from_first, is_first, process_group
 from regard.training.loop import Outcome, Trainer
 from regard.training.memory import check_memory
 from regard.training.model_card import model_card
@@ -75,7 +78,7 @@ def train(
         cache: where features of frozen encoders are kept, which runs share; None for ``features`` in the folder that
             downloads are kept in.
         device: where the model trains: ``cpu``, ``cuda``, or ``auto`` for a GPU where there is one. A run that was
-            stopped on one device continues on another.
+            stopped on one device, or in so many processes, continues on another and in others.
         draw_samples: draws what the model makes of the first :data:`NUM_SAMPLES` validation inputs after every
             validation; None for no pictures.
 
@@ -87,13 +90,16 @@ def train(
         ConfigError: the recipe, an assignment or the device cannot be used.
         DataError: the data cannot be used.
         ModelError: the folder holds a run of another recipe, or cannot be written, or another process trains there.
+        WorkerError: one of several processes that train together has ended.
     """
-    chosen, place = with_settings_of_the_model(_chosen(recipe, assignments)), resolve_device(device)
+    chosen = with_settings_of_the_model(_chosen(recipe, assignments))
     folder = output or RUNS / chosen.name
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _alone_in(folder):
-            return _train_in(folder, chosen, progress, cache or cache_folder() / "features", place, draw_samples)
+        with process_group(resolve_device(device)) as place, _alone_in(folder):
+            for phase in chosen.phases:
+                check_precision(phase.precision, place)
+            shown = progress if is_first() else SILENT
+            return _train_in(folder, chosen, shown, cache or cache_folder() / "features", place, draw_samples)
     except KeyboardInterrupt:
         given = f"stopped; {folder} holds everything up to the last checkpoint"
         raise Interrupted(given, remedy="the same command continues it") from None
@@ -109,15 +115,15 @@ def _train_in(
     device: torch.device,
     draw_samples: DrawSamples | None,
 ) -> Outcome:
-    _claim(folder, recipe)
-    done = _outcome(folder)
+    done = from_first(lambda: _claim(folder, recipe))
     if done is not None:
         progress.log(f"{folder}: the run is done, {done.metric} {done.best:.2f} after epoch {done.best_epoch}")
         return done
     # the caller's random numbers are left as they were
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
         outcome = _run(recipe, folder, progress, cache, device, draw_samples)
-    write_json_file(folder / OUTCOME, {"version": 1, **_plain(outcome)})
+    if is_first():
+        write_json_file(folder / OUTCOME, {"version": 1, **_plain(outcome)})
     return outcome
 
 
@@ -144,17 +150,26 @@ def has_begun(folder: Path, recipe: Recipe) -> bool:
     return begun
 
 
-def _claim(folder: Path, recipe: Recipe) -> None:
-    """Make the folder the run's own; a run that is done goes on where more epochs are asked for."""
+def _claim(folder: Path, recipe: Recipe) -> Outcome | None:
+    """Make the folder the run's own; a run that is done goes on where more epochs are asked for.
+
+    Returns:
+        What the run has reached, where it is done.
+    """
     if not has_begun(folder, recipe) or _read(folder / RECIPE) != recipe:
         (folder / OUTCOME).unlink(missing_ok=True)
         text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         write_file(folder / RECIPE, text.encode())
+    return _outcome(folder)
 
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep other processes out of the folder."""
+    """Make the folder, and keep other runs out of it."""
+    if not is_first():
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("a") as file:
         if not lock(file):
             remedy = "wait for it, or give another folder with --output"
@@ -199,15 +214,11 @@ def _run(
     device: torch.device,
     draw_samples: DrawSamples | None,
 ) -> Outcome:
-    begun = has_checkpoint(folder)
+    begun = from_first(lambda: has_checkpoint(folder))
     start = None if begun else beginning(recipe)
-    task = _task(recipe, folder, cache, start)
-    task.tokenizer.save(folder)
-    source_tokenizer = _own_source_tokenizer(task)
-    if source_tokenizer is not None:
-        (folder / SOURCE).mkdir(exist_ok=True)
-        source_tokenizer.save(folder / SOURCE)
-    write_manifest(folder, [folder / task.tokenizer.file_name, *(folder / SOURCE).glob("*.json")])
+    task = _task(recipe, cache, start, folder=folder if begun else None)
+    if is_first():
+        _save_tokenizers(task, folder)
     if device.type == "cpu":
         check_memory(recipe, writes=task.vocabulary_size, reads=task.source_vocabulary_size)
     torch.manual_seed(recipe.seed)
@@ -221,11 +232,13 @@ def _run(
     build = partial(_bundle, recipe, task)
 
     def keep_best(model: EncoderDecoder, scores: dict[str, Any]) -> None:
+        if not is_first():
+            return
         bundle = build(model, scores)
         save_bundle(replace(bundle, card=model_card(recipe, bundle)), folder / BEST, precision=recipe.stored)
 
     def judged(model: EncoderDecoder, epochs: int) -> None:
-        if draw_samples is not None:
+        if draw_samples is not None and is_first():
             inputs = task.validation_inputs[:NUM_SAMPLES]
             draw_samples(build(model, {}), inputs, folder / SAMPLES / f"epoch-{epochs:04}.png")
 
@@ -250,12 +263,21 @@ def _compare_with_baseline(task: CaptionTask, outcome: Outcome, progress: Progre
         )
 
 
-def _task(recipe: Recipe, folder: Path, cache: Path, start: Bundle | None) -> CaptionTask | TranslationTask:
-    # a run that goes on keeps the tokenizers that its weights belong to
-    begun = has_checkpoint(folder)
-    if begun:
+def _save_tokenizers(task: CaptionTask | TranslationTask, folder: Path) -> None:
+    """Keep the tokenizers, which a run that goes on takes, and their checksums."""
+    task.tokenizer.save(folder)
+    source_tokenizer = _own_source_tokenizer(task)
+    if source_tokenizer is not None:
+        (folder / SOURCE).mkdir(exist_ok=True)
+        source_tokenizer.save(folder / SOURCE)
+    write_manifest(folder, [folder / task.tokenizer.file_name, *(folder / SOURCE).glob("*.json")])
+
+
+def _task(recipe: Recipe, cache: Path, start: Bundle | None, *, folder: Path | None) -> CaptionTask | TranslationTask:
+    """The data, with the tokenizers of a run in ``folder`` that goes on, which its weights belong to."""
+    if folder is not None:
         check_manifest(folder)
-    tokenizer = load_tokenizer(folder) if begun else None
+    tokenizer = None if folder is None else load_tokenizer(folder)
     match recipe.data:
         case CaptionData():
             assert tokenizer is None or isinstance(tokenizer, WordTokenizer), "captions are learned in words"
@@ -270,9 +292,9 @@ def _task(recipe: Recipe, folder: Path, cache: Path, start: Bundle | None) -> Ca
                 keep_words=recipe.keep_words,
             )
         case TranslationData(joint=joint):
-            tokenizers = (
-                None if tokenizer is None else (tokenizer if joint else load_tokenizer(folder / SOURCE), tokenizer)
-            )
+            tokenizers = None
+            if folder is not None and tokenizer is not None:
+                tokenizers = (tokenizer if joint else load_tokenizer(folder / SOURCE), tokenizer)
             if start is not None:
                 tokenizers = (start.source_tokenizer or start.tokenizer, start.tokenizer)
             return TranslationTask(recipe.data, seed=recipe.seed, tokenizers=tokenizers)

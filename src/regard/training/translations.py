@@ -23,6 +23,7 @@ from regard.text import SubwordTokenizer, Tokenizer, train_tokenizer
 from regard.text.source_words import SourceWords
 from regard.text.vocabulary import EOS
 from regard.training.device import to_device
+from regard.training.distributed import gather, own_share
 from regard.training.recipe import Phase, TranslationData
 from regard.training.task import Task
 
@@ -83,21 +84,22 @@ class TranslationTask(Task):
     def validate(self, model: EncoderDecoder, options: SearchOptions, progress: Progress) -> dict[str, Any]:
         sources = [self._source(text) for text in self.validation.sources]
         order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
-        texts, specials = [""] * len(sources), SpecialTokens.of(self.tokenizer, options)
-        encode = encoder_for_search(model.encoder)
-        progress.start("validation", len(sources))
+        specials, encode = SpecialTokens.of(self.tokenizer, options), encoder_for_search(model.encoder)
         size = SEARCH_BATCH.get(model.device.type, SEARCH_BATCH["cpu"])
-        for first in range(0, len(order), size):
-            chosen = order[first : first + size]
+        batches = own_share([order[first : first + size] for first in range(0, len(order), size)])
+        texts = []
+        progress.start("validation", sum(map(len, batches)))
+        for chosen in batches:
             with torch.inference_mode():
                 padded = pad_sources([sources[i] for i in chosen])
                 annotations = model.bridged(encode(*(each.to(model.device) for each in padded)))
             found = search(model.decoder, annotations, options, tokens=specials)
-            for i, hypotheses in zip(chosen, found, strict=True):
-                texts[i] = self.tokenizer.decode(hypotheses[0].tokens)
+            texts.append([self.tokenizer.decode(hypotheses[0].tokens) for hypotheses in found])
             progress.advance(len(chosen))
+        in_order = [text for batch in gather(texts) for text in batch]
+        hypotheses = [text for _, text in sorted(zip(order, in_order, strict=True))]
         target = self.settings.target
-        return score_translations(texts, self.validation.targets, target_language=target).as_dict()
+        return score_translations(hypotheses, self.validation.targets, target_language=target).as_dict()
 
     @property
     def validation_inputs(self) -> tuple[str, ...]:

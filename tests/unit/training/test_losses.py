@@ -16,12 +16,13 @@ from regard.decoders import Trace
 from regard.decoders.attend import AttendDecoder, AttendSettings
 from regard.fast import for_training
 from regard.training.losses import (
-    MovingBaseline,
     attention_correctness,
     attention_entropy,
+    caption_log_probabilities,
     cross_entropy,
     doubly_stochastic,
     hard_attention_loss,
+    move_baseline,
     policy_gradient,
     r_drop_loss,
     real_tokens,
@@ -177,13 +178,13 @@ def test_the_policy_gradient_gives_nothing_to_what_is_never_said() -> None:
     assert all(float(gradient[token]) != 0 for token in spoken)
 
 
-def test_the_term_of_hard_attention_is_its_loop_and_moves_the_baseline() -> None:
+def test_the_term_of_hard_attention_is_its_loop() -> None:
     seen = trace()
     real = real_tokens(LENGTHS, TIME)
     log_probabilities = -torch.rand(len(places()), dtype=torch.float64, generator=torch.Generator().manual_seed(5))
     of_place = dict(zip(places(), log_probabilities.tolist(), strict=True))
-    baseline = MovingBaseline(-1.5)
-    loss = hard_attention_loss(seen, log_probabilities, real, baseline, entropy=0.3)
+    advantage = caption_log_probabilities(log_probabilities, real) + 1.5
+    loss = hard_attention_loss(seen, advantage, real, entropy=0.3)
     assert seen.log_choices is not None
     total, sums = 0.0, []
     for b, r in captions():
@@ -192,13 +193,12 @@ def test_the_term_of_hard_attention_is_its_loop_and_moves_the_baseline() -> None
         total += (sums[-1] + 1.5) * sum(float(seen.log_choices[b, r, t]) for t in times)
         total += 0.3 * sum(-float(a) * math.log(a) for t in times for a in seen.weights[b, r, t])
     assert float(loss) == pytest.approx(-total / len(places()), rel=1e-5)
-    assert baseline.value == pytest.approx(0.9 * -1.5 + 0.1 * sum(sums) / len(sums), rel=1e-5)
+    assert (advantage - 1.5).tolist() == pytest.approx(sums, rel=1e-5)
 
 
-def test_the_first_baseline_is_the_first_mean() -> None:
-    baseline = MovingBaseline()
-    assert baseline.advantage(torch.tensor([-1.0, -3.0])).tolist() == [1.0, -1.0]
-    assert baseline.value == -2.0
+def test_the_first_baseline_is_the_first_mean_and_then_it_moves_slowly() -> None:
+    assert move_baseline(None, -2.0) == -2.0
+    assert move_baseline(-2.0, -3.0) == pytest.approx(-2.1)
 
 
 def test_what_stands_on_padding_changes_no_loss() -> None:
@@ -209,11 +209,11 @@ def test_what_stands_on_padding_changes_no_loss() -> None:
         weights=torch.where(real.unsqueeze(-1), seen.weights, 0.5),
         log_choices=torch.where(real, seen.log_choices, -7.0) if seen.log_choices is not None else None,
     )
-    log_probabilities = -torch.ones(len(places()), dtype=torch.float64)
+    advantage = torch.ones(len(captions()), dtype=torch.float64)
     for ours, theirs in (
         [cross_entropy(made, each, wanted, real, label_smoothing=0.1)[0] for each in (seen, other)],
         [doubly_stochastic(each.weights, real) for each in (seen, other)],
-        [hard_attention_loss(e, log_probabilities, real, MovingBaseline(0.0), entropy=0.1) for e in (seen, other)],
+        [hard_attention_loss(each, advantage, real, entropy=0.1) for each in (seen, other)],
     ):
         assert torch.equal(ours, theirs)
 
@@ -272,7 +272,8 @@ def test_reinforce_estimates_the_exact_gradient() -> None:
         seen = for_training(made).trace(TINY, tokens)
         loss, log_probabilities = cross_entropy(made, seen, said, real, label_smoothing=0.0)
         # any baseline that does not depend on the choices leaves the estimate without bias
-        loss = loss + hard_attention_loss(seen, log_probabilities, real, MovingBaseline(-5.0), entropy=0.0)
+        advantage = caption_log_probabilities(log_probabilities, real) + 5.0
+        loss = loss + hard_attention_loss(seen, advantage, real, entropy=0.0)
         # losses are means over tokens, the exact one is of a whole caption
         estimates.append(flat_gradient(made, -loss * len(TOKENS)))
     estimate = torch.stack(estimates)

@@ -15,7 +15,7 @@ from regard.saved.bundle import Bundle, find_bundle, load_bundle, save_bundle
 from regard.saved.tensors import named_tensors
 from regard.training.begin import begin
 from regard.training.captions import CaptionTask
-from regard.training.loop import _schedule, _warmup
+from regard.training.optimizer import rate_factor, warmup_steps
 from regard.training.recipe import CaptionData, OptimSettings, Recipe, goes_on
 from regard.training.run import train
 
@@ -47,8 +47,8 @@ def one_phase(recipe: Recipe, **changes: object) -> Recipe:
 @pytest.mark.parametrize(("total", "expected"), [(20, 4), (1, 0), (10_000, 150)])
 def test_warm_up_takes_a_fifth_of_the_steps_at_most(total: int, expected: int) -> None:
     settings = OptimSettings(schedule="constant")
-    assert _warmup(settings, total) == expected
-    rates = [_schedule(settings, step=step, total=total) for step in range(total)]
+    assert warmup_steps(settings, total) == expected
+    rates = [rate_factor(settings, step=step, total=total) for step in range(total)]
     assert max(rates) == 1
     assert rates == sorted(rates)
 

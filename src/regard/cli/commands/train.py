@@ -11,9 +11,11 @@ from regard.cli.memory import hold_memory
 from regard.cli.options import AsJson, Device, Threads
 from regard.cli.progress import ShownProgress
 from regard.cli.report import echo, echo_json
+from regard.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from regard.training.defaults import Choice
+    from regard.training.loop import Outcome
 
 What = Annotated[
     Path,
@@ -76,8 +78,10 @@ def train(
     hold_memory(training=True)
     import torch
 
+    from regard.devices import resolve_device
     from regard.evaluation.samples import draw_samples
     from regard.training.defaults import NOTHING
+    from regard.training.distributed import is_first, process_group
     from regard.training.recipe import read_recipe
     from regard.training.run import RECIPE
     from regard.training.run import train as run
@@ -85,7 +89,8 @@ def train(
     if threads is not None:
         torch.set_num_threads(threads)
     own = ["data.strict=true"] * strict + ["keep_words=false"] * drop_words
-    with ShownProgress() as progress:
+    with process_group(resolve_device(device)), ShownProgress() as shown:
+        progress: Progress = shown if is_first() else SILENT
         if is_recipe(what) or (what / RECIPE).is_file():
             path, folder = (what, output) if is_recipe(what) else (what / RECIPE, output or what)
             begins = [f"begin_from={'null' if begin_from == NOTHING else begin_from}"] * (begin_from is not None)
@@ -100,6 +105,12 @@ def train(
         outcome = run(
             recipe, folder, assignments, progress=progress, cache=cache, device=device, draw_samples=draw_samples
         )
+        if is_first():
+            echo_outcome(outcome, as_json=as_json)
+
+
+def echo_outcome(outcome: Outcome, *, as_json: bool) -> None:
+    """What a run has reached."""
     if as_json:
         reached = {"metric": outcome.metric, "best": outcome.best, "best_epoch": outcome.best_epoch}
         echo_json({"folder": str(outcome.folder), **reached, "seconds": outcome.seconds})

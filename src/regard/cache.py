@@ -3,9 +3,10 @@
     features/KEY      what a frozen network makes of the photos of a training, see :mod:`regard.data.features`
     onnx/NAME-HASH    models that were exported for ``runtime="onnx"``
     unpacked/HASH     data that came in tar files
-    FILE              pretrained weights that were fetched
+    NAME-HASH.pth     pretrained weights that were fetched
 
-All of it is made or fetched again when it is needed.
+All of it is made or fetched again when it is needed. Whatever else lies in the folder is no part of the cache, as
+``REGARD_CACHE`` may name a folder that is used for other things, too; nor are links.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from regard.errors import DataError
 from regard.files import lock
 
 KINDS = ("features", "onnx", "unpacked")
-"""Folders that hold entries; whatever else lies in the cache is an entry itself."""
+"""Folders that hold entries."""
+WEIGHTS = "*-" + "[0-9a-f]" * 8 + ".pth"
+"""Names of files that are entries."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,8 @@ def cache_entries(folder: Path) -> list[CacheEntry]:
 
 
 def _paths(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
-        yield from path.iterdir() if path.name in KINDS and path.is_dir() else (path,)
+    found = (path for pattern in (WEIGHTS, *(f"{kind}/*" for kind in KINDS)) for path in folder.glob(pattern))
+    return (path for path in found if not path.is_symlink())
 
 
 def _entry(folder: Path, path: Path) -> CacheEntry:

@@ -61,7 +61,12 @@ def _xmp(packet: bytes, text: str) -> bytes:
     old = packet.decode("utf-8", "ignore") if packet else _PACKET
     if "</rdf:RDF>" not in old:
         old = _PACKET
-    old = re.sub(r"<dc:description\b.*?</dc:description>|\sdc:description=(\"[^\"]*\"|'[^']*')", "", old, flags=re.S)
+    old = re.sub(
+        r"<dc:description\b(?:(?!<dc:description\b).)*?</dc:description>|\sdc:description=(\"[^\"]*\"|'[^']*')",
+        "",
+        old,
+        flags=re.S,
+    )
     about = re.search(r"rdf:about=(\"[^\"<]*\"|'[^'<]*')", old)
     added = (
         f"<rdf:Description rdf:about={about[1] if about else chr(34) * 2} xmlns:dc='http://purl.org/dc/elements/1.1/'>"
@@ -80,7 +85,8 @@ def _exif(tiff: bytes, text: str) -> bytes:
         raise ValueError("EXIF begins with no byte order")
     (first,) = struct.unpack_from(f"{order}I", tiff, 4)
     (count,) = struct.unpack_from(f"{order}H", tiff, first)
-    entries = [tiff[first + 2 + 12 * number :][:12] for number in range(count)]
+    places = range(first + 2, first + 2 + 12 * count, 12)
+    entries = [tiff[place : place + 12] for place in places]
     (following,) = struct.unpack_from(f"{order}I", tiff, first + 2 + 12 * count)
     kept = [entry for entry in entries if struct.unpack(f"{order}H", entry[:2])[0] != _DESCRIPTION]
     tiff += bytes(len(tiff) % 2)

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from regard.data.photo_metadata import with_description
 from regard.errors import DataError
@@ -82,3 +83,14 @@ def test_what_holds_no_caption_is_one_error() -> None:
     ):
         with pytest.raises(DataError, match="metadata are damaged"):
             with_description(damaged, "a dog")
+
+
+def test_hostile_metadata_cost_no_more_than_their_length() -> None:
+    """Work that grew as the square of these would take minutes."""
+    entries = b"II*\0\x08\0\0\0" + (60_000).to_bytes(2, "little") + bytes(12 * 60_000 + 4)
+    text = XMP.decode().replace("</rdf:RDF>", "<dc:description " * 100_000 + "</dc:description></rdf:RDF>")
+    told = PngInfo()
+    told.add_itxt("XML:com.adobe.xmp", text)
+    file = io.BytesIO()
+    Image.new("RGB", (2, 2)).save(file, "PNG", exif=b"Exif\0\0" + entries, pnginfo=told)
+    assert with_description(file.getvalue(), "A dog.").startswith(b"\x89PNG")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,21 @@ def test_a_wheel_holds_the_models_their_licences_and_no_tests(wheel: Path) -> No
     ):
         assert any(name.endswith(part) for name in names), part
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"regard"}
+
+
+def test_a_wheel_says_under_which_licences_it_is_and_holds_them(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (path,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = message_from_bytes(archive.read(path))
+        held = {name.split("/licenses/")[1] for name in archive.namelist() if "/licenses/" in name}
+        notice = archive.read(path.replace("METADATA", "licenses/NOTICE")).decode()
+        parts = [Path(name) for name in archive.namelist() if name.endswith((".ttf", ".safetensors", ".txt"))]
+    assert metadata["License-Expression"] == "Apache-2.0 AND OFL-1.1"
+    assert {"LICENSE", "NOTICE"} < held == set(metadata.get_all("License-File"))
+    assert "Encoder weights" in notice
+    foreign = {part.name for part in parts if part.suffix == ".ttf" or "labels" in part.name}
+    assert foreign
+    assert all(name in notice for name in foreign)
 
 
 def test_an_installed_wheel_is_used_outside_of_the_tree(python: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ it is one :class:`regard.errors.ConfigError`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
@@ -20,6 +20,7 @@ MAX_VALUES = 20_000
 """How many values a text may stand for, what aliases repeat included."""
 MAX_DEPTH = 64
 """How many lists and mappings may lie in each other."""
+_TOO_DEEP = f"nests deeper than {MAX_DEPTH} lists and mappings"
 
 _PLAIN = {"str", "int", "float", "bool", "null", "map", "seq", "merge"}
 
@@ -38,11 +39,12 @@ def parse_yaml(text: str, *, origin: str) -> Any:
     if len(text) > MAX_CHARACTERS:
         raise ConfigError(f"{origin}: has {len(text):,} characters", allowed=f"up to {MAX_CHARACTERS:,}")
     try:
-        _check_size(text, origin)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        for each in _nodes(node):
-            _check_node(each, origin)
-        return yaml.safe_load(text)
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _measure(node, origin, {})
+        return loader.construct_document(node)
     except ConfigError:
         raise
     except yaml.YAMLError as error:
@@ -52,52 +54,56 @@ def parse_yaml(text: str, *, origin: str) -> Any:
         raise ConfigError(f"{origin}: holds a value that cannot be read ({reason})") from None
 
 
-def _check_size(text: str, origin: str) -> None:
-    """Refuse what stands for too many values or nests too deep, without building any of it."""
-    anchors: dict[str, int] = {}
-    open_parts: list[tuple[str | None, int]] = []  # of each list and mapping around: its anchor, its size so far
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        anchor, size = getattr(event, "anchor", None), 1
-        if isinstance(event, yaml.CollectionStartEvent):
-            open_parts.append((anchor, 1))
-            _check_limits(origin, depth=len(open_parts))
-            continue
-        if isinstance(event, yaml.CollectionEndEvent):
-            anchor, size = open_parts.pop()
-        elif isinstance(event, yaml.AliasEvent):
-            if event.anchor not in anchors:
-                raise ConfigError(f"{origin}: the alias {event.anchor!r:.60} names nothing before it")
-            size = anchors[event.anchor]
-        elif not isinstance(event, yaml.ScalarEvent):
-            continue
-        if anchor is not None and not isinstance(event, yaml.AliasEvent):
-            anchors[anchor] = size
-        if open_parts:
-            around, so_far = open_parts[-1]
-            open_parts[-1] = (around, so_far + size)
-            _check_limits(origin, values=so_far + size)
+class _Loader(yaml.SafeLoader):
+    """Gives up on what nests too deep while it is read."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self._depth > MAX_DEPTH:
+            raise yaml.YAMLError(_TOO_DEEP)
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
-def _check_limits(origin: str, *, depth: int = 0, values: int = 0) -> None:
+def _measure(node: yaml.Node, origin: str, measured: dict[int, tuple[int, int] | None]) -> tuple[int, int]:
+    """Check a node and all in it, each once.
+
+    Args:
+        node: as parsed; what an alias repeats is one node in several places.
+        origin: for messages.
+        measured: the results so far, None for nodes that are being measured.
+
+    Returns:
+        How many values it stands for, and how deep they nest.
+    """
+    if id(node) in measured:
+        known = measured[id(node)]
+        if known is None:
+            raise ConfigError(f"{origin}: line {node.start_mark.line + 1} holds itself, through an alias")
+        return known
+    measured[id(node)] = None
+    _check_node(node, origin)
+    values, depth = 1, 0
+    for part in _parts(node):
+        more, deep = _measure(part, origin, measured)
+        values, depth = values + more, max(depth, deep)
+        if values > MAX_VALUES:
+            raise ConfigError(f"{origin}: stands for more than {MAX_VALUES:,} values")
+    depth += isinstance(node, yaml.CollectionNode)
     if depth > MAX_DEPTH:
-        raise ConfigError(f"{origin}: nests deeper than {MAX_DEPTH} lists and mappings")
-    if values > MAX_VALUES:
-        raise ConfigError(f"{origin}: stands for more than {MAX_VALUES:,} values")
+        raise ConfigError(f"{origin}: {_TOO_DEEP}")
+    measured[id(node)] = values, depth
+    return values, depth
 
 
-def _nodes(root: yaml.Node | None) -> Iterator[yaml.Node]:
-    """Every node once, however often it is repeated."""
-    waiting, seen = [root] if root is not None else [], set()
-    while waiting:
-        node = waiting.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        yield node
-        if isinstance(node, yaml.MappingNode):
-            waiting += [part for pair in node.value for part in pair]
-        elif isinstance(node, yaml.SequenceNode):
-            waiting += node.value
+def _parts(node: yaml.Node) -> Iterable[yaml.Node]:
+    """The nodes right inside of one."""
+    if isinstance(node, yaml.MappingNode):
+        return (part for pair in node.value for part in pair)
+    return node.value if isinstance(node, yaml.SequenceNode) else ()
 
 
 def _check_node(node: yaml.Node, origin: str) -> None:

@@ -17,15 +17,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
 from damaged_models import attack_models
+from folders import attack_folder, attack_large_photos
 from hostile_recipes import attack_recipes
 from kills import attack_exits, attack_training, attack_translating
-from large_photos import attack_large_photos
 from odd_lines import NUM_CODE_POINTS, attack_code_points, attack_lines
 from odd_pictures import attack_pictures
 from outcome import FAILED, Outcomes
@@ -159,15 +160,21 @@ def report(results: dict[str, tuple[Outcomes, float]]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a small part of it, in half a minute")
-    parser.add_argument("--only", nargs="*", choices=ATTACKS, help="these attacks alone")
+    parser.add_argument("--only", nargs="*", choices=[*ATTACKS, "folder"], help="these attacks alone")
     parser.add_argument("--from", dest="first", type=int, default=0, help="the number of the first attempt")
     parser.add_argument("--count", type=int, help="how many attempts of each, in place of the usual number")
+    parser.add_argument(
+        "--folder", type=Path, help="describe this folder of image files, too, such as Tests/images of Pillow"
+    )
     parser.add_argument("--journal", type=Path, help="keep what came of each part in this file, and go on from it")
     parser.add_argument("--report", type=Path, help="write what came of all in Markdown")
     chosen = parser.parse_args()
-    journal, results = Journal(chosen.journal), {}
-    for name in chosen.only or ATTACKS:
-        attack = ATTACKS[name]
+    journal, results, attacks = Journal(chosen.journal), {}, dict(ATTACKS)
+    if chosen.folder is not None:
+        count = sum(path.is_file() for path in chosen.folder.rglob("*"))
+        attacks["folder"] = Attack(partial(attack_folder, folder=chosen.folder), 0, count, count)
+    for name in chosen.only or attacks:
+        attack = attacks[name]
         count = chosen.count if chosen.count is not None else attack.quick if chosen.quick else attack.whole
         if count:
             results[name] = make(name, attack, chosen.first, count, journal)

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from regard.errors import RegardError
+from regard.pipeline.isolation import REPORT
 
 SECONDS = 5
 MEMORY = 2 * 2**30
@@ -73,16 +74,24 @@ class Outcomes:
         return cls(values["counts"], slowest, largest, values["failures"])
 
 
+def judge(error: BaseException) -> tuple[int, str]:
+    """Whether an error refuses what was given, or is a failure, and then what it says.
+
+    What the isolation of inputs made an error of ours is a failure as well.
+    """
+    if isinstance(error, RegardError) and REPORT not in str(error):
+        return REFUSED, ""
+    return FAILED, f"{type(error).__name__}: {error!s:.300}"
+
+
 def try_here(work: Callable[[], object], what: str, outcomes: Outcomes) -> None:
     """Try something quick in this process."""
     began = time.process_time()
     try:
         work()
         outcome, why = ANSWERED, ""
-    except RegardError:
-        outcome, why = REFUSED, ""
     except BaseException as error:
-        outcome, why = FAILED, f"{type(error).__name__}: {error!s:.200}"
+        outcome, why = judge(error)
     taken = time.process_time() - began
     if outcome != FAILED and taken > SECONDS:
         outcome, why = FAILED, f"took {taken:.1f} s"
@@ -120,10 +129,9 @@ def _run_bounded(work: Callable[[], object], writing: int) -> None:
         signal.alarm(60 * SECONDS)
         work()
         code = ANSWERED
-    except RegardError:
-        code = REFUSED
     except BaseException as error:
-        os.write(writing, f"{type(error).__name__}: {error!s:.300}".encode(errors="replace"))
+        code, why = judge(error)
+        os.write(writing, why.encode(errors="replace"))
     finally:
         sys.stdout.flush()
         os._exit(code)

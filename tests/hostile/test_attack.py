@@ -12,7 +12,11 @@ ATTACK = Path(__file__).parent / "attack.py"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="attacks run in forks, which Windows has not")
-def test_nothing_breaks_it_in_half_a_minute() -> None:
-    done = subprocess.run([sys.executable, str(ATTACK), "--quick"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count(" 0 failed") == 5
+def test_nothing_breaks_it_in_half_a_minute_and_what_was_tried_is_kept(tmp_path: Path) -> None:
+    report = tmp_path / "attacks.md"
+    command = [sys.executable, str(ATTACK), "--quick", "--journal", str(tmp_path / "j"), "--report", str(report)]
+    first, again = (subprocess.run(command, capture_output=True, text=True, check=False) for _ in range(2))
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert first.stdout.count(" 0 failed") == 5
+    assert again.stdout == first.stdout, "nothing was tried a second time"
+    assert report.read_text(encoding="utf-8").count(" | 0 | ") == 5

@@ -22,8 +22,9 @@ from regard.errors import ConfigError, DataError, ModelError, shown
 
 MAX_BYTES = 8 * 2**30
 """The largest file of a saved model: 2,000 million numbers in float32."""
-MAX_TEXT_BYTES = 64 * 2**20
-"""The largest file of JSON or text of a saved model, many times what a large vocabulary takes."""
+MAX_TEXT_BYTES = 32 * 2**20
+"""The largest file of JSON or text of a saved model, several times what a large vocabulary takes; as JSON it may take
+some 25 times as much memory."""
 
 
 def check_suffix(path: Path, allowed: Iterable[str]) -> str:

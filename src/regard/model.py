@@ -77,7 +77,7 @@ class EncoderDecoder(nn.Module):
         else:
             self.encoder = build_text_encoder(settings.encoder, vocabulary_size=source_vocabulary_size)
         self.bridge = None if settings.bridge is None else Bridge(settings.bridge, dim=self.encoder.dim)
-        dim = self.encoder.dim if settings.bridge is None else settings.bridge.dim
+        dim = self.annotation_dim
         backward_dim = self.encoder.backward_dim if self.bridge is None and isinstance(self.encoder, TextEncoder) else 0
         self.decoder: Decoder = build_decoder(
             settings.decoder, dim=dim, vocabulary_size=vocabulary_size, backward_dim=backward_dim
@@ -88,6 +88,11 @@ class EncoderDecoder(nn.Module):
             self.concepts = ConceptEmbedding(dim=dim, embedding=dim if words is None else words.shape[1])
         if settings.shared_embeddings:
             _share_embeddings(self.encoder, self.decoder)
+
+    @property
+    def annotation_dim(self) -> int:
+        """Size of an annotation as the decoder takes it."""
+        return self.encoder.dim if self.settings.bridge is None else self.settings.bridge.dim
 
     @property
     def device(self) -> torch.device:

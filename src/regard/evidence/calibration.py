@@ -10,6 +10,7 @@ O'Connor 2015 for equal sizes), precision at coverage, and the area under the RO
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,16 +76,16 @@ class Logistic:
             ModelError: it is none, or reads a feature that is not known.
         """
         try:
-            assert isinstance(values, Mapping), "an object"
-            names = tuple(str(name) for name in values["features"])
-            means, scales, weights = (tuple(map(float, values[key])) for key in ("means", "scales", "weights"))
-            intercept = float(values["intercept"])
-            assert len(means) == len(scales) == len(weights) == len(names), "a number for each feature"
-            assert np.isfinite([*means, *scales, *weights, intercept]).all(), "finite numbers"
-            assert all(scale > 0 for scale in scales), "positive scales"
-            assert set(names) <= set(known), "known features"
-        except (AssertionError, KeyError, TypeError, ValueError) as error:
+            read = dict(values) if isinstance(values, Mapping) else {}
+            names = tuple(str(name) for name in read["features"])
+            means, scales, weights = (tuple(map(float, read[key])) for key in ("means", "scales", "weights"))
+            intercept = float(read["intercept"])
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ModelError(f"{origin}: is no calibration of this version ({error!s:.80})") from None
+        sizes = {len(each) for each in (names, means, scales, weights)}
+        finite = all(map(math.isfinite, (*means, *scales, *weights, intercept)))
+        if len(sizes) > 1 or not finite or min(scales, default=1) <= 0 or not set(names) <= set(known):
+            raise ModelError(f"{origin}: is no calibration of this version (features and numbers do not fit)")
         return cls(names, means, scales, weights, intercept)
 
 

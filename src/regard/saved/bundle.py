@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -178,34 +178,30 @@ def read_texts(folder: Path, build: Callable[[ModelSettings, int, int], EncoderD
         tokenizer = load_tokenizer(folder)
         source_tokenizer = load_tokenizer(folder / SOURCE) if config.own_source_codec else None
         reads = 0 if config.kind == "captioner" else (source_tokenizer or tokenizer).size
+        model = build(config.model, tokenizer.size, reads)
+        lexicon, source_words = _read_lists(folder, reads=reads, writes=tokenizer.size) if reads else (None, None)
         card = folder / CARD
         return Bundle(
-            model=build(config.model, tokenizer.size, reads),
+            model=model,
             tokenizer=tokenizer,
             search=config.search,
             source_tokenizer=source_tokenizer,
             languages=None if config.languages is None else (config.languages[0], config.languages[1]),
             longest_source=config.longest_source,
-            **(_read_lists(folder, reads=reads, writes=tokenizer.size) if config.kind == "translator" else {}),
-            calibration=_read_calibration(folder, config),
+            lexicon=lexicon,
+            source_words=source_words,
+            calibration=_read_calibration(folder, model) if config.kind == "captioner" else None,
             card=read_text_file(card) if os.path.lexists(card) else "",
             metrics=read_metrics(folder),
         )
 
 
-class _Lists(TypedDict, total=False):
+def _read_lists(folder: Path, *, reads: int, writes: int) -> tuple[Lexicon | None, SourceWords | None]:
     """What only translators have."""
-
-    lexicon: Lexicon | None
-    source_words: SourceWords | None
-
-
-def _read_lists(folder: Path, *, reads: int, writes: int) -> _Lists:
     from regard.text.lexicon import Lexicon
     from regard.text.source_words import SourceWords
 
-    lexicon = Lexicon.load(folder, reads=reads, writes=writes)
-    return {"lexicon": lexicon, "source_words": SourceWords.load(folder)}
+    return Lexicon.load(folder, reads=reads, writes=writes), SourceWords.load(folder)
 
 
 @contextmanager
@@ -248,19 +244,23 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name != "version"}
 
 
-def _read_calibration(folder: Path, config: BundleConfig) -> Calibration | None:
+def _read_calibration(folder: Path, model: EncoderDecoder) -> Calibration | None:
     """How sure a captioner is, where that was measured.
 
     Raises:
         ModelError: ``calibration.json`` is damaged, or of another model.
     """
     path = folder / CALIBRATION
-    if config.kind != "captioner" or not os.path.lexists(path):
+    if not os.path.lexists(path):
         return None
     from regard.evidence.calibration import CAPTION_FEATURES, WORD_FEATURES, Calibration
 
     values = read_json_file(path, versions=[VERSION])
-    return Calibration.from_dict(values, known=(WORD_FEATURES, CAPTION_FEATURES), origin=str(path))
+    calibration = Calibration.from_dict(values, known=(WORD_FEATURES, CAPTION_FEATURES), origin=str(path))
+    if len(calibration.centre) != model.annotation_dim:
+        sizes = f"{len(calibration.centre)} numbers, and an annotation has {model.annotation_dim}"
+        raise ModelError(f"{path}: is of another model (its centre has {sizes})")
+    return calibration
 
 
 def shipped_models() -> list[str]:
@@ -275,9 +275,12 @@ def find_bundle(name_or_path: str | os.PathLike[str]) -> Path:
         ModelError: it is none of these; the message lists the models that ship, and the nearest name.
     """
     path = Path(name_or_path)
-    for folder in (path, path / BEST):
-        if (resolve_folder(folder) / CONFIG).is_file():
-            return folder
+    try:
+        for folder in (path, path / BEST):
+            if (resolve_folder(folder) / CONFIG).is_file():
+                return folder
+    except OSError as error:  # such as a name that is too long, or a folder that may not be entered
+        raise ModelError(f"{path!s:.200}: cannot be read ({error.strerror})") from None
     names = shipped_models()
     name = os.fsdecode(name_or_path)
     if name in names:

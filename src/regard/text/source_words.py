@@ -28,6 +28,7 @@ from regard.errors import ModelError
 from regard.files import read_json_file, write_json_file
 from regard.text.noise import ascii_letters
 from regard.text.tokenizer import Encoded, Tokenizer
+from regard.text.vocabulary import is_unicode
 from regard.text.words import Normalised, normalise, split_words
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ RARE = 20
 """A spelling is read as another that is more than so many times as frequent."""
 QUANTILE = 0.995
 """The share of validation sources that are familiar."""
+MOST_WORDS = 2**40
+"""The greatest count of a word."""
 _PRIOR_WORDS = 2
 _UNSEEN = 0.1
 _TYPOGRAPHIC = str.maketrans(
@@ -125,7 +128,7 @@ class SourceWords:
             return None
         values = read_json_file(path, versions=[1])
         counts, usual, limit = values.get("counts"), values.get("usual"), values.get("limit")
-        if not (_are_counts(counts) and isinstance(usual, float) and isinstance(limit, float)):
+        if not (_are_counts(counts) and _is_surprise(usual) and _is_surprise(limit)):
             raise ModelError(f"{path}: holds no counts of words")
         return cls(counts, usual=usual, limit=limit)
 
@@ -177,9 +180,13 @@ class SourceWords:
 
 
 def _are_counts(values: Any) -> TypeGuard[dict[str, int]]:
-    if not isinstance(values, dict):
+    if not isinstance(values, dict) or not is_unicode("".join(values)):
         return False
-    return all(word and type(count) is int and count > 0 for word, count in values.items())
+    return all(word and type(count) is int and 0 < count <= MOST_WORDS for word, count in values.items())
+
+
+def _is_surprise(value: Any) -> TypeGuard[float]:
+    return isinstance(value, float) and not math.isnan(value)
 
 
 def _words(plain: str) -> Iterator[tuple[str, bool]]:

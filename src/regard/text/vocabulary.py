@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
 FORBIDDEN = (PAD, BOS, UNK)
 """Ids that are never generated, whatever a model scores them."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Vocabulary:
@@ -93,16 +95,16 @@ class Vocabulary:
             raise ModelError(f"{origin}: has other special tokens", allowed=", ".join(SPECIALS))
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise ModelError(f"{origin}: holds no list of words under 'words'")
-        if any(not word or not _is_unicode(word) for word in words):
+        if any(not word or not is_unicode(word) for word in words):
             raise ModelError(f"{origin}: a word in the list is empty or no Unicode text")
         if len({*words, *SPECIALS}) != len(words) + len(SPECIALS):
             raise ModelError(f"{origin}: a word stands twice in the list")
         return cls(words)
 
 
-def _is_unicode(word: str) -> bool:
+def is_unicode(text: str) -> bool:
     """Whether a text holds no half of a surrogate pair, which JSON can spell and no file can hold."""
-    return not any("\ud800" <= character <= "\udfff" for character in word)
+    return not _SURROGATE.search(text)
 
 
 def count_words(sentences: Iterable[Iterable[str]]) -> dict[str, int]:

@@ -253,6 +253,8 @@ def test_models_are_found_by_name_and_by_path(saved: Path, tmp_path: Path, monke
         ("", "no config.json|no such model"),
         ("saved/config.json", "is a file, not the folder of a model"),
         ("models", "models: the folder holds no config.json"),
+        ("x" * 5000, "^x{200}: cannot be read .File name too long.$"),
+        ("no\0name", "no such model"),
     ],
 )
 def test_a_model_that_is_not_there_is_one_line(
@@ -354,3 +356,11 @@ def test_a_value_of_another_kind_is_one_error(saved: Path, value: Any) -> None:
         if (key, value) not in VALID:
             with pytest.raises(ModelError):
                 read_config(saved)
+
+
+def test_a_calibration_of_another_model_is_refused(saved: Path) -> None:
+    rule = {"features": [], "means": [], "scales": [], "weights": [], "intercept": 0.0}
+    values = {"version": 1, "word": rule, "caption": rule, "centre": [0.0], "spread": [1.0]}
+    (saved / "calibration.json").write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(ModelError, match=r"calibration.json: is of another model \(its centre has 1 numbers"):
+        load_bundle(saved)

@@ -85,7 +85,10 @@ def test_words_are_saved_whole_or_refused(tmp_path: Path) -> None:
         GERMAN_WORDS.usual,
         GERMAN_WORDS.limit,
     )
-    for damage in ('"counts": []', '"counts": {"a": 0}', '"counts": {"": 1}', '"counts": {"a": 1}, "usual": "x"'):
+    for damage in (
+        *('"counts": []', '"counts": {"a": 0}', '"counts": {"": 1}', '"counts": {"a": 1}, "usual": "x"'),
+        *('"counts": {"a": 1' + "0" * 400 + "}", '"counts": {"\\ud800": 1}', '"counts": {"a": 1}, "limit": NaN'),
+    ):
         (tmp_path / FILE).write_text(f'{{"version": 1, "usual": 1.0, "limit": 2.0, {damage}}}', encoding="utf-8")
         with pytest.raises(ModelError, match="holds no counts"):
             SourceWords.load(tmp_path)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _DIGITS = 8
 _SHORT = 4
 SURE = 1 / 3
-"""The confidence below which people reject two captions of three or more."""
+"""The confidence below which two captions of three or more agree less with people's than people's own do."""
 
 Photo = NDArray[np.uint8]
 """RGB pixels, uint8 [height, width, 3]."""
@@ -197,7 +197,8 @@ class Caption(Result):
         words: the words of the caption, each with where it looked; all grids are of one shape.
         alternatives: other captions, best first.
         finished: False where the search ended before the sentence did.
-        confidence: the chance that people accept the caption, 0…1; None of a model that was not calibrated.
+        confidence: the chance that the caption agrees with people's as people's own do, 0…1; None of a model that was
+            not calibrated.
         photo: uint8 [height, width, 3], the original as a person sees it (EXIF turned), at any scale.
         regions: where the cells of the grid lie in the original photo.
     """
@@ -224,14 +225,14 @@ class Caption(Result):
 
     @property
     def is_sure(self) -> bool:
-        """Whether people accept more than one in three captions like this; True where nobody knows."""
+        """Whether one in three captions like this agrees with people's as people's own do; True where nobody knows."""
         return self.confidence is None or self.confidence >= SURE
 
     def to_dict(self) -> dict[str, Any]:
         """``path``, ``text``, ``score``, ``words``, ``alternatives``, ``finished``, and where the grid lies, ``grid``.
 
         ``grid`` has the ``width`` and ``height`` of the photo in pixels, and the edges of ``rows`` (top, bottom) and
-        ``columns`` (left, right) as fractions of it.
+        ``columns`` (left, right) as fractions of it. ``confidence`` and ``sure`` are those of a calibrated model.
         """
         rows, columns = ([[round(edge, _DIGITS) for edge in pair] for pair in edges] for edges in self.regions.edges())
         values = {
@@ -243,7 +244,9 @@ class Caption(Result):
             "finished": self.finished,
             "grid": {"width": self.regions.width, "height": self.regions.height, "rows": rows, "columns": columns},
         }
-        return values if self.confidence is None else {**values, "confidence": round(self.confidence, _SHORT)}
+        if self.confidence is None:
+            return values
+        return {**values, "confidence": round(self.confidence, _SHORT), "sure": self.is_sure}
 
 
 @dataclass(frozen=True, eq=False)

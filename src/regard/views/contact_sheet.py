@@ -43,7 +43,8 @@ class _Layout:
 
 def contact_sheet(caption: Caption) -> Image.Image:
     """The caption as a picture, RGB."""
-    lines = [(caption.text, _TITLE, _INK), (caption.path, _SMALL, _SOFT)]
+    title = caption.text if caption.is_sure else f"{caption.text} (not sure)"
+    lines = [(title, _TITLE, _INK), (caption.path, _SMALL, _SOFT)]
     return _draw(lines, caption.words, caption.photo, caption.regions)
 
 

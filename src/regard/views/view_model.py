@@ -144,7 +144,7 @@ def _caption_track(caption: Caption) -> SentenceTrack:
         score=caption.score,
         alternatives=caption.alternatives,
         finished=caption.finished,
-        note="" if caption.is_sure else "Not sure: of captions like this, people reject two in three.",
+        note="" if caption.is_sure else "Not sure: of captions like this, two in three are unlike what people write.",
     )
 
 

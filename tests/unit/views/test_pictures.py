@@ -1,5 +1,7 @@
 """Sheets and matrices: sizes, letters, and where things are drawn."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -35,6 +37,13 @@ def test_a_sheet_shows_the_photo_and_one_tile_a_word(caption) -> None:
     # the photo's green under the veil, at the far corner of every look
     dimmed = (pixels[..., 1] > pixels[..., 0] + 15) & (pixels[..., 1] < 100)
     assert dimmed.sum() > 5 * 300 * 200 / 2
+
+
+def test_a_sheet_says_when_a_caption_is_not_sure(caption) -> None:
+    sure, unsure, unknown = (np.asarray(contact_sheet(replace(caption, confidence=each))) for each in (0.9, 0.1, None))
+    assert np.array_equal(sure, unknown)
+    assert not np.array_equal(sure, unsure)
+    assert np.array_equal(sure[100:], unsure[100:])
 
 
 def test_a_matrix_is_dark_where_the_weight_is(make_translation) -> None:

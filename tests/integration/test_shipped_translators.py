@@ -194,7 +194,9 @@ def test_the_fastest_way_loses_little(name: str) -> None:
 
 
 @needs_data
-@pytest.mark.parametrize(("name", "change"), [("multi30k-en-de", "no_stop"), ("multi30k-de-en", "lower")])
+@pytest.mark.parametrize(
+    ("name", "change"), [("multi30k-en-de", "no_stop"), ("multi30k-de-en", "lower"), ("multi30k-en-fr", "no_stop")]
+)
 def test_what_people_type_costs_little(name: str, change: str) -> None:
     """One change each, of 300 sentences; `regard evaluate --robustness` measures them all."""
     loaded = translator(name)

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
-from regard.cli.grouped_help import GroupedCommand
+from regard.cli.option_groups import GroupedCommand
 from regard.cli.report import echo
 from regard.registry import Registry
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regard.cli.grouped_help import COMPUTING, OUTPUT, SEARCH
+from regard.cli.option_groups import COMPUTING, OUTPUT, SEARCH
+from regard.cli.report import echo_note
+from regard.cli.saving import Saver
+from regard.compute import ComputeOptions
 from regard.config import override
 
 if TYPE_CHECKING:
@@ -51,6 +54,40 @@ Device = Annotated[
         rich_help_panel=COMPUTING,
     ),
 ]
+Runtime = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Inference runtime: torch, or onnx, for which the model is exported once; torch unless given.",
+        rich_help_panel=COMPUTING,
+    ),
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Numeric precision of the model: float32, or the faster bfloat16 or int8 with nearly the same results.",
+        rich_help_panel=COMPUTING,
+    ),
+]
+Shortlist = Annotated[
+    bool,
+    typer.Option(
+        "--shortlist",
+        help="Restrict the vocabulary to a lexical shortlist for each sentence: faster, as good on the whole, with "
+        "other words now and then.",
+        rich_help_panel=COMPUTING,
+    ),
+]
+Workers = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Processes that share the work and the threads, best one for each core. On two cores two are up to "
+        "1.4 times as fast as one; they take two seconds to start, so they pay from some thousand inputs on.",
+        rich_help_panel=COMPUTING,
+    ),
+]
 Save = Annotated[
     Path | None,
     typer.Option(
@@ -61,12 +98,76 @@ Save = Annotated[
 ]
 
 
-def search_changes(beam: int | None, assignments: Sequence[str] | None) -> SearchChanges:
-    """What the options ``--beam`` and ``--set`` change in a model's own search; values are checked where they are used.
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """How a command searches."""
 
-    Raises:
-        ConfigError: an assignment is none, or there is no such option.
-    """
-    from regard.pipeline import search_changes as checked
+    beam: Beam = None
+    alternatives: Alternatives = None
+    prefix: Prefix = ""
+    assignments: Changes = None
 
-    return checked(override({} if beam is None else {"beam": beam}, assignments or []))
+    def assigned(self) -> dict[str, Any]:
+        """The options that ``--beam`` and ``--set`` give, unchecked.
+
+        Raises:
+            ConfigError: an assignment is none.
+        """
+        return override({} if self.beam is None else {"beam": self.beam}, self.assignments or [])
+
+    def query(self) -> dict[str, Any]:
+        """All options as a service takes them, None where none is given.
+
+        Raises:
+            ConfigError: an assignment is none.
+        """
+        return {**self.assigned(), "prefix": self.prefix or None, "alternatives": self.alternatives}
+
+    def changes(self) -> SearchChanges:
+        """What they change in a model's own search; values are checked where they are used.
+
+        Raises:
+            ConfigError: an assignment is none, or there is no such option.
+        """
+        from regard.pipeline import search_changes
+
+        return search_changes(self.assigned())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Computing(ComputeOptions):
+    """How a command's model computes, with an option for each field."""
+
+    device: Device
+    threads: Threads
+    runtime: Runtime
+    precision: Precision
+    shortlist: Shortlist
+    workers: Workers
+
+    def announce_export(self, model: str) -> None:
+        """Say that the model will be exported before it can be used, where it will.
+
+        Raises:
+            ModelError: there is no such model.
+            DependencyError: ``onnxruntime`` is not installed.
+        """
+        if self.runtime != "onnx":
+            return
+        from regard.saved.bundle import find_bundle
+        from regard.saved.onnx import needs_export
+
+        if needs_export(find_bundle(model)):
+            echo_note(f"exporting {model} to ONNX, once; this takes a while")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """Where a command's results go besides standard output, and in what form."""
+
+    save: Save = None
+    as_json: AsJson = False
+
+    def saver(self, count: int) -> Saver | None:
+        """What saves ``count`` results; None where nothing is to be saved."""
+        return None if self.save is None else Saver(self.save, count=count)

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regard.cli.compute_options import with_compute_options
-from regard.cli.grouped_help import OUTPUT
-from regard.cli.options import AsJson
+from regard.cli.option_groups import OUTPUT, with_option_groups
+from regard.cli.options import AsJson, Computing
 from regard.cli.progress import ShownProgress
 from regard.cli.report import echo, echo_json, echo_note
-from regard.compute import ComputeOptions
 from regard.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,7 +49,7 @@ Tokens = Annotated[
 ]
 
 
-@with_compute_options(without=["runtime", "precision", "shortlist", "workers"])
+@with_option_groups(without=["runtime", "precision", "shortlist", "workers"])
 def align(
     model: Model,
     data: Data,
@@ -63,7 +61,7 @@ def align(
     output: Output = None,
     tokens: Tokens = "spaces",
     *,
-    computing: ComputeOptions,
+    computing: Computing,
     as_json: AsJson = False,
 ) -> None:
     """Align the words of given translations by attention, in Pharaoh format: 3-5 links source word 3 with target word

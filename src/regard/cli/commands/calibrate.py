@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regard.cli.compute_options import with_compute_options
-from regard.cli.options import AsJson
+from regard.cli.option_groups import with_option_groups
+from regard.cli.options import AsJson, Computing
 from regard.cli.progress import ShownProgress
 from regard.cli.report import echo, echo_json, echo_note, table
-from regard.compute import ComputeOptions
 from regard.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,14 +23,14 @@ Split = Annotated[str, typer.Option(metavar="NAME", help="The split of each; the
 Dry = Annotated[bool, typer.Option("--dry-run", help="Measure, and leave the model as it is.")]
 
 
-@with_compute_options(without=["shortlist", "workers", "runtime", "precision"])
+@with_option_groups(without=["shortlist", "workers", "runtime", "precision"])
 def calibrate(
     model: Model,
     data: Data,
     split: Split = "dev",
     dry_run: Dry = False,
     *,
-    computing: ComputeOptions,
+    computing: Computing,
     as_json: AsJson = False,
 ) -> None:
     """Fit how often a captioner's words and captions are right on half of some photos, measure it on the other half,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,23 +12,20 @@ import typer
 
 from regard.cli.beside_photos import BesidePhotos
 from regard.cli.caption_file import CaptionFile, WeightsForm, in_chunks
-from regard.cli.compute_options import announce_export, with_compute_options
-from regard.cli.grouped_help import OUTPUT
 from regard.cli.languages import To, find_translator
 from regard.cli.linefile import LineFile, continuable, model_files
-from regard.cli.options import Alternatives, AsJson, Beam, Changes, Prefix, Save, search_changes
+from regard.cli.option_groups import OUTPUT, with_option_groups
+from regard.cli.options import Computing, Output, Search
 from regard.cli.photos import Photos, find_photos
 from regard.cli.progress import ShownProgress
 from regard.cli.report import echo, echo_error, echo_json
 from regard.cli.saving import Saver
 from regard.cli.served import Server, caption_served, check_served
-from regard.compute import ComputeOptions
-from regard.config import override
 from regard.errors import ImageError, RegardError
 from regard.saved.default import DEFAULT_CAPTIONER
 
 if TYPE_CHECKING:
-    from regard.pipeline import Translator
+    from regard.pipeline import Captioner, Translator
     from regard.results import Caption, TranslatedCaption
 
 SPOKEN = "en"
@@ -38,9 +36,10 @@ CaptionModel = Annotated[
 ]
 
 
-Output = Annotated[
+OutputFile = Annotated[
     Path | None,
     typer.Option(
+        "--output",
         metavar="FILE",
         dir_okay=False,
         help="Write a row a photo there: .jsonl, .csv, .tsv, .txt or .parquet; the same command goes on where it was "
@@ -102,89 +101,122 @@ MinConfidence = Annotated[
 ]
 
 
-@with_compute_options(without=["shortlist"])
+@dataclass(frozen=True, kw_only=True)
+class CaptionOutput(Output):
+    """Where captions go, in what form, and what of them is sure enough to be said."""
+
+    path: OutputFile = None
+    weights: Weights = WeightsForm.NUMBERS
+    no_weights: NoWeights = False
+    sidecar: Sidecar = False
+    metadata: Metadata = None
+    overwrite: Overwrite = False
+    min_evidence: MinEvidence = None
+    min_confidence: MinConfidence = None
+
+    def check(self, server: str | None) -> None:
+        """Refuse options that do not go together.
+
+        Raises:
+            BadParameter: there are some.
+        """
+        if self.path is not None and (self.save is not None or server is not None):
+            raise typer.BadParameter("--output goes without --save and --server")
+        if server is not None and (self.sidecar or self.metadata is not None):
+            raise typer.BadParameter("--server goes without --sidecar and --metadata")
+
+    def file(self) -> CaptionFile | None:
+        """The file of ``--output``."""
+        return None if self.path is None else CaptionFile(self.path, weights=self.form)
+
+    @property
+    def form(self) -> WeightsForm:
+        """How that file holds weights."""
+        return WeightsForm.NONE if self.no_weights else self.weights
+
+    def beside(self, photos: Sequence[str]) -> BesidePhotos:
+        """What is written beside photos, and into copies of them."""
+        return BesidePhotos(photos, sidecar=self.sidecar, metadata=self.metadata, overwrite=self.overwrite)
+
+    @property
+    def hedges(self) -> dict[str, float | None]:
+        """The evidence and the confidence that words and captions need, by name."""
+        return {"min_evidence": self.min_evidence, "min_confidence": self.min_confidence}
+
+    def hedged(self, results: Iterator[Caption | ImageError]) -> Iterator[Caption | ImageError]:
+        """The captions with what is not sure said more broadly, or left out; as they are unless that was asked for."""
+        if not any(self.hedges.values()):
+            yield from results
+            return
+        from regard.pipeline.hedging import hedge
+
+        for each in results:
+            if isinstance(each, ImageError):
+                yield each
+            else:
+                yield hedge(each, **self.hedges)
+
+    @property
+    def settings(self) -> tuple[object, ...]:
+        """What the rows of the file depend on."""
+        written = (str(self.form), self.sidecar, self.metadata and str(self.metadata.absolute()))
+        return (*written, self.hedges)
+
+
+@with_option_groups(without=["shortlist"])
 def caption(
     photos: Photos,
     model: CaptionModel = DEFAULT_CAPTIONER,
-    beam: Beam = None,
-    alternatives: Alternatives = None,
-    prefix: Prefix = "",
-    changes: Changes = None,
     to: To = None,
-    min_evidence: MinEvidence = None,
-    min_confidence: MinConfidence = None,
     server: Server = None,
     *,
-    computing: ComputeOptions,
-    save: Save = None,
-    output: Output = None,
-    weights: Weights = WeightsForm.NUMBERS,
-    no_weights: NoWeights = False,
-    sidecar: Sidecar = False,
-    metadata: Metadata = None,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
+    search: Search,
+    output: CaptionOutput,
+    computing: Computing,
 ) -> None:
     """Describe photos, one line a photo. What cannot be read is said on standard error; then the exit status is 1."""
-    if output is not None and (save is not None or server is not None):
-        raise typer.BadParameter("--output goes without --save and --server")
-    if server is not None and (sidecar or metadata is not None):
-        raise typer.BadParameter("--server goes without --sidecar and --metadata")
+    output.check(server)
     if server is not None:
-        check_served(computing, save)
-        query = {"model": None if model == DEFAULT_CAPTIONER else model, "prefix": prefix or None, "to": to}
-        hedges = {"alternatives": alternatives, "min_evidence": min_evidence, "min_confidence": min_confidence}
-        changed = override({} if beam is None else {"beam": beam}, changes or [])
-        caption_served(server, photos, {**changed, **query, **hedges}, as_json=as_json)
+        check_served(computing, output.save)
+        named = {"model": None if model == DEFAULT_CAPTIONER else model, "to": to}
+        caption_served(server, photos, {**search.query(), **output.hedges, **named}, as_json=output.as_json)
         return
-    from regard.pipeline import load_captioner, load_translator
+    from regard.pipeline import load_captioner
 
-    search = search_changes(beam, changes)
+    search.changes()  # what cannot be searched is refused before a model is loaded
     found = list(find_photos(photos))
-    saver = None if save is None else Saver(save, count=len(found))
-    form = WeightsForm.NONE if no_weights else weights
-    file = None if output is None else CaptionFile(output, weights=form)
     paths = [each for each in found if isinstance(each, str)]
-    beside = BesidePhotos(paths, sidecar=sidecar, metadata=metadata, overwrite=overwrite)
-    alone = replace(computing, workers=1)
-    translator = None if to is None else load_translator(find_translator(SPOKEN, to), **asdict(alone))
-    announce_export(model, computing)
+    saver, file, beside = output.saver(len(found)), output.file(), output.beside(paths)
+    translator = _translator(to, computing)
+    computing.announce_export(model)
     with load_captioner(model, **asdict(computing)) as captioner:
-
-        def describe(chosen: Sequence[str]) -> Iterator[Caption | TranslatedCaption | ImageError]:
-            results = captioner.caption_many(chosen, prefix=prefix, alternatives=alternatives, **search)
-            sure = hedged(results, min_evidence=min_evidence, min_confidence=min_confidence)
-            return translated(sure, translator)
-
+        describe = partial(_describe, captioner, translator, search, output)
         if file is not None:
-            computed = (computing.runtime, computing.precision)
-            written = (str(form), sidecar, metadata and str(metadata.absolute()))
-            settings = (prefix, alternatives, search, to, min_evidence, min_confidence, *written, *computed)
-            made_from: list[bytes | Path] = [repr((settings, paths)).encode(), *model_files(model)]
+            settings = (search, to, output.settings, computing.runtime, computing.precision, paths)
+            made_from: list[bytes | Path] = [repr(settings).encode(), *model_files(model)]
             all_read = write_captions(file, describe, found, made_from, beside)
         else:
             shown = in_place(found, describe(paths))
-            all_read = show_captions(shown, count=len(found), saver=saver, beside=beside, as_json=as_json)
+            all_read = show_captions(shown, count=len(found), saver=saver, beside=beside, as_json=output.as_json)
     if saver is not None:
         saver.finish()
     if not all_read:
         raise typer.Exit(1)
 
 
-def hedged(
-    results: Iterator[Caption | ImageError], *, min_evidence: float | None, min_confidence: float | None
-) -> Iterator[Caption | ImageError]:
-    """The captions with what is not sure said more broadly, or left out; as they are where nothing was asked for."""
-    if min_evidence is None and min_confidence is None:
-        yield from results
-        return
-    from regard.pipeline.hedging import hedge
+def _translator(to: str | None, computing: Computing) -> Translator | None:
+    """The translator into a language, in this process."""
+    from regard.pipeline import load_translator
 
-    for each in results:
-        if isinstance(each, ImageError):
-            yield each
-        else:
-            yield hedge(each, min_evidence=min_evidence, min_confidence=min_confidence)
+    return None if to is None else load_translator(find_translator(SPOKEN, to), **asdict(replace(computing, workers=1)))
+
+
+def _describe(
+    captioner: Captioner, translator: Translator | None, search: Search, output: CaptionOutput, photos: Sequence[str]
+) -> Iterator[Caption | TranslatedCaption | ImageError]:
+    """The captions of photos, hedged and translated as asked for."""
+    results = captioner.caption_many(photos, prefix=search.prefix, alternatives=search.alternatives, **search.changes())
+    return translated(output.hedged(results), translator)
 
 
 def write_captions(

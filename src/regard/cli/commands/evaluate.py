@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regard.cli.compute_options import announce_export, with_compute_options
-from regard.cli.grouped_help import OUTPUT
-from regard.cli.options import AsJson, Beam, Changes, search_changes
+from regard.cli.option_groups import OUTPUT, with_option_groups
+from regard.cli.options import AsJson, Computing, Search
 from regard.cli.progress import ShownProgress
 from regard.cli.report import echo, echo_json, table
-from regard.compute import ComputeOptions
 from regard.errors import ConfigError
 
 if TYPE_CHECKING:
-    from regard.evaluation.faithfulness import FaithfulnessScore
-    from regard.evaluation.pointing import PointingScore
-    from regard.evaluation.robustness import ChangedScore
     from regard.pipeline import Captioner, SearchChanges, Translator
     from regard.progress import Progress
 
@@ -54,9 +49,10 @@ Faithful = Annotated[
 ]
 
 
-Output = Annotated[
+OutputFile = Annotated[
     Path | None,
     typer.Option(
+        "--output",
         metavar="FILE.jsonl",
         dir_okay=False,
         help="Also write each text beside its references, with its own scores.",
@@ -65,125 +61,104 @@ Output = Annotated[
 ]
 
 
-@with_compute_options()
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What is measured besides, or in place of, the usual scores."""
+
+    meteor: Meteor = False
+    robustness: Robustness = False
+    pointing: Pointing = False
+    faithfulness: Faithful = None
+
+
+@dataclass(frozen=True)
+class _Report:
+    """Measurements as data, and as lines for people."""
+
+    objects: Sequence[dict[str, Any]]
+    lines: Sequence[str]
+
+
+@with_option_groups(without=["alternatives", "prefix"])
 def evaluate(
     model: Model,
     data: Data,
     split: Split = None,
-    beam: Beam = None,
-    changes: Changes = None,
-    meteor: Meteor = False,
-    robustness: Robustness = False,
-    pointing: Pointing = False,
-    faithfulness: Faithful = None,
     *,
-    computing: ComputeOptions,
-    output: Output = None,
+    measurement: Measurement,
+    search: Search,
+    computing: Computing,
+    output: OutputFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a model on a split by real search on real inputs; scores are × 100 and come with their signature."""
     from regard.evaluation.evaluate import evaluate as score
     from regard.pipeline import load
 
-    if output is not None and (pointing or robustness or faithfulness is not None):
+    if output is not None and (measurement.pointing or measurement.robustness or measurement.faithfulness is not None):
         raise typer.BadParameter("--output goes without --pointing, --robustness and --faithfulness")
-    search = search_changes(beam, changes)
-    announce_export(model, computing)
+    changes = search.changes()
+    computing.announce_export(model)
     with load(model, **asdict(computing)) as loaded, ShownProgress() as progress:
-        if pointing:
-            _show_pointing(_pointing(loaded, data, progress, search), as_json=as_json)
-            return
-        if split is None:
+        if measurement.pointing:
+            report = _pointing(loaded, data, progress, changes)
+        elif split is None:
             raise ConfigError("no split is given", remedy="add --split dev, or another of the data's splits")
-        if faithfulness is not None:
-            _show_faithfulness(_faithfulness(loaded, data, split, faithfulness, progress), as_json=as_json)
-            return
-        if robustness:
-            _show_robustness(_losses(loaded, data, split, progress, search), as_json=as_json)
-            return
-        scores = score(loaded, data, split, meteor=meteor, output=output, progress=progress, **search)
-    if as_json:
-        echo_json(scores)
-        return
-    for line in table([(name, _readable(value)) for name, value in scores.items()]):
-        echo(line)
+        elif measurement.faithfulness is not None:
+            report = _faithfulness(loaded, data, split, measurement.faithfulness, progress)
+        elif measurement.robustness:
+            report = _robustness(loaded, data, split, progress, changes)
+        else:
+            scores = score(loaded, data, split, meteor=measurement.meteor, output=output, progress=progress, **changes)
+            report = _Report([scores], table([(name, _readable(value)) for name, value in scores.items()]))
+    for each in report.objects if as_json else report.lines:
+        echo_json(each) if as_json else echo(str(each))
 
 
-def _faithfulness(
-    model: Captioner | Translator, data: Path, split: str, inputs: int, progress: Progress
-) -> list[FaithfulnessScore]:
+def _faithfulness(model: Captioner | Translator, data: Path, split: str, inputs: int, progress: Progress) -> _Report:
     from regard.evaluation.faithfulness import measure_faithfulness
-
-    return measure_faithfulness(model, data, split, inputs=inputs, progress=progress)
-
-
-def _show_faithfulness(scores: Sequence[FaithfulnessScore], *, as_json: bool) -> None:
     from regard.faithfulness import FRACTIONS
 
-    if as_json:
-        for each in scores:
-            echo_json(asdict(each))
-        return
+    scores = measure_faithfulness(model, data, split, inputs=inputs, progress=progress)
     shares = [f"{100 * share:.0f} %" for share in FRACTIONS]
-    rows: list[tuple[str, ...]] = [
-        ("order", *(f"without {share}" for share in shares), *(f"{share} alone" for share in shares))
-    ]
-    rows[0] += ("deletion", "insertion")
+    head = ("order", *(f"without {share}" for share in shares), *(f"{share} alone" for share in shares))
+    rows: list[tuple[str, ...]] = [(*head, "deletion", "insertion")]
     for each in scores:
         numbers = (*each.comprehensiveness, *each.sufficiency, each.deletion_area, each.insertion_area)
         rows.append((each.order, *(f"{number:.3f}" for number in numbers)))
-    for line in table(rows):
-        echo(line)
-    for each in scores[:1]:
-        echo(
-            f"{each.words} words; with evidence {each.supported:.1%}; rank correlation with leaving one out "
-            f"{each.rank_correlation:.3f}; without 20 % 95 % interval {each.low:.3f}-{each.high:.3f}"
-        )
+    summary = [
+        f"{each.words} words; with evidence {each.supported:.1%}; rank correlation with leaving one out "
+        f"{each.rank_correlation:.3f}; without 20 % 95 % interval {each.low:.3f}-{each.high:.3f}"
+        for each in scores[:1]
+    ]
+    return _Report([asdict(each) for each in scores], [*table(rows), *summary])
 
 
-def _pointing(
-    model: Captioner | Translator, data: Path, progress: Progress, search: SearchChanges
-) -> list[PointingScore]:
+def _pointing(model: Captioner | Translator, data: Path, progress: Progress, changes: SearchChanges) -> _Report:
     from regard.evaluation.pointing import measure_pointing
     from regard.pipeline import Captioner
 
     if not isinstance(model, Captioner):
         raise ConfigError("--pointing looks at photos, and the model is a translator")
-    return measure_pointing(model, data, progress=progress, **search)
-
-
-def _show_pointing(scores: Sequence[PointingScore], *, as_json: bool) -> None:
-    if as_json:
-        for each in scores:
-            echo_json(asdict(each))
-        return
+    scores = measure_pointing(model, data, progress=progress, **changes)
     rows: list[tuple[str, ...]] = [("nouns", "weights", "count", "hit %", "95 %", "inside %", "95 %")]
     for each in scores:
         hits, inside = f"{each.hit_low:.1f}-{each.hit_high:.1f}", f"{each.inside_low:.1f}-{each.inside_high:.1f}"
         rows.append((each.group, each.weights, str(each.count), f"{each.hit:.1f}", hits, f"{each.inside:.1f}", inside))
-    for line in table(rows):
-        echo(line)
+    return _Report([asdict(each) for each in scores], table(rows))
 
 
-def _losses(
-    model: Captioner | Translator, data: Path, split: str, progress: Progress, search: SearchChanges
-) -> list[ChangedScore]:
+def _robustness(
+    model: Captioner | Translator, data: Path, split: str, progress: Progress, changes: SearchChanges
+) -> _Report:
     from regard.evaluation.robustness import measure_robustness
     from regard.pipeline import Translator
 
     if not isinstance(model, Translator):
         raise ConfigError("--robustness changes sentences, and the model is a captioner")
-    return measure_robustness(model, data, split, progress=progress, **search)
-
-
-def _show_robustness(scores: Sequence[ChangedScore], *, as_json: bool) -> None:
-    if as_json:
-        for each in scores:
-            echo_json(asdict(each))
-        return
+    scores = measure_robustness(model, data, split, progress=progress, **changes)
     rows = [(each.change, str(each.changed), f"{each.bleu:.2f}", f"{each.loss:.2f}") for each in scores]
-    for line in table([("change", "changed", "bleu", "loss"), *rows]):
-        echo(line)
+    return _Report([asdict(each) for each in scores], table([("change", "changed", "bleu", "loss"), *rows]))
 
 
 def _readable(value: float | str | bool) -> str:

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regard.cli.compute_options import with_compute_options
 from regard.cli.languages import find_translator
-from regard.cli.options import AsJson, Prefix, Save
+from regard.cli.option_groups import with_option_groups
+from regard.cli.options import Computing, Output, Search
 from regard.cli.photos import find_photos
 from regard.cli.report import echo, echo_json, table
-from regard.cli.saving import Saver
-from regard.compute import ComputeOptions
 from regard.errors import ConfigError, ImageError
 from regard.saved.default import DEFAULT_CAPTIONER
 
@@ -32,18 +30,17 @@ Source = Annotated[str, typer.Option("--from", metavar="LANGUAGE", help="The lan
 Pixels = Annotated[bool, typer.Option("--pixels", help="Hide regions in the photo itself, too; takes a minute.")]
 
 
-@with_compute_options(without=["shortlist", "workers", "runtime"])
+@with_option_groups(without=["beam", "assignments", "alternatives", "shortlist", "workers", "runtime"])
 def explain(
     inputs: Inputs,
     model: Model = None,
     source: Source = "en",
     to: To = "de",
-    prefix: Prefix = "",
     pixels: Pixels = False,
     *,
-    computing: ComputeOptions,
-    save: Save = None,
-    as_json: AsJson = False,
+    search: Search,
+    computing: Computing,
+    output: Output,
 ) -> None:
     """Describe photos, or translate a sentence, and test every word: how probable it is without the fifth of the input
     that it looked at most, with that alone, and without as much at random. Words that lose nothing have no evidence.
@@ -54,15 +51,17 @@ def explain(
     with load(
         model or (DEFAULT_CAPTIONER if reads_photos else find_translator(source, to)), **asdict(computing)
     ) as loaded:
-        saver = None if save is None else Saver(save, count=len(inputs))
+        saver = output.saver(len(inputs))
         results: list[Caption | Translation]
         match loaded:
             case Captioner():
-                results = [_explained(loaded, each, prefix=prefix, pixels=pixels) for each in find_photos(inputs)]
+                results = [
+                    _explained(loaded, each, prefix=search.prefix, pixels=pixels) for each in find_photos(inputs)
+                ]
             case Translator():
-                results = [_translated(loaded, each, prefix=prefix, pixels=pixels) for each in inputs]
+                results = [_translated(loaded, each, prefix=search.prefix, pixels=pixels) for each in inputs]
     for result in results:
-        echo_json(result.to_dict()) if as_json else _say_table(result)
+        echo_json(result.to_dict()) if output.as_json else _show_table(result)
         if saver is not None:
             saver.add(result, Path(result.path).stem if hasattr(result, "path") else "sentence")
     if saver is not None:
@@ -81,7 +80,7 @@ def _translated(translator: Translator, text: str, *, prefix: str, pixels: bool)
     return translator.explain(text, prefix=prefix)
 
 
-def _say_table(result: Caption | Translation) -> None:
+def _show_table(result: Caption | Translation) -> None:
     echo(f"{result.path}: {result.text}" if hasattr(result, "path") else result.text)
     rows: list[tuple[str, ...]] = [("word", "sure", "without", "alone", "random", "points at", "evidence")]
     rows += [_row(word, word.faithfulness) for word in result.words if word.faithfulness is not None]

@@ -10,11 +10,10 @@ from typing import Annotated
 import typer
 
 from regard.cli.command_echo import command_line, quoted
-from regard.cli.compute_options import with_compute_options
-from regard.cli.options import AsJson, Beam, Changes, search_changes
+from regard.cli.option_groups import with_option_groups
+from regard.cli.options import AsJson, Computing, Search
 from regard.cli.progress import ShownProgress
 from regard.cli.report import echo, echo_json, echo_note, table
-from regard.compute import ComputeOptions
 from regard.errors import ConfigError
 
 Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help="Translators by name, or folders of runs.")]
@@ -32,7 +31,7 @@ Page = Annotated[
 ]
 
 
-@with_compute_options(without=["runtime", "precision", "shortlist", "workers"])
+@with_option_groups(without=["alternatives", "prefix", "runtime", "precision", "shortlist", "workers"])
 def lengths(
     models: Models,
     data: Data,
@@ -40,10 +39,9 @@ def lengths(
     joined: Joined = 1,
     bins: Bins = None,
     markdown: Page = None,
-    beam: Beam = None,
-    changes: Changes = None,
     *,
-    computing: ComputeOptions,
+    search: Search,
+    computing: Computing,
     as_json: AsJson = False,
 ) -> None:
     """Score translators by the length of the source: a row for each range of words, with confidence intervals."""
@@ -51,13 +49,13 @@ def lengths(
     from regard.files import check_suffix
     from regard.pipeline import load_translator
 
-    search = search_changes(beam, changes)
+    changes = search.changes()
     edges = BINS if bins is None else _edges(bins)
     if markdown is not None:
         check_suffix(markdown, [".md"])
     translators = {name: load_translator(model, **asdict(computing)) for name, model in _short_names(models).items()}
     with ShownProgress() as progress:
-        curves = measure_lengths(translators, data, split, joined=joined, bins=edges, progress=progress, **search)
+        curves = measure_lengths(translators, data, split, joined=joined, bins=edges, progress=progress, **changes)
     if as_json:
         for curve in curves:
             echo_json({"name": curve.name, "bins": plain_bins(curve)})
@@ -71,8 +69,8 @@ def lengths(
             "--split": split,
             "--joined": joined,
             "--bins": bins,
-            "--beam": beam,
-            "--set": changes,
+            "--beam": search.beam,
+            "--set": search.assignments,
         }
         command = command_line("lengths", quoted(models), {**options, "--markdown": markdown})
         write_lengths(curves, markdown, command=command, data=data, split=split, joined=joined)

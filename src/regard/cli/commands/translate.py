@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -12,20 +12,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regard.cli.compute_options import announce_export, with_compute_options
-from regard.cli.grouped_help import OUTPUT, SEARCH
 from regard.cli.languages import To, find_translator
 from regard.cli.linefile import LineFile, continuable, model_files
-from regard.cli.options import Alternatives, AsJson, Beam, Changes, Prefix, Save, search_changes
+from regard.cli.option_groups import OUTPUT, SEARCH, with_option_groups
+from regard.cli.options import Computing, Output, Search
 from regard.cli.progress import ShownProgress
 from regard.cli.report import echo, echo_error, echo_json, echo_note
 from regard.cli.saving import Saver
-from regard.compute import ComputeOptions
 from regard.errors import ConfigError, DataError, RegardError, TextError
 
 if TYPE_CHECKING:
-    from regard.pipeline import SearchChanges, Translator
+    from regard.pipeline import Translator
+    from regard.pipeline.length_buckets import Pause
     from regard.results import Translation
+
+    Translate = Callable[..., Iterator[Translation | TextError]]
 
 _USUAL_OTHERS = 5
 """How many choices ``--instead`` shows at most."""
@@ -54,9 +55,10 @@ Pharaoh = Annotated[
 Tokens = Annotated[
     str, typer.Option(metavar="NAME", help="What --pharaoh counts as words: what stands between spaces, or 13a tokens.")
 ]
-Output = Annotated[
+OutputFile = Annotated[
     Path | None,
     typer.Option(
+        "--output",
         metavar="FILE",
         dir_okay=False,
         help="Write the lines there; the same command goes on where it was stopped.",
@@ -65,70 +67,106 @@ Output = Annotated[
 ]
 
 
-@with_compute_options()
+@dataclass(frozen=True, kw_only=True)
+class TranslationSearch(Search):
+    """How to search; with ``instead`` for other choices for one word."""
+
+    instead: Instead = None
+
+    @property
+    def num_others(self) -> int:
+        """How many choices ``--instead`` shows at most."""
+        return _USUAL_OTHERS if self.alternatives is None else self.alternatives
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationOutput(Output):
+    """Where translations go, and in what form."""
+
+    path: OutputFile = None
+    pharaoh: Pharaoh = False
+    tokens: Tokens = "spaces"
+
+
+@with_option_groups()
 def translate(
     texts: Texts = None,
     source: Source = "en",
     to: To = None,
     model: Model = None,
-    beam: Beam = None,
-    alternatives: Alternatives = None,
-    prefix: Prefix = "",
-    changes: Changes = None,
-    instead: Instead = None,
     file: File = None,
-    output: Output = None,
-    pharaoh: Pharaoh = False,
-    tokens: Tokens = "spaces",
     *,
-    computing: ComputeOptions,
-    save: Save = None,
-    as_json: AsJson = False,
+    search: TranslationSearch,
+    computing: Computing,
+    output: TranslationOutput,
 ) -> None:
     """Translate sentences, a line for each; empty lines stay empty.
 
     What cannot be translated is said on standard error and leaves an empty line; then the exit status is 1.
     """
-    from regard.cli.arriving import arriving
-    from regard.data.lines import count_lines, decode_lines, iterate_lines
     from regard.pipeline import load_translator
 
-    _check_usage(texts, instead=instead, alternatives=alternatives, file=file, output=output, save=save)
-    _check_regular(file)
-    search = search_changes(beam, changes)
-    num_others = _USUAL_OTHERS if alternatives is None else alternatives
-    count = num_others if instead is not None else len(texts or "1") if file is None else count_lines(file)
-    saver = None if save is None else Saver(save, count=count)
+    _check_usage(texts, file, search, output)
+    changes = search.changes()
+    saver = output.saver(_count(texts, file, search))
     name = model or find_translator(source, to)
-    announce_export(name, computing)
+    computing.announce_export(name)
     with load_translator(name, **asdict(computing)) as translator:
-        printer = _Printer(
-            saver,
-            as_json=as_json,
-            pharaoh=tokens if pharaoh else None,
-            longest=search.get("max_length", translator.bundle.search.max_length),
-        )
-        generate = partial(translator.translate_many, prefix=prefix, alternatives=alternatives, **search)
-        if instead is not None and texts:
-            translation = translator.translate(texts[0], prefix=prefix, alternatives=0, **search)
-            printer.show(_others(translator, translation, instead, count=num_others, search=search))
+        printer = _Printer(saver, output, longest=changes.get("max_length", translator.bundle.search.max_length))
+        generate = partial(translator.translate_many, prefix=search.prefix, alternatives=search.alternatives, **changes)
+        if search.instead is not None and texts:
+            printer.show(_others(translator, texts[0], search, number=search.instead))
         elif file is None:
-            printer.show(generate(texts or arriving(decode_lines(sys.stdin.buffer, origin="standard input"))))
-        elif output is None:
-            with ShownProgress(beside_results=True) as progress:
-                progress.start("lines", count)
-                printer.show(_counted(generate(iterate_lines(file)), progress))
+            printer.show(generate(texts or _standard_input()))
+        elif output.path is None:
+            _print_file(file, generate, printer)
         else:
             # the number of workers and threads changes nothing, so that another may go on
             computed = (computing.runtime, computing.precision, computing.shortlist)
-            settings = repr((prefix, alternatives, search, as_json, pharaoh and tokens, *computed)).encode()
-            with LineFile(output, made_from=[settings, file, *model_files(name)]) as lines, ShownProgress() as progress:
-                progress.start("lines", count, done=lines.num_done)
-                rest = islice(iterate_lines(file), lines.num_done, None)
-                with continuable(lines, output):
-                    printer.show(_counted(generate(rest, first=lines.num_done), progress), lines)
-                lines.finish()
+            settings = repr((search, output.as_json, output.pharaoh and output.tokens, computed)).encode()
+            made_from: list[bytes | Path] = [settings, file, *model_files(name)]
+            _write_file(file, generate, printer, output.path, made_from)
     printer.finish()
+
+
+def _count(texts: list[str] | None, file: Path | None, search: TranslationSearch) -> int:
+    """How many results there will be, at most; standard input has one at least."""
+    from regard.data.lines import count_lines
+
+    if search.instead is not None:
+        return search.num_others
+    return len(texts or "1") if file is None else count_lines(file)
+
+
+def _standard_input() -> Iterator[str | TextError | Pause]:
+    """The lines of standard input, as they arrive."""
+    from regard.cli.arriving import arriving
+    from regard.data.lines import decode_lines
+
+    return arriving(decode_lines(sys.stdin.buffer, origin="standard input"))
+
+
+def _print_file(file: Path, generate: Translate, printer: _Printer) -> None:
+    """Print the translation of each line of a file."""
+    from regard.data.lines import count_lines, iterate_lines
+
+    with ShownProgress(beside_results=True) as progress:
+        progress.start("lines", count_lines(file))
+        printer.show(_counted(generate(iterate_lines(file)), progress))
+
+
+def _write_file(
+    file: Path, generate: Translate, printer: _Printer, output: Path, made_from: Sequence[bytes | Path]
+) -> None:
+    """Write the translations of the lines of a file that a stopped command has not written yet."""
+    from regard.data.lines import count_lines, iterate_lines
+
+    with LineFile(output, made_from=made_from) as lines, ShownProgress() as progress:
+        progress.start("lines", count_lines(file), done=lines.num_done)
+        rest = islice(iterate_lines(file), lines.num_done, None)
+        with continuable(lines, output):
+            printer.show(_counted(generate(rest, first=lines.num_done), progress), lines)
+        lines.finish()
 
 
 class _Printer:
@@ -136,15 +174,14 @@ class _Printer:
 
     Args:
         saver: None to save nothing.
-        as_json: show their data, not their texts.
-        pharaoh: show their alignments, with words cut this way; None for their texts.
+        output: whether to show their data, their alignments or their texts.
         longest: after how many pieces a translation is cut off.
     """
 
-    def __init__(self, saver: Saver | None, *, as_json: bool, pharaoh: str | None, longest: int) -> None:
+    def __init__(self, saver: Saver | None, output: TranslationOutput, *, longest: int) -> None:
         self._saver = saver
-        self._as_json = as_json
-        self._pharaoh = pharaoh
+        self._as_json = output.as_json
+        self._pharaoh = output.tokens if output.pharaoh else None
         self._longest = longest
         self._failed = False
 
@@ -199,54 +236,46 @@ class _Printer:
 
 
 def _check_usage(
-    texts: list[str] | None,
-    *,
-    instead: int | None,
-    alternatives: int | None,
-    file: Path | None,
-    output: Path | None,
-    save: Path | None,
+    texts: list[str] | None, file: Path | None, search: TranslationSearch, output: TranslationOutput
 ) -> None:
+    """Refuse options that do not go together.
+
+    Raises:
+        BadParameter: they are the command line's own fault.
+        DataError: the file is a pipe or a device, which gives its lines only once, and a file is read twice.
+    """
     if texts and file is not None:
         raise typer.BadParameter("give sentences or --file, not both")
-    if instead is not None and (texts is None or len(texts) != 1):
+    if search.instead is not None and (texts is None or len(texts) != 1):
         raise typer.BadParameter("--instead needs exactly one sentence")
-    if instead is not None and alternatives == 0:
+    if search.instead is not None and search.alternatives == 0:
         raise typer.BadParameter("--instead with --alternatives 0 shows nothing")
-    if output is not None and file is None:
+    if output.path is not None and file is None:
         raise typer.BadParameter("--output needs --file")
-    if output is not None and save is not None:
+    if output.path is not None and output.save is not None:
         raise typer.BadParameter("--output and --save exclude each other, a file that is continued has no page")
     if not texts and file is None and sys.stdin.isatty():
         raise typer.BadParameter("give a sentence, --file, or lines on standard input")
+    if file is not None and file.exists() and not (file.is_file() or file.is_dir()):
+        raise DataError(f"{file}: is no regular file", remedy="give its lines on standard input, without --file")
 
 
-def _others(
-    translator: Translator, translation: Translation, number: int, *, count: int, search: SearchChanges
-) -> tuple[Translation, ...]:
+def _others(translator: Translator, source: str, search: TranslationSearch, *, number: int) -> tuple[Translation, ...]:
     """Translations with another word in place of one, of which the number counts from 1.
 
     Raises:
         ConfigError: there is no such word.
         TextError: there is no other word.
     """
+    changes = search.changes()
+    translation = translator.translate(source, prefix=search.prefix, alternatives=0, **changes)
     text, num_words = f"{translation.text!r:.200}", len(translation.words)
     if number > num_words:
         raise ConfigError(f"there is no word {number} in {text}", allowed=f"numbers up to {num_words}")
-    others = translator.alternatives_for(translation, number - 1, count=count, **search)
+    others = translator.alternatives_for(translation, number - 1, count=search.num_others, **changes)
     if not others:
         raise TextError(f"no other word was found in place of word {number} of {text}")
     return others
-
-
-def _check_regular(file: Path | None) -> None:
-    """A file is read twice, to count its lines and to translate them, and a pipe gives its lines only once.
-
-    Raises:
-        DataError: the file is a pipe or a device. What is missing or a folder is told where it is opened.
-    """
-    if file is not None and file.exists() and not (file.is_file() or file.is_dir()):
-        raise DataError(f"{file}: is no regular file", remedy="give its lines on standard input, without --file")
 
 
 def _counted(results: Iterable[Translation | TextError], progress: ShownProgress) -> Iterator[Translation | TextError]:

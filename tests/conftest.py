@@ -25,7 +25,7 @@ from beartype import beartype
 CHECKED = (
     *("annotations", "attention", "scores", "decoders", "search"),
     *("ops.additive", "ops.cells", "ops.cross_entropy", "ops.dropout", "ops.linear", "ops.packing"),
-    *("ops.quantization", "ops.recurrent_scan", "ops.scores", "ops.weighted_sum"),
+    *("ops.quantization", "ops.recurrent_scan", "ops.scan_operands", "ops.scores", "ops.weighted_sum"),
 )
 
 

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 
 from regard.annotations import Annotations, Regions
 from regard.config import PartSettings
-from regard.data.images import Frame, Photo, ResizeMode, resize
+from regard.data.images import Photo
+from regard.data.resizing import Frame, ResizeMode, resize
 from regard.encoders import NETWORKS, build_network
 from regard.encoders.concepts import ConceptFinder, class_probabilities, forgotten
 from regard.encoders.network import PRETRAINED, SMALLEST_INPUT, ConvNet

@@ -7,7 +7,8 @@ from importlib import resources
 
 import torch
 
-from regard.data.images import Photo, ResizeMode, resize
+from regard.data.images import Photo
+from regard.data.resizing import ResizeMode, resize
 from regard.encoders.network import ConvNet
 
 

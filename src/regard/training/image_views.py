@@ -20,8 +20,9 @@ from torch import Tensor
 
 from regard.annotations import Annotations
 from regard.data.features import FeatureCache, content_key, settings_key
-from regard.data.images import Photo, load_image, resize
+from regard.data.images import Photo, load_image
 from regard.data.random_crops import CropSettings, cut_crops, draw_crops
+from regard.data.resizing import resize
 from regard.encoders.image import ImageEncoder
 from regard.fast import learning_layers_for_training
 from regard.model import EncoderDecoder

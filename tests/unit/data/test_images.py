@@ -19,7 +19,8 @@ from PIL import ExifTags, Image
 from PIL.Image import Transpose
 
 from regard.data import images
-from regard.data.images import MAX_PIXELS, ResizeMode, load_image, resize
+from regard.data.images import MAX_PIXELS, load_image
+from regard.data.resizing import ResizeMode, resize
 from regard.errors import ImageError
 
 MODES: tuple[ResizeMode, ...] = ("squash", "crop", "letterbox")

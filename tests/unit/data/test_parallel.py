@@ -8,8 +8,8 @@ import pytest
 
 from regard.data.check import check
 from regard.data.encoding import LengthSettings, encode_pairs
+from regard.data.pair_tables import pairs_of_table
 from regard.data.parallel import (
-    pairs_of_table,
     parallel_splits,
     read_columns,
     read_parallel,

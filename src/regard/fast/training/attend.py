@@ -19,7 +19,8 @@ from regard.fast.attention import fused, project_keys, query_operands, score_sca
 from regard.fast.support import knows_attention, knows_cell, knows_score, on_cpu
 from regard.fast.training.scans import drop, project_values_first, stack_steps
 from regard.ops.packing import Packing, pack_targets, share_prefixes
-from regard.ops.recurrent_scan import Operands, Scan, scan
+from regard.ops.recurrent_scan import scan
+from regard.ops.scan_operands import Operands, Scan
 
 
 def twin(decoder: AttendDecoder) -> TeacherForcing | None:

@@ -14,7 +14,8 @@ from regard.encoders.recurrent import RecurrentEncoder
 from regard.fast.support import on_cpu
 from regard.fast.training.scans import drop
 from regard.ops.packing import Packing, pack_targets
-from regard.ops.recurrent_scan import Operands, Scan, scan
+from regard.ops.recurrent_scan import scan
+from regard.ops.scan_operands import Operands, Scan
 
 
 def twin(encoder: RecurrentEncoder) -> RecurrentEncoderScan | None:

@@ -13,7 +13,8 @@ from regard.decoders.rnnencdec import RnnEncDecDecoder
 from regard.fast.support import on_cpu
 from regard.fast.training.gated import GatedPass
 from regard.ops.packing import pack_targets
-from regard.ops.recurrent_scan import Operands, Scan, scan
+from regard.ops.recurrent_scan import scan
+from regard.ops.scan_operands import Operands, Scan
 
 
 def twin(decoder: RnnEncDecDecoder) -> TeacherForcing | None:

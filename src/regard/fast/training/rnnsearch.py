@@ -18,7 +18,8 @@ from regard.fast.support import knows_attention, on_cpu
 from regard.fast.training.gated import GatedPass
 from regard.fast.training.scans import project_values_first, stack_steps
 from regard.ops.packing import pack_targets
-from regard.ops.recurrent_scan import Operands, Scan, scan
+from regard.ops.recurrent_scan import scan
+from regard.ops.scan_operands import Operands, Scan
 
 
 def twin(decoder: RnnSearchDecoder) -> TeacherForcing | None:

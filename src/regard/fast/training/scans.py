@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from regard.decoders.cells import Cell, Hidden
 from regard.ops.dropout import dropout
 from regard.ops.packing import Packing
-from regard.ops.recurrent_scan import Operands, Scan, scan
+from regard.ops.recurrent_scan import scan
+from regard.ops.scan_operands import Operands, Scan
 
 SUM_COST = 40
 """Measured: reading an element of the values in a step, forwards and backwards, in multiplications of a product."""

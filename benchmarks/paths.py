@@ -95,24 +95,21 @@ class PlainSteps:
         self.vocabulary_size, self.start, self.step = decoder.vocabulary_size, decoder.start, decoder.step
 
 
-def reading(settings: RecurrentSettings, *, learns: bool) -> tuple[Work, Work]:
-    """An encoder of sentences of 4 to 14 tokens, with its gradient or without."""
+def reading(settings: RecurrentSettings) -> tuple[Work, Work]:
+    """An encoder of sentences of 4 to 14 tokens, with its gradient."""
     torch.manual_seed(0)
-    encoder = build_text_encoder(settings, vocabulary_size=VOCABULARY).train(learns)
+    encoder = build_text_encoder(settings, vocabulary_size=VOCABULARY)
     tokens = torch.randint(4, VOCABULARY, (32, TIME), generator=torch.Generator().manual_seed(2))
     mask = torch.arange(TIME) < torch.randint(4, TIME + 1, (32, 1), generator=torch.Generator().manual_seed(3))
     mask[0] = True
 
     def work(read: Callable[..., Annotations]) -> Work:
         def run() -> None:
-            with torch.set_grad_enabled(learns):
-                values = read(tokens, mask).values
-                if learns:
-                    values.sum().backward()
+            read(tokens, mask).values.sum().backward()
 
         return run
 
-    return work(encoder_for_training(encoder) if learns else encoder_for_search(encoder)), work(encoder)
+    return work(encoder_for_training(encoder)), work(encoder)
 
 
 def pictures() -> tuple[Work, Work]:
@@ -192,11 +189,10 @@ def vocabulary_loss() -> tuple[Work, Work]:
 GRU = RecurrentSettings(embedding=256, hidden=256)
 PATHS: dict[str, Callable[[], tuple[Work, Work]]] = {
     **{f"train {name}": lambda name=name: training(name) for name in DECODERS},
-    "train the recurrent encoder": lambda: reading(GRU, learns=True),
+    "train the recurrent encoder": lambda: reading(GRU),
     **{f"search {name}": lambda name=name: searching(name) for name in DECODERS if name != "attend, hard"},
     "search in bfloat16": lambda: lower_precision("bfloat16"),
     "search in int8": lambda: lower_precision("int8"),
-    "read by a GRU": lambda: reading(GRU, learns=False),
     "read pictures": pictures,
     "sample": sampling,
     "compiled operations": compiled,

@@ -52,7 +52,6 @@ SEARCH: Registry[Callable[[Any, InferencePrecision], Any]] = Registry(
         "regard.decoders.single_vector:RepeatDecoder": "regard.fast.search.single_vector:repeat_twin",
         "regard.decoders.single_vector:FeedbackDecoder": "regard.fast.search.single_vector:feedback_twin",
         "regard.decoders.transformer:TransformerDecoder": "regard.fast.search.transformer:twin",
-        "regard.encoders.recurrent:RecurrentEncoder": "regard.fast.encoders.text:twin",
         "regard.encoders.image:ImageEncoder": "regard.fast.encoders.image:twin",
     },
 )

@@ -35,9 +35,8 @@ class Engine:
         bundle: a model, which goes to ``device`` and is not to change any more.
         device: where it computes.
         precision: numeric precision of the decoder's matrix products. In all but ``float32`` all stages of an
-            EfficientNet-Lite but the first, and the products of a GRU of one layer, calculate in bfloat16; other
-            encoders stay as they are.
-        shortlists: whether to make the words ready that all shortlists of the model's lexicon share.
+            EfficientNet-Lite but the first compute in bfloat16; other encoders stay as they are.
+        shortlists: whether to prepare the tokens that all shortlists of the model's lexicon share.
 
     Attributes:
         device: where it computes.

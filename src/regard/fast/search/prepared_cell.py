@@ -51,31 +51,23 @@ class PreparedCell:
         """The next states of rows that continue ``parents`` (int64 [rows]), from their gates, which are overwritten."""
         if self._lstm:
             return self._lstm_update(gates, before["c"].index_select(0, parents))
-        gates_rz, input_n, state_n = torch.split_with_sizes(
-            gates, [2 * self._hidden, self._hidden, self._hidden], dim=1
-        )
-        return {"h": gru_update(gates_rz, input_n, state_n, before["h"].index_select(0, parents))}
+        return self._gru_update(gates, before["h"].index_select(0, parents))
 
     def _lstm_update(self, gates: Tensor, c: Tensor) -> Hidden:
         i, f, o, g = gates.sigmoid_().chunk(4, dim=1)
         c = c.mul_(f).addcmul_(i, g, value=2).sub_(i)
         return {"h": (c * 2).sigmoid_().sub_(0.5).mul_(o).mul_(2), "c": c}
 
+    def _gru_update(self, gates: Tensor, h: Tensor) -> Hidden:
+        gates_rz, input_n, state_n = torch.split_with_sizes(
+            gates, [2 * self._hidden, self._hidden, self._hidden], dim=1
+        )
+        r, z = gates_rz.sigmoid_().chunk(2, dim=1)
+        n = torch.addcmul(input_n, r, state_n).sigmoid_().mul_(2).sub_(1)
+        return {"h": torch.lerp(n, h, z)}
+
 
 def double_candidate(rows: Tensor, hidden: int) -> Tensor:
     """A matrix or a bias of two gates and a candidate [3 × hidden, ...] with the candidate doubled."""
     gates, candidate = torch.split(rows.detach(), [2 * hidden, hidden])
     return torch.cat([gates, candidate * 2])
-
-
-def gru_update(gates_rz: Tensor, input_n: Tensor, state_n: Tensor, h: Tensor) -> Tensor:
-    """h [..., hidden] after one step of a GRU.
-
-    Args:
-        gates_rz: [..., 2 × hidden], the sums of r and z; overwritten.
-        input_n, state_n: [..., hidden], twice W x and twice U h of the candidate.
-        h: [..., hidden] before the step.
-    """
-    r, z = gates_rz.sigmoid_().chunk(2, dim=-1)
-    n = torch.addcmul(input_n, r, state_n).sigmoid_().mul_(2).sub_(1)
-    return torch.lerp(n, h, z)

@@ -82,7 +82,7 @@ class Model:
         """The standard deviation of a score over the seeds; None of one seed."""
         if len(self.entries) < 2:
             return None
-        return statistics.stdev(entry.measured.scores[name] for entry in self.entries)
+        return float(statistics.stdev(entry.measured.scores[name] for entry in self.entries))
 
     def shown(self, name: str) -> str:
         """The score as tables show it, ± its spread."""

@@ -78,9 +78,11 @@ def judge(
     captions = not isinstance(written[0][0].references[0], str)
     statistics = [np.stack([_statistics(each, captions=captions) for each in seeds]) for seeds in written]
     drawn = _draws(statistics, _mean if captions else _bleu, num_draws=num_draws, seed=seed)
+    low, high = np.quantile(drawn, TAILS, axis=0)
     return [
         Judgement(
-            *map(float, np.quantile(drawn[:, model], TAILS)),
+            float(low[model]),
+            float(high[model]),
             None if model == best else float(np.mean(drawn[:, best] <= drawn[:, model])),
         )
         for model in range(len(written))

@@ -186,7 +186,7 @@ def vocabulary_loss() -> tuple[Work, Work]:
     return fused, lambda: nn.functional.cross_entropy(layer(readouts), targets, label_smoothing=0.1).backward()
 
 
-GRU = RecurrentSettings(embedding=256, hidden=256)
+GRU = RecurrentSettings(embedding=512, hidden=512)
 PATHS: dict[str, Callable[[], tuple[Work, Work]]] = {
     **{f"train {name}": lambda name=name: training(name) for name in DECODERS},
     "train the recurrent encoder": lambda: reading(GRU),

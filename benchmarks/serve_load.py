@@ -188,7 +188,7 @@ def caption_many_rate(seconds: float) -> float:
 
 def model() -> str:
     """The default captioner."""
-    from regard.saved.default import DEFAULT_CAPTIONER
+    from regard.saved import DEFAULT_CAPTIONER
 
     return DEFAULT_CAPTIONER
 

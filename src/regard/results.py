@@ -1,35 +1,27 @@
 """What captioning and translating return: the text, how sure each word was, and where it looked.
 
-A result is plain data: texts, numbers and numpy arrays, nothing of torch and nothing of drawing. How it is shown is the
-matter of :data:`VIEWS`, of which ``save`` takes one by the suffix of the file.
+A result is plain data: texts, numbers and numpy arrays, nothing of torch and nothing of drawing. Views show it
+(:mod:`regard.result_views`).
 """
 
 from __future__ import annotations
 
-import io
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regard.composed_attention import Floats, compose_attention, link_words, locate
-from regard.errors import ConfigError
-from regard.files import check_suffix, write_file
-from regard.metrics.alignment import Link, attention_links, format_pharaoh
-from regard.registry import Registry
+from regard.result_views import Result
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from regard.annotations import Regions
     from regard.faithfulness import Faithfulness
+    from regard.metrics.alignment import Link
 
 _DIGITS = 8
 _SHORT = 4
@@ -38,76 +30,6 @@ SURE = 1 / 3
 
 Photo = NDArray[np.uint8]
 """RGB pixels, uint8 [height, width, 3]."""
-
-
-class Result(ABC):
-    """What every result can do."""
-
-    @abstractmethod
-    def __str__(self) -> str:
-        """The text alone."""
-
-    @abstractmethod
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, as ``--json`` prints it."""
-
-    def to_image(self) -> Image.Image:
-        """The result as one picture, that of a PNG file."""
-        from PIL import Image
-
-        return Image.open(io.BytesIO(VIEWS[".png"].render(self)))
-
-    def save(self, path: str | Path) -> Path:
-        """Write the result to ``path``; the suffix chooses the view. The file is whole or absent.
-
-        Raises:
-            ConfigError: there is no view for the suffix.
-            DataError: the file cannot be written.
-        """
-        path = Path(path)
-        return write_file(path, VIEWS[check_suffix(path, VIEWS)].render(self))
-
-    def _repr_html_(self) -> str:
-        # a frame of its own keeps the page's styles, ids and script apart from the notebook's
-        page = VIEWS[".html"].render(self).decode()
-        return (
-            f'<iframe srcdoc="{escape(page)}" sandbox="allow-scripts" title="{escape(str(self))}" '
-            'style="width:100%;height:46rem;border:0"></iframe>'
-        )
-
-
-class View(ABC):
-    """A form that results are saved in.
-
-    Attributes:
-        holds_several: whether one file can hold several results.
-    """
-
-    holds_several: ClassVar[bool] = True
-
-    @abstractmethod
-    def render(self, result: Result) -> bytes:
-        """The content of a file of one result."""
-
-    @abstractmethod
-    def render_together(self, results: Sequence[Result], *, title: str = "") -> bytes:
-        """The content of a file of several results, where it can hold them.
-
-        Args:
-            results: at least one.
-            title: of the whole, where the form shows one; empty to choose one.
-        """
-
-
-VIEWS: Registry[View] = Registry(
-    "view",
-    {
-        ".html": "regard.views.page:PAGE",
-        ".png": "regard.views.picture:PICTURE",
-        ".json": "regard.views.json_data:JSON_DATA",
-    },
-)
-"""The views of a result by the suffix of the file."""
 
 
 @dataclass(frozen=True)
@@ -312,6 +234,8 @@ class Translation(Result):
         Raises:
             ConfigError: there are no such tokens.
         """
+        from regard.metrics.alignment import attention_links
+
         source = self.source, [word.span for word in self.source_words]
         target = self.text, locate([word.text for word in self.words], self.text)
         return attention_links(self.alignment, source, target, tokens=tokens)
@@ -322,6 +246,8 @@ class Translation(Result):
         Raises:
             ConfigError: there are no such tokens.
         """
+        from regard.metrics.alignment import format_pharaoh
+
         return format_pharaoh(self.links(tokens))
 
 
@@ -371,21 +297,6 @@ class TranslatedCaption(Result):
         if self.words:
             translation["words"] = [word.to_dict() for word in self.words]
         return {**self.caption.to_dict(), "translation": translation}
-
-
-def save_together(results: Sequence[Result], path: str | Path, *, title: str = "") -> Path:
-    """Write several results to one file, such as a page to walk through or a list of data.
-
-    Raises:
-        ConfigError: there is no view for the suffix, or its files hold one result.
-        DataError: the file cannot be written.
-    """
-    path = Path(path)
-    suffix = check_suffix(path, VIEWS)
-    if not VIEWS[suffix].holds_several:
-        several = ", ".join(each for each in VIEWS if VIEWS[each].holds_several)
-        raise ConfigError(f"{path}: a {suffix} file holds one result", allowed=several, remedy="save each by itself")
-    return write_file(path, VIEWS[suffix].render_together(results, title=title))
 
 
 def exact_sums(rows: Floats) -> NDArray[np.float64]:

@@ -13,8 +13,8 @@ import pytest
 import regard
 from regard.cli.commands.demo import SAMPLES, sample_photos
 from regard.evaluation.evaluate import evaluate
+from regard.saved import DEFAULT_CAPTIONER
 from regard.saved.bundle import SHIPPED
-from regard.saved.default import DEFAULT_CAPTIONER
 
 DATA = Path(os.environ.get("REGARD_DATA", Path(__file__).parents[2] / "../shared/data"))
 DANGLING = {"a", "an", "the", "and", "of", "in", "on", "with"}

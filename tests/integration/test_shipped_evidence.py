@@ -11,7 +11,7 @@ from regard.evidence.reference_words import is_content_word
 from regard.faithfulness import FRACTIONS, RANDOM, UNIFORM, WEIGHTS
 from regard.pipeline import Captioner
 from regard.results import SURE, Caption
-from regard.saved.default import DEFAULT_CAPTIONER
+from regard.saved import DEFAULT_CAPTIONER
 
 
 @pytest.fixture(scope="module")

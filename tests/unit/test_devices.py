@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from regard.annotations import Annotations
+from regard.compute import resolve_device
 from regard.decoders import DecoderSettings, build_decoder
 from regard.decoders.attend import AttendSettings
 from regard.decoders.luong import LuongSettings
@@ -17,7 +18,6 @@ from regard.decoders.rnnencdec import RnnEncDecSettings
 from regard.decoders.rnnsearch import RnnSearchSettings
 from regard.decoders.single_vector import FeedbackSettings, RepeatSettings
 from regard.decoders.transformer import TransformerDecoderSettings
-from regard.devices import resolve_device
 from regard.errors import ConfigError
 from regard.fast import for_search, for_training
 

@@ -24,7 +24,8 @@ from regard.metrics import score_captions
 from regard.metrics.metric import CAPTION_METRICS
 from regard.model import EncoderDecoder, ModelSettings
 from regard.registry import Registry
-from regard.results import VIEWS, Translation, save_together
+from regard.result_views import VIEWS, save_together
+from regard.results import Translation
 from regard.scores import SCORES
 from regard.search import SearchOptions, SpecialTokens, search
 

@@ -19,8 +19,8 @@ PACKAGE = Path(regard.__file__).parent
 LAYERS = (
     {"errors"},
     {"yaml_text", "registry"},
-    {"config", "devices", "files", "progress", "compute", "composed_attention", "faithfulness", "packed_weights"},
-    {"cache"},
+    {"config", "files", "progress", "compute", "composed_attention", "faithfulness", "packed_weights"},
+    {"cache", "result_views"},
     {"annotations", "ops", "scores"},
     {"attention"},
     {"text"},

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from regard.errors import ConfigError, DataError
-from regard.results import Caption, TranslatedCaption, Translation, Word, exact_sums, save_together
+from regard.result_views import save_together
+from regard.results import Caption, TranslatedCaption, Translation, Word, exact_sums
 
 
 def test_a_caption_as_data(caption) -> None:

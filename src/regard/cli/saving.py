@@ -10,7 +10,7 @@ from regard.cli.report import echo_note
 from regard.errors import ConfigError
 
 if TYPE_CHECKING:
-    from regard.results import Result
+    from regard.result_views import Result
 
 LONGEST_NAME = 200
 """Bytes of a file's name without its suffix; systems allow 255 with it."""
@@ -34,7 +34,7 @@ class Saver:
 
     def __init__(self, path: Path, *, count: int) -> None:
         from regard.files import check_suffix
-        from regard.results import VIEWS
+        from regard.result_views import VIEWS
 
         self._path = path
         self._is_folder = path.is_dir() or not path.suffix
@@ -72,7 +72,7 @@ class Saver:
             DataError: the file cannot be written.
         """
         from regard.files import write_file
-        from regard.results import save_together
+        from regard.result_views import save_together
         from regard.views.json_data import json_bytes
 
         if not self._is_folder and self._path.suffix.lower() == ".json" and (self._several or len(self._data) > 1):

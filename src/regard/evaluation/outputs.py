@@ -13,7 +13,7 @@ from regard.data.readers import read_captioned_images
 from regard.errors import RegardError
 from regard.pipeline import Captioner, SearchChanges, Translator
 from regard.progress import Progress
-from regard.results import Result
+from regard.result_views import Result
 
 Reference = TypeVar("Reference")
 

@@ -12,7 +12,7 @@ from regard.errors import RegardError
 from regard.files import write_file
 from regard.pipeline.captioner import Captioner
 from regard.pipeline.translator import Translator
-from regard.results import Result
+from regard.result_views import Result
 from regard.saved.bundle import Bundle
 
 WIDTH = 640

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, TypedDict, Unpack, cast, get_args
 
 import torch
 
-from regard.compute import ComputeKeywords, ComputeOptions
-from regard.devices import resolve_device
+from regard.compute import ComputeKeywords, ComputeOptions, resolve_device
 from regard.errors import ConfigError, ModelError, unknown_name
 from regard.ops.linear import InferencePrecision
 from regard.parallel.workers import Workers
-from regard.saved.bundle import Bundle, find_bundle, load_bundle
-from regard.saved.exported import is_exported
+from regard.saved.bundle import Bundle, find_bundle, is_exported, load_bundle
 
 if TYPE_CHECKING:
     from regard.pipeline.captioner import Captioner

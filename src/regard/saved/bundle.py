@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 VERSION = 1
 CALIBRATION = "calibration.json"
+ENCODER_FILE, STEP_FILE = "encoder.onnx", "decoder.onnx"
+"""The graphs of an exported model, in place of its weights."""
 CONFIG, WEIGHTS, CARD, METRICS = "config.json", "weights.safetensors", "README.md", "metrics.json"
 SOURCE = "source"
 """The folder of the source's tokenizer, where it is not the target's."""
@@ -266,6 +268,11 @@ def _read_calibration(folder: Path, model: EncoderDecoder) -> Calibration | None
 def shipped_models() -> list[str]:
     """The names of the models that ship with the package."""
     return sorted(path.parent.name for path in SHIPPED.glob(f"*/{CONFIG}"))
+
+
+def is_exported(folder: Path) -> bool:
+    """Whether an exported model lies there."""
+    return (resolve_folder(folder) / STEP_FILE).is_file()
 
 
 def find_bundle(name_or_path: str | os.PathLike[str]) -> Path:

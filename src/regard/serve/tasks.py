@@ -16,9 +16,10 @@ from regard.data.images import FORMATS
 from regard.errors import ImageError, RegardError, TextError
 from regard.pipeline import Captioner, Translator, load, search_changes, translate_caption
 from regard.pipeline.hedging import hedge
-from regard.results import Caption, Result
+from regard.result_views import Result
+from regard.results import Caption
+from regard.saved import DEFAULT_CAPTIONER
 from regard.saved.bundle import SHIPPED, read_config, shipped_models
-from regard.saved.default import DEFAULT_CAPTIONER
 from regard.serve.events import event, word_events
 from regard.serve.problems import Problem
 

@@ -22,8 +22,8 @@ from regard.data.parallel import parallel_splits, read_parallel
 from regard.data.readers import find_format, read_collection
 from regard.data.splits import FEW, TRAIN, VALIDATION
 from regard.errors import ConfigError, DataError
+from regard.saved import DEFAULT_CAPTIONER
 from regard.saved.bundle import find_bundle, read_config, shipped_models
-from regard.saved.default import DEFAULT_CAPTIONER
 from regard.text import WordTokenizer, caption_tokens, load_tokenizer
 from regard.text.languages import language_named
 from regard.text.word_tokenizer import fitting_minimum_count

@@ -27,8 +27,8 @@ from typing import Any
 import torch
 import yaml
 
+from regard.compute import resolve_device
 from regard.config import override, parse, read_yaml
-from regard.devices import resolve_device
 from regard.errors import ConfigError, Interrupted, ModelError
 from regard.files import cache_folder, lock, read_json_file, write_file, write_json_file
 from regard.model import EncoderDecoder

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from regard.results import Result, View
+from regard.result_views import Result, View
 
 
 class JsonData(View):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from regard.composed_attention import Floats
-from regard.results import Result, View
+from regard.result_views import Result, View
 from regard.views.colour import ramp
 from regard.views.heat_map import FULL_HEAT, RING, SIGMA, VEIL, edges
 from regard.views.html import article_html, clean, text_html

@@ -8,7 +8,8 @@ from typing import NoReturn
 
 from PIL import Image
 
-from regard.results import Caption, Result, TranslatedCaption, Translation, View
+from regard.result_views import Result, View
+from regard.results import Caption, TranslatedCaption, Translation
 from regard.views.alignment_matrix import alignment_matrix
 from regard.views.contact_sheet import contact_sheet, translated_contact_sheet
 

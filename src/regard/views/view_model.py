@@ -14,7 +14,8 @@ import numpy as np
 
 from regard.composed_attention import Floats, Span, locate
 from regard.faithfulness import FRACTIONS, JUDGED, WEIGHTS, Faithfulness
-from regard.results import Alternative, Caption, Photo, Result, TranslatedCaption, Translation, Word
+from regard.result_views import Result
+from regard.results import Alternative, Caption, Photo, TranslatedCaption, Translation, Word
 from regard.views.region_names import describe_point, describe_region, percent
 
 if TYPE_CHECKING:

@@ -215,7 +215,7 @@ def test_splits_that_are_missing_are_drawn(tmp_path: Path, name: str) -> None:
     drawn = [read_parallel(tmp_path, split, source="en", target="de") for split in ("train", "val")]
     if name == "pairs.csv":
         drawn.append(read_parallel(tmp_path / name, "test", source="en", target="de"))
-    assert [len(each) for each in drawn] == ([160, 20, 20] if name == "pairs.csv" else [180, 20])
+    assert [len(each) for each in drawn] == ([120, 60, 20] if name == "pairs.csv" else [140, 60])
     assert sorted(pair for each in drawn for pair in each) == sorted(pairs)
     for each in drawn:
         assert all(each.sources.count(source) == 2 for source in each.sources), "a sentence stands in one split"

@@ -17,6 +17,7 @@ from regard.decoders.rnnencdec import RnnEncDecSettings
 from regard.decoders.single_vector import FeedbackSettings, RepeatSettings
 from regard.encoders.recurrent import RecurrentEncoder, RecurrentSettings
 from regard.fast import encoder_for_training, for_training
+from regard.fast.training import recurrent_encoder
 
 BATCH, ROWS, TIME, POSITIONS, DIM, VOCABULARY = 4, 3, 6, 5, 9, 11
 LENGTHS = {
@@ -111,6 +112,7 @@ def test_no_step_is_taken_by_itself(name, monkeypatch):
 @pytest.mark.parametrize("bidirectional", [True, False], ids=["both", "one"])
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_the_recurrent_encoder_equals_that_of_pytorch(cell, bidirectional, layers, masked, monkeypatch):
+    monkeypatch.setattr(recurrent_encoder, "LEAST_UNITS", 7)
     settings = RecurrentSettings(embedding=5, hidden=7, cell=cell, layers=layers, bidirectional=bidirectional)
     tokens = torch.randint(0, VOCABULARY, (BATCH, POSITIONS), generator=torch.Generator().manual_seed(3))
     mask = torch.arange(POSITIONS) < torch.tensor([[4], [1], [5], [2]]) if masked else None

@@ -10,7 +10,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from regard.results import Alternative, Caption, SourceWord, TargetWord, Translation, Word, save_together
+from regard.result_views import save_together
+from regard.results import Alternative, Caption, SourceWord, TargetWord, Translation, Word
 from regard.views.region_names import describe_region
 
 HOSTILE = [

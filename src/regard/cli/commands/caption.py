@@ -22,7 +22,7 @@ from regard.cli.report import echo, echo_error, echo_json
 from regard.cli.saving import Saver
 from regard.cli.served import Server, caption_served, check_served
 from regard.errors import ImageError, RegardError
-from regard.saved.default import DEFAULT_CAPTIONER
+from regard.saved import DEFAULT_CAPTIONER
 
 if TYPE_CHECKING:
     from regard.pipeline import Captioner, Translator
@@ -145,7 +145,7 @@ class CaptionOutput(Output):
 
     def hedged(self, results: Iterator[Caption | ImageError]) -> Iterator[Caption | ImageError]:
         """The captions with what is not sure said more broadly, or left out; as they are unless that was asked for."""
-        if not any(self.hedges.values()):
+        if all(each is None for each in self.hedges.values()):
             yield from results
             return
         from regard.pipeline.hedging import hedge

@@ -15,11 +15,11 @@ from regard.cli.photos import find_photos
 from regard.cli.report import echo, echo_json
 from regard.cli.saving import Saver
 from regard.errors import DependencyError
-from regard.saved.default import DEFAULT_CAPTIONER
+from regard.saved import DEFAULT_CAPTIONER
 
 if TYPE_CHECKING:
     from regard.pipeline import Captioner
-    from regard.results import Result
+    from regard.result_views import Result
 
 SAMPLES = {
     "skimage": ("data", ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")),

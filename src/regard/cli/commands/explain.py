@@ -14,7 +14,7 @@ from regard.cli.options import Computing, Output, Search
 from regard.cli.photos import find_photos
 from regard.cli.report import echo, echo_json, table
 from regard.errors import ConfigError, ImageError
-from regard.saved.default import DEFAULT_CAPTIONER
+from regard.saved import DEFAULT_CAPTIONER
 
 if TYPE_CHECKING:
     from regard.faithfulness import Faithfulness

@@ -20,8 +20,17 @@ from torch import Tensor
 from regard.errors import ModelError
 from regard.files import CACHE_VARIABLE, cache_folder, new_folder, resolve_folder
 from regard.model import EncoderDecoder, ModelSettings
-from regard.saved.bundle import BEST, Bundle, build_model, load_bundle, read_texts, write_texts
-from regard.saved.exported import ENCODER_FILE, STEP_FILE, is_exported
+from regard.saved.bundle import (
+    BEST,
+    ENCODER_FILE,
+    STEP_FILE,
+    Bundle,
+    build_model,
+    is_exported,
+    load_bundle,
+    read_texts,
+    write_texts,
+)
 from regard.saved.manifest import write_manifest
 from regard.saved.onnx.graphs import PURPOSE as WRITING
 from regard.saved.onnx.graphs import example_inputs, export_graphs

@@ -18,7 +18,7 @@ from regard.encoders.transformer import TransformerSizes
 from regard.errors import ModelError
 from regard.files import MAX_BYTES, check_regular
 from regard.model import EncoderDecoder
-from regard.saved.exported import ENCODER_FILE, STEP_FILE
+from regard.saved.bundle import ENCODER_FILE, STEP_FILE
 from regard.saved.onnx.naming import CONCEPT, CONCEPTS, MASK, NEXT, STATE
 from regard.saved.onnx.packages import package
 

@@ -15,8 +15,7 @@ import torch
 import regard
 from regard.errors import ConfigError, DependencyError, ModelError
 from regard.pipeline import load, load_captioner, load_translator
-from regard.saved.bundle import Bundle, save_bundle
-from regard.saved.exported import is_exported
+from regard.saved.bundle import Bundle, is_exported, save_bundle
 from regard.saved.onnx import default_place, export_onnx, folder, load_onnx, needs_export
 
 pytest.importorskip("onnxscript", reason="the extra onnx is not installed")

@@ -15,7 +15,7 @@ from regard.config import parse
 from regard.decoders import State, Step
 from regard.errors import ModelError, TextError
 from regard.model import EncoderDecoder, ModelSettings
-from regard.saved.exported import ENCODER_FILE, STEP_FILE
+from regard.saved.bundle import ENCODER_FILE, STEP_FILE
 from regard.saved.onnx.graphs import example_inputs, export_graphs
 from regard.saved.onnx.running import run_graphs
 from regard.search import SearchOptions, SpecialTokens, search

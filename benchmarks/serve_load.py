@@ -141,15 +141,14 @@ class Served:
             self._process.stdout.close()
 
 
-def measure(name: str, port: int, path: str, seconds: float) -> Iterator[str]:
-    """The lines of a table: capacity, and each share of it."""
+def measure(port: int, path: str, seconds: float) -> Iterator[tuple[str, Outcome]]:
+    """Each load by its name: capacity, and shares of it."""
     bodies = photos()
     asyncio.run(closed(port, path, bodies, min(3.0, seconds)))  # until everything is loaded and warm
     capacity = asyncio.run(closed(port, path, bodies, seconds))
-    yield row(name, "capacity", capacity)
+    yield "capacity", capacity
     for share in SHARES:
-        outcome = asyncio.run(arriving(port, path, bodies, seconds, share * capacity.rate))
-        yield row(name, f"{share:.0%}", outcome)
+        yield f"{share:.0%}", asyncio.run(arriving(port, path, bodies, seconds, share * capacity.rate))
 
 
 def caption_many_rate(seconds: float) -> float:
@@ -215,42 +214,67 @@ def main() -> None:
     parser.add_argument("--peer", help="a folder with the packages of litserve")
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
-    table = []
+    lines = []
     for line in measured(given.seconds, given.peer):
         sys.stdout.write(f"{line}\n")  # as it is known: the peer may take long
         sys.stdout.flush()
-        table.append(line)
+        lines.append(line)
     if given.output is not None:
-        given.output.write_text(_page(table), encoding="utf-8")
+        given.output.write_text(_page(lines), encoding="utf-8")
 
 
 def measured(seconds: float, peer: str | None) -> Iterator[str]:
-    """The lines of the table."""
+    """The lines of the table, and behind it what they come to."""
     yield "| server | load | answered a second | p50 ms | p95 ms | p99 ms | refused |"
     yield "|---|---|---:|---:|---:|---:|---:|"
-    yield f"| `caption_many`, no HTTP | | {caption_many_rate(seconds):.1f} | | | | |"
+    alone = caption_many_rate(seconds)
+    yield f"| `caption_many`, no HTTP | | {alone:.1f} | | | | |"
+    outcomes: dict[tuple[str, str], Outcome] = {}
+    for server, loads in (("regard serve", own_loads(seconds)), ("LitServe", peer_loads(peer, seconds))):
+        for load, outcome in loads:
+            outcomes[server, load] = outcome
+            yield row(server, load, outcome)
+    yield ""
+    yield from conclusions(outcomes, alone)
+
+
+def own_loads(seconds: float) -> Iterator[tuple[str, Outcome]]:
+    """The service under each load."""
     own = Served([sys.executable, "-m", "regard", "serve", "--model", model(), "--port", "0"], port=None)
     try:
-        yield from measure("regard serve", own.port, "/v1/caption?alternatives=0", seconds)
+        yield from measure(own.port, "/v1/caption?alternatives=0", seconds)
     finally:
         own.end()
-    if peer is not None:
-        yield from _measured_peer(peer, seconds)
 
 
-def _measured_peer(packages: str, seconds: float) -> Iterator[str]:
+def peer_loads(packages: str | None, seconds: float) -> Iterator[tuple[str, Outcome]]:
+    """LitServe under each load; nothing where it is not installed or does not start."""
+    if packages is None:
+        return
     port = free_port()
     command = [sys.executable, str(Path(__file__).with_name(PEER)), model(), str(port)]
     peer = Served(command, port=port, packages=packages)
     try:
         for _ in range(240):
             if asyncio.run(ask(port, "/predict", photos()[0])) == 200:
-                yield from measure("LitServe", port, "/predict", seconds)
+                yield from measure(port, "/predict", seconds)
                 return
             time.sleep(0.5)
-        yield "| LitServe | it did not start | | | | | |"
     finally:
         peer.end()
+
+
+def conclusions(outcomes: dict[tuple[str, str], Outcome], alone: float) -> Iterator[str]:
+    """What the service is measured by, beside what is aimed at."""
+    own = {load: outcome for (server, load), outcome in outcomes.items() if server == "regard serve"}
+    ratio = own["400%"].percentile(0.99) / own["100%"].percentile(0.99)
+    yield f"- p99 of accepted requests at 400 % beside that at 100 %: {ratio:.2f} (aim: at most 2)."
+    yield f"- Capacity beside `caption_many` without HTTP: {own['capacity'].rate / alone:.0%} (aim: 90 %)."
+    peer = outcomes.get(("LitServe", "capacity"))
+    if peer is None:
+        yield "- LitServe was not measured."
+    else:
+        yield f"- Capacity beside LitServe: {own['capacity'].rate / peer.rate:.2f} (aim: 1.5)."
 
 
 INTRODUCTION = """# The service under load
@@ -261,10 +285,10 @@ requests. Beam 5, JPEG files of 500 by 375 pixels, clients and servers on the sa
 """
 
 
-def _page(table: list[str]) -> str:
+def _page(lines: list[str]) -> str:
     from regard.evaluation.compare.machine import describe_machine, describe_versions
 
-    return "\n".join([INTRODUCTION, f"{describe_machine()}; {describe_versions()}.", "", *table, ""])
+    return "\n".join([INTRODUCTION, f"{describe_machine()}; {describe_versions()}.", "", *lines, ""])
 
 
 if __name__ == "__main__":

@@ -34,4 +34,4 @@ class CaptionService:
         return described
 
 
-application = CaptionService.bind("flickr8k")
+application = CaptionService.bind("everyday")

@@ -283,6 +283,45 @@ def test_how_it_works_plays_with_the_readers_own_photo(described: Described) -> 
     assert page.locator(".cells").nth(1).locator("span").all_inner_texts() != weights
 
 
+def test_the_same_photo_is_described_by_every_decoder_side_by_side(open_page: Open, side_by_side: str) -> None:
+    page = open_page(at=side_by_side)
+    give_files(page, "drop", "one.png", small_png(1))
+    page.wait_for_selector(CAPTION)
+    page.goto(page.url.split("#")[0] + "#how")
+    page.wait_for_selector(".side h3")
+    assert page.locator(".side h3").all_inner_texts() == ["attend", "repeat", "feedback"]
+    assert all(page.locator(".side p").all_inner_texts())
+
+
+def test_a_photo_is_taken_with_the_camera(open_page: Open) -> None:
+    page = open_page()
+    page.locator("#camera").click()
+    page.wait_for_selector("#camera-dialog[open]")
+    becomes(page, "document.getElementById('video').videoWidth > 0")
+    page.locator("#shutter").click()
+    page.wait_for_selector(CAPTION)
+    assert page.locator("#photo-result article").get_attribute("aria-label") == "camera.jpg"
+    assert not page.locator("#camera-dialog").is_visible()
+    becomes(page, "document.getElementById('video').srcObject.getTracks().every((each) => each.readyState === 'ended')")
+
+
+def test_without_a_camera_the_system_is_asked_for_a_photo(open_page: Open) -> None:
+    page = open_page(script="navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('none'))")
+    with page.expect_file_chooser() as chooser:
+        page.locator("#camera").click()
+    assert chooser.value.element.get_attribute("capture") == "environment"
+
+
+def test_what_is_not_sure_and_what_is_unfamiliar_is_said(open_page: Open) -> None:
+    page = open_page()
+    give_files(page, "drop", "plain.png", small_png(1))
+    page.wait_for_selector("#photo-result >> text=Not sure of it")
+    page.goto(page.url.split("#")[0] + "#sentences")
+    page.locator("#text").fill("Quantitative easing undermines sovereign creditworthiness, economists caution.")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#sentence-result >> text=do not rely on the translation")
+
+
 @pytest.mark.parametrize("width", [320, 768, 1440])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_is_wider_than_the_screen(described: Described, width: int, scheme: str) -> None:

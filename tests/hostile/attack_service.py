@@ -1,8 +1,9 @@
-"""Attacks on a running service: damaged images, hostile requests, and clients that check whose answer they get.
+"""Attacks on a running service: damaged images, hostile requests, clients that check whose answer they get, and kills.
 
-    python tests/hostile/attack_service.py --images 20000 --requests 2000 --coded 10000
+    python tests/hostile/attack_service.py [--shipped] [--images 20000] [--requests 2000] [--coded 10000]
 
-starts a service with the shipped models, attacks it, and prints what came of it; a part of it runs in ``make test``.
+starts a service of small models with random weights, or of the shipped ones, attacks it, and prints what came of it, a
+line an attack; exit status 1 where one failed. A part of it runs in ``make test``.
 """
 
 from __future__ import annotations
@@ -11,23 +12,27 @@ import argparse
 import http.client
 import io
 import json
+import os
 import random
 import re
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from PIL import Image
 
 Outcome = TypeVar("Outcome")
 CLIENTS = 8
-PATIENCE = 60
+PATIENCE = 300
 LONGEST_RESPONSE = 1 << 20
 
 
@@ -69,11 +74,30 @@ class Target:
 
     def restarts(self) -> int:
         """How many model processes had to be started again."""
+        return self._metric("regard_process_restarts_total")
+
+    def ready(self) -> int:
+        """How many model processes can compute."""
+        return self._metric("regard_processes_ready")
+
+    def model_processes(self) -> list[int]:
+        """Their ids."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
+        return [int(each) for each in children.split()]
+
+    def memory(self) -> int:
+        """Resident bytes of the service and its model processes."""
+        statuses = [
+            Path(f"/proc/{pid}/status").read_text(encoding="ascii") for pid in (self.pid, *self.model_processes())
+        ]
+        return sum(int(size) * 1024 for each in statuses for size in re.findall(r"VmRSS:\s+(\d+) kB", each))
+
+    def _metric(self, name: str) -> int:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
         connection.close()
-        found = re.search(r"^regard_process_restarts_total (\d+)$", text, re.MULTILINE)
+        found = re.search(rf"^{name} (\d+)$", text, re.MULTILINE)
         assert found, "the service counts"
         return int(found[1])
 
@@ -216,49 +240,106 @@ def _together(one: Callable[[int], Outcome], count: int) -> Counter[Outcome]:
         return Counter(pool.map(one, range(count)))
 
 
-def _services() -> Iterator[Target]:
-    command = [sys.executable, "-m", "regard", "serve", "--port", "0"]
+def kill_under_load(target: Target, count: int) -> tuple[Counter[int], float]:
+    """Kill a model process while clients ask; the statuses, and the seconds until all processes are ready again."""
+    ready, victim = target.ready(), target.model_processes()[0]
+
+    def one(number: int) -> tuple[int, float]:
+        if number != count // 4:
+            return target.post("/v1/caption?beam=1", seeds()[0], "image/jpeg")[0], 0.0
+        os.kill(victim, signal.SIGKILL)
+        began = time.monotonic()
+        while victim in target.model_processes() or target.ready() < ready:
+            time.sleep(0.02)
+        return 200, time.monotonic() - began
+
+    outcomes = _together(one, count)
+    return Counter(status for status, _ in outcomes.elements()), max(seconds for _, seconds in outcomes)
+
+
+def stop_under_load(target: Target, count: int) -> Counter[str]:
+    """Ask for the end while clients ask: ``answered``, ``refused``, ``not accepted``, or ``lost`` where an accepted
+    request got no answer."""
+
+    def one(number: int) -> str:
+        if number == count // 4:
+            os.kill(target.pid, signal.SIGTERM)
+        try:
+            client = socket.create_connection(("127.0.0.1", target.port), timeout=PATIENCE)
+        except OSError:
+            return "not accepted"
+        with client:
+            try:
+                head = f"POST /v1/caption?beam=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(image)}\r\n\r\n"
+                client.sendall(head.encode() + image)
+                status = client.recv(65536)[9:12]
+            except ConnectionError:  # it was closed before the request was read
+                return "not accepted"
+            except TimeoutError:
+                return "lost"
+        return {b"200": "answered", b"503": "refused", b"429": "refused"}.get(status, "lost")
+
+    image = seeds()[0]
+    return _together(one, count)
+
+
+@contextmanager
+def running(models: Sequence[Path]) -> Iterator[Target]:
+    """A service of these models, or of the shipped ones where there are none."""
+    named = [argument for each in models for argument in ("--model", str(each))]
+    command = [sys.executable, "-m", "regard", "serve", "--port", "0", "--limit", "wait_seconds=600", *named]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         found = re.search(r":(\d+)/", process.stdout.readline())
         assert found, "the service says its address"
-        yield Target(int(found[1]), process.pid)
-        process.terminate()
+        try:
+            yield Target(int(found[1]), process.pid)
+        finally:
+            process.terminate()
 
 
-def memory(target: Target) -> int:
-    """Resident bytes of a service and its model processes."""
-    children = Path(f"/proc/{target.pid}/task/{target.pid}/children").read_text(encoding="ascii").split()
-    total = 0
-    for pid in (target.pid, *map(int, children)):
-        found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(encoding="ascii"))
-        assert found, "Linux tells it"
-        total += int(found[1]) * 1024
-    return total
+def attack(target: Target, given: argparse.Namespace) -> Iterator[tuple[str, Counter[Any], bool]]:
+    """The attacks one after the other: what was tried, what came of it, and whether all is well."""
+    images = attack_with_images(target, given.images)
+    yield "damaged images", images, not any(status >= 500 for status in images)
+    requests = attack_with_requests(target, given.requests)
+    yield "hostile requests", requests, not any(status >= 500 for status in requests)
+    yield "model processes that ended", Counter({"ended": target.restarts()}), not target.restarts()
+    coded = ask_with_codes(target, given.coded // 10)
+    before = target.memory()
+    coded += ask_with_codes(target, given.coded - given.coded // 10)
+    growth = target.memory() / before - 1
+    yield f"coded requests, memory {growth:+.1%} after the first tenth", coded, set(coded) <= {"own"} and growth < 0.05
+    statuses, seconds = kill_under_load(target, given.kills)
+    yield f"a killed process, back after {seconds:.1f} s", statuses, set(statuses) <= {200, 503}
+    stopped = stop_under_load(target, given.kills)
+    yield "a stop under load", stopped, not stopped["lost"]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name, count in (("images", 20_000), ("requests", 2_000), ("coded", 10_000)):
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shipped", action="store_true", help="attack the shipped models, which takes hours")
+    for name, count in (("images", 20_000), ("requests", 2_000), ("coded", 10_000), ("kills", 400)):
         parser.add_argument(f"--{name}", type=int, default=count)
     given = parser.parse_args()
     failed = False
-    for target in _services():
-        images = attack_with_images(target, given.images)
-        requests = attack_with_requests(target, given.requests)
-        coded = ask_with_codes(target, given.coded // 10)
-        before = memory(target)
-        coded += ask_with_codes(target, given.coded - given.coded // 10)
-        growth = memory(target) / before
-        for name, outcomes in (("damaged images", images), ("hostile requests", requests), ("coded requests", coded)):
-            sys.stdout.write(f"{name}: {sum(outcomes.values())}, {dict(sorted(outcomes.items(), key=str))}\n")
-        restarts = target.restarts()
-        sys.stdout.write(f"model processes that ended: {restarts}\n")
-        sys.stdout.write(f"memory after all coded requests beside that after a tenth: {growth:.1%}\n")
-        refused = any(isinstance(each, int) and each >= 500 for each in (*images, *requests))
-        failed = refused or restarts > 0 or set(coded) - {"own"} != set()
-    sys.exit(int(failed))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running([] if given.shipped else _small_models(Path(folder))) as target,
+    ):
+        for what, outcomes, is_well in attack(target, given):
+            failed |= not is_well
+            counts = dict(sorted(outcomes.items(), key=str))
+            print(f"{'' if is_well else 'FAILED '}{what}: {sum(outcomes.values()):,}, {counts}", flush=True)
+    return int(failed)
+
+
+def _small_models(folder: Path) -> list[Path]:
+    sys.path.insert(0, str(Path(__file__).parent))
+    from damaged_models import save_captioner, save_translator
+
+    return [save_captioner(folder / "captioner"), save_translator(folder / "translator")]
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response, StreamingRes
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from regard.serve.measures import Measures
+from regard.serve.metrics import Metrics
 from regard.serve.pool import Pool
 from regard.serve.problems import CODES, Problem
 from regard.serve.protection import Protection
@@ -62,10 +62,10 @@ class Service:
     def __init__(self, settings: ServeSettings) -> None:
         self.settings = settings
         self.stopping = False
-        self.measures = Measures()
+        self.metrics = Metrics()
         limits = settings.limits
         self.queue = JobQueue(capacity=limits.waiting, wait_seconds=limits.wait_seconds, now=time.monotonic)
-        self.pool = Pool(settings, self.queue, self.measures)
+        self.pool = Pool(settings, self.queue, self.metrics)
 
     async def start(self) -> None:
         """Start the model processes, and wait for the first to be ready.
@@ -133,7 +133,7 @@ def build_app(service: Service) -> Protection:
     _add_page(app)
     if service.settings.origins:
         _allow_origins(app, service.settings.origins)
-    return Protection(app, service.settings, service.measures)
+    return Protection(app, service.settings, service.metrics)
 
 
 def _add_work(app: FastAPI, service: Service) -> None:
@@ -163,7 +163,7 @@ def _add_work(app: FastAPI, service: Service) -> None:
 
     @app.post("/v1/inspect", response_model=InspectionBody, responses=work, openapi_extra=_image_body(), tags=["work"])
     async def inspect(request: Request, options: Annotated[LookRequest, Query()]) -> Response:
-        """Describe a photo, the body, and show the model from the inside; for pages that explain."""
+        """Describe a photo, the body, with feature maps, and the scores, weights and query of each word."""
         _check_image_type(request)
         job = look_job(options, service.models, limits, "inspect")
         return await service.compute(request, job, name=options.name, body=await request.body())
@@ -202,8 +202,8 @@ def _add_state(app: FastAPI, service: Service) -> None:
 
     @app.get("/metrics", response_class=Response, tags=["state"])
     async def metrics() -> Response:
-        """What Prometheus reads."""
-        text = service.measures.text(waiting=len(service.queue), ready=service.pool.num_ready)
+        """Metrics in Prometheus' text format."""
+        text = service.metrics.text(waiting=len(service.queue), ready=service.pool.num_ready)
         return Response(text, media_type="text/plain; version=0.0.4")
 
 
@@ -216,7 +216,7 @@ def _add_page(app: FastAPI) -> None:
 
 
 def _add_refusals(app: FastAPI) -> None:
-    """Let everything that goes wrong be told in one shape."""
+    """Answer every error in one shape."""
 
     @app.exception_handler(Problem)
     async def refused(_: Request, problem: Problem) -> Response:
@@ -236,7 +236,7 @@ def _add_refusals(app: FastAPI) -> None:
 
 
 def _add_keys(app: FastAPI, settings: ServeSettings) -> None:
-    """Tell in the description that keys are needed, where they are."""
+    """Declare the API keys in the OpenAPI description, where the service has some."""
     if not settings.keys:
         return
     described = app.openapi
@@ -267,7 +267,7 @@ def _describe(problem: dict[str, Any]) -> str:
 
 
 def _form(request: Request) -> str:
-    """The first of the types that the client accepts which can be given; JSON where it does not mind."""
+    """The form of the first accepted type that the service can give; JSON where there is none."""
     accepted = [part.split(";")[0].strip().lower() for part in request.headers.get("accept", "*/*").split(",")]
     return next((FORMS[each] for each in accepted if each in FORMS), "json")
 

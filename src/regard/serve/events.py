@@ -29,5 +29,5 @@ def event(name: str, data: Mapping[str, Any]) -> bytes:
 
 
 def _without_evidence(word: Mapping[str, Any]) -> dict[str, Any]:
-    """The word without what is known of it only when the whole text is."""
+    """The word without its evidence, which depends on the whole text."""
     return {name: value for name, value in word.items() if name != "evidence"}

@@ -12,7 +12,7 @@ from typing import Any
 
 from regard.errors import ModelError
 from regard.serve.frames import pack_frame, receive_frame
-from regard.serve.measures import Measures
+from regard.serve.metrics import Metrics
 from regard.serve.problems import Problem
 from regard.serve.queue import RETRY_SECONDS, Job, JobQueue
 from regard.serve.settings import ServeSettings
@@ -29,17 +29,17 @@ class Pool:
     Args:
         settings: of the service.
         queue: where requests wait.
-        measures: what is counted.
+        metrics: what is counted.
 
     Attributes:
         models: what is loaded, as ``GET /v1/models`` lists it.
     """
 
-    def __init__(self, settings: ServeSettings, queue: JobQueue, measures: Measures) -> None:
+    def __init__(self, settings: ServeSettings, queue: JobQueue, metrics: Metrics) -> None:
         self.models: list[dict[str, Any]] = []
         self._settings = settings
         self._queue = queue
-        self._measures = measures
+        self._metrics = metrics
         self._running: list[asyncio.Task[None]] = []
         self._ready: set[ModelProcess] = set()
 
@@ -83,7 +83,7 @@ class Pool:
                 except ModelError:
                     pause = min(2 * pause, _LONGEST_PAUSE)
                 self._ready.discard(process)
-                self._measures.restarts += 1
+                self._metrics.restarts += 1
                 await process.end()
                 await asyncio.sleep(pause)
         finally:
@@ -96,7 +96,7 @@ class Pool:
             jobs = await self._next_jobs(process)
             if not jobs:
                 return
-            self._measures.batch_sizes.observe(len(jobs))
+            self._metrics.batch_sizes.observe(len(jobs))
             limit = self._settings.limits.compute_seconds
             try:
                 async with asyncio.timeout(limit):

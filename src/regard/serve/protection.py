@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from regard.serve.measures import Measures
+from regard.serve.metrics import Metrics
 from regard.serve.problems import Problem
 from regard.serve.queue import RETRY_SECONDS
 from regard.serve.settings import ANY_HOST, LOOPBACK_NAMES, ServeSettings
@@ -63,16 +63,18 @@ KEYED_PATHS = ("/v1/", "/metrics")
 
 
 class Protection:
-    """Args:
-    app: what is protected.
-    settings: of the service.
-    measures: what is counted.
+    """An ASGI application that checks requests before it passes them on, and completes the headers of responses.
+
+    Args:
+        app: what is protected.
+        settings: of the service.
+        metrics: what is counted.
     """
 
-    def __init__(self, app: App, settings: ServeSettings, measures: Measures) -> None:
+    def __init__(self, app: App, settings: ServeSettings, metrics: Metrics) -> None:
         self._app = app
         self._limits = settings.limits
-        self._measures = measures
+        self._metrics = metrics
         self._hosts = known_hosts(settings)
         self._origins = frozenset(settings.origins)
         self._keys = [_digest(key) for key in settings.keys]
@@ -91,8 +93,8 @@ class Protection:
         except _ClientGone:
             return
         finally:
-            self._measures.seconds.observe(time.monotonic() - began)
-            self._measures.requests[route_name(scope["path"]), response.status] += 1
+            self._metrics.seconds.observe(time.monotonic() - began)
+            self._metrics.requests[route_name(scope["path"]), response.status] += 1
 
     async def _admit(self, scope: Scope, receive: Receive, response: _Response) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}

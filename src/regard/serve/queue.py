@@ -13,7 +13,7 @@ from regard.serve.problems import Problem
 
 RETRY_SECONDS = 1
 COMPUTED_TOGETHER = frozenset({"caption", "translate"})
-"""Tasks that gain from being computed together; any other is computed alone, so that nobody waits for a row of them."""
+"""Tasks that are batched; any other is computed alone, so that no request waits for several of them."""
 
 
 @dataclass(frozen=True)

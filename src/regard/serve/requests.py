@@ -1,4 +1,4 @@
-"""What requests may ask for, checked against the limits of the service, and what they are answered with."""
+"""The bodies and queries of requests, checked against the limits of the service, and the bodies of responses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from regard.serve.settings import Limits
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp")
 """Types of bodies that are taken as an image; one without a type, or ``application/octet-stream``, is looked at."""
 FORMS = {"application/json": "json", "text/html": "html", "image/png": "png", "text/event-stream": "events"}
-"""What ``Accept`` may ask for, and the name of the form, which is the suffix of a saved file where it is one."""
+"""Media types that ``Accept`` may ask for, with the name of the form: the suffix of a saved file where it is one."""
 CAPTION_LANGUAGE = "en"
 _NUMBER = r"(0|1|0?\.\d{1,6}|1\.0{1,6})"
 REGION_PATTERN = rf"^{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}$"

@@ -1,4 +1,4 @@
-"""The process that listens: it accepts, stops as asked, and cuts off whoever keeps a connection without a request."""
+"""The process that listens: it accepts connections, drains on SIGTERM, and closes connections without a request."""
 
 from __future__ import annotations
 
@@ -114,15 +114,15 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(each, self._be_asked, loop)
+            loop.add_signal_handler(each, self._on_signal, loop)
         try:
             yield
         finally:
             for each in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(each)
 
-    def _be_asked(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Stop; at once where it is asked twice."""
+    def _on_signal(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Stop gracefully, at the second signal at once."""
         if self.should_exit:
             self.force_exit = True
         self._refuse()
@@ -130,7 +130,7 @@ class _Server(uvicorn.Server):
 
 
 def _protocol(limits: Limits) -> type[H11Protocol]:
-    class ImpatientProtocol(H11Protocol):
+    class TimedProtocol(H11Protocol):
         """Closes a connection whose next request does not begin and arrive in time."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -156,4 +156,4 @@ def _protocol(limits: Limits) -> type[H11Protocol]:
             if self._waits_for_request() and not self.transport.is_closing():
                 self.transport.close()
 
-    return ImpatientProtocol
+    return TimedProtocol

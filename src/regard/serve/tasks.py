@@ -1,4 +1,4 @@
-"""What a model process computes: from the bytes of requests to the bytes of responses, a batch at a time."""
+"""Tasks of a model process: from the bytes of requests to the bytes of responses, a batch at a time."""
 
 from __future__ import annotations
 

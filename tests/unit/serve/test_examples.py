@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+import regard
+
 from .conftest import Running, png
 
 ROOT = Path(__file__).parents[3]
+OPTION = re.compile(r"--[a-z][a-z-]*")
 
 
 @pytest.fixture
@@ -23,10 +29,10 @@ def photo(tmp_path: Path) -> str:
     return str(path)
 
 
-def run(*command: str, status: int = 0) -> str:
+def run(*command: str, status: int = 0, seconds: float = 60) -> str:
     if shutil.which(command[0]) is None:
         pytest.skip(f"there is no {command[0]}")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False, cwd=ROOT)
     assert done.returncode == status, done.stderr
     return done.stdout + done.stderr
 
@@ -49,18 +55,37 @@ def test_clients_describe_and_translate(service: Running, photo: str, command: t
     assert "image_unreadable" in run(*command, __file__, url, status=1)
 
 
-def test_ray_serves_the_captioner(photo: str) -> None:
-    ray = pytest.importorskip("ray", reason="ray is not installed")
-    pytest.importorskip("ray.serve", reason="ray is without serve")
-    code = (
-        "import sys, urllib.request, json; sys.path.insert(0, 'examples'); import ray; from ray import serve; "
-        "ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False); import ray_serve; "
-        "serve.run(ray_serve.application); "
-        f"body = open({photo!r}, 'rb').read(); "
-        "print(json.load(urllib.request.urlopen('http://127.0.0.1:8000/', data=body))['text']); serve.shutdown()"
-    )
-    assert ray
-    assert run(sys.executable, "-W", "ignore", "-c", code)
+RAY = """
+import json, sys, urllib.request
+import ray
+from ray import serve
+
+photo, port = sys.argv[1], int(sys.argv[2])
+ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+serve.start(http_options={"host": "127.0.0.1", "port": port})
+sys.path.insert(0, "examples")
+import ray_serve
+
+serve.run(ray_serve.application)
+for body in (open(photo, "rb").read(), b"no photo"):
+    print(urllib.request.urlopen(f"http://127.0.0.1:{port}/", data=body).read().decode())
+serve.shutdown()
+"""
+
+
+def test_ray_serves_the_captioner(photo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray", reason="ray is not installed")
+    if importlib.util.find_spec("aiohttp") is None:
+        pytest.skip("ray is without serve")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    lines = run(sys.executable, "-W", "ignore", "-c", RAY, photo, str(port), seconds=300).splitlines()
+    described, refused = [json.loads(line) for line in lines if line.startswith("{")]
+    captioner = regard.load("everyday")
+    assert isinstance(captioner, regard.Captioner)
+    assert described["text"] == captioner.caption(photo).text
+    assert "error" in refused
 
 
 def test_the_unit_is_hardened() -> None:
@@ -72,14 +97,36 @@ def test_the_unit_is_hardened() -> None:
     run("systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", str(unit))
 
 
-def test_what_is_deployed_is_there_and_its_options_are_known() -> None:
+def test_the_container_is_built_from_what_is_there() -> None:
     container = (ROOT / "deploy" / "Containerfile").read_text(encoding="utf-8")
-    for sources in re.findall(r"^COPY (?!--from)(.+) \S+$", container, re.MULTILINE):
-        assert all((ROOT / source).exists() for source in sources.split())
-    known = run(sys.executable, "-m", "regard", "serve", "--help")
-    unit = (ROOT / "deploy" / "regard.service").read_text(encoding="utf-8")
-    for line in re.findall(r"^[^#\n]*regard serve (.*)", container + unit, re.MULTILINE):
-        assert all(option in known for option in re.findall(r"--[a-z-]+", line)), line
+    copied = {each for sources in re.findall(r"^COPY (?!--from)(.+) \S+$", container, re.M) for each in sources.split()}
+    assert all((ROOT / each).exists() for each in copied)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert {project["readme"], *project["license-files"], "pyproject.toml", "src", "constraints.txt"} == copied
     user = re.search(r"^USER (\d+)$", container, re.MULTILINE)
     assert user
     assert int(user[1]) > 0
+
+
+def test_the_container_starts_the_service_for_the_hosts_that_it_is_told(tmp_path: Path) -> None:
+    container = (ROOT / "deploy" / "Containerfile").read_text(encoding="utf-8")
+    entry = re.search(r"^ENTRYPOINT (.+)$", container, re.MULTILINE)
+    assert entry
+    (tmp_path / "regard").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "regard").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "REGARD_HOSTS": "a.example b.example"}
+    command = [*json.loads(entry[1]), "--port", "9000"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    hosts = ["--allow-host", "b.example", "--allow-host", "a.example"]
+    assert done.stdout.splitlines() == ["serve", "--host", "0.0.0.0", *hosts, "--port", "9000"]
+
+
+def test_what_is_deployed_asks_for_options_that_are_known() -> None:
+    known = run(sys.executable, "-m", "regard", "serve", "--help")
+    for name in ("Containerfile", "regard.service"):
+        text = (ROOT / "deploy" / name).read_text(encoding="utf-8")
+        asked = [
+            option for line in re.findall(r"^[^#\n]*regard serve.*", text, re.M) for option in OPTION.findall(line)
+        ]
+        assert asked
+        assert all(option in known for option in asked)

@@ -1,4 +1,4 @@
-"""What the service counts, as ``/metrics`` tells it in Prometheus' text format (version 0.0.4)."""
+"""Metrics of the service, in Prometheus' text format (version 0.0.4)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Histogram:
-    """How often values fell below each bound, their number and their sum."""
+    """Counts of values by upper bound, with their number and sum."""
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self._bounds = tuple(bounds)
@@ -35,8 +35,8 @@ class Histogram:
         yield f"{name}_count {total}"
 
 
-class Measures:
-    """All that is counted.
+class Metrics:
+    """The metrics of a service.
 
     Attributes:
         requests: how many were answered, by route and status.

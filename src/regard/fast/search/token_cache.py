@@ -13,7 +13,7 @@ class TokenCache:
     """A function of single tokens, [tokens] to [tokens, width], evaluated once for each token.
 
     Hypotheses of one batch use few different tokens at a step and mostly the same ones at the next. What is returned
-    does not depend on what is cached, up to rounding, so several searches may share one cache, in threads too.
+    does not depend on what is cached, so several searches may share one cache, in threads too.
 
     Args:
         compute: the function; it stays the same.
@@ -44,7 +44,9 @@ class TokenCache:
         missing = torch.unique(tokens[self._index[tokens] < 0])
         if not len(missing):
             return
-        rows = self._compute(missing)
+        # one by one: a product of matrices rounds each row as their number wants it, and work that goes on where it was
+        # stopped meets tokens in other company
+        rows = torch.cat([self._compute(token) for token in missing.split(1)])
         count = self._count + len(missing)
         if self._rows is None or count > len(self._rows):
             grown = rows.new_empty(2 * count, rows.shape[1])

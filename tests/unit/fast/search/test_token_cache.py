@@ -20,7 +20,20 @@ def test_each_word_is_computed_once_and_looked_up_from_then_on() -> None:
         rows = table(torch.tensor(said))
         assert rows.tolist() == [[word, word**2] for word in said]
         rows.zero_()  # what is returned belongs to the caller
-    assert asked == [[1, 3], [0, 5, 6, 7, 8, 39]]
+    assert asked == [[word] for word in (1, 3, 0, 5, 6, 7, 8, 39)]
+
+
+def test_a_row_is_the_same_bits_whatever_it_is_first_asked_for_with() -> None:
+    generator = torch.Generator().manual_seed(1)
+    embedding, matrix = torch.randn(60, 48, generator=generator), torch.randn(48, 200, generator=generator)
+    orders = [torch.randperm(60, generator=generator) for _ in range(3)]
+    tables = []
+    for order in orders:
+        table = TokenCache(lambda words: embedding[words] @ matrix, vocabulary_size=60, device=torch.device("cpu"))
+        for tokens in order.split(int(order[0]) % 7 + 1):
+            table(tokens)
+        tables.append(table(torch.arange(60)))
+    assert all(torch.equal(tables[0], each) for each in tables[1:])
 
 
 def test_a_table_that_learned_in_inference_mode_learns_outside_of_it() -> None:

@@ -46,6 +46,7 @@ test: $(INSTALLED)
 test-hostile: $(INSTALLED)
 	$(VENV)/bin/python tests/hostile/attack.py --journal .attacks.jsonl --report docs/attacks.md
 	$(VENV)/bin/python tests/hostile/attack_service.py
+	REGARD_KILLS=100 $(RUN) pytest tests/unit/test_kills.py
 
 # Chromium comes from the system, axe-core from npm; what cannot be installed is said, and the tests that need it are
 # skipped. SCREENSHOTS=docs/images takes the pictures of the README anew.

@@ -52,3 +52,14 @@ def test_pictures_that_nobody_could_describe_are_not_sure(captioner: Captioner) 
     mean = np.mean([caption.confidence for caption in captioner.caption_many(photos()) if isinstance(caption, Caption)])
     assert mean > np.mean([caption.confidence for caption in odd])
     assert 0 < SURE < 1
+
+
+def test_words_of_a_photo_of_a_cat_point_at_the_cat(captioner: Captioner) -> None:
+    data = pytest.importorskip("skimage.data")
+    words = captioner.caption(np.array(data.chelsea())).words
+    (cat,) = (word for word in words if word.text == "cat")
+    assert cat.point is not None
+    x, y = cat.point
+    # the head of the cat, as fractions of the photo
+    assert (0.2 < x < 0.85, 0.05 < y < 0.9) == (True, True)
+    assert all((word.point is None) != is_content_word(word.text) for word in words)

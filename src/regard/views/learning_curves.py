@@ -44,11 +44,13 @@ def learning_curves(curves: Sequence[Curve]) -> Image.Image:
 
 def round_ticks(lowest: float, highest: float) -> list[float]:
     """Round numbers, evenly spaced, from one that is not above ``lowest`` to one that is not below ``highest``."""
-    span = (highest - lowest) or abs(highest) or 1.0
+    span = highest - lowest
+    if span <= 1e-6 * abs(highest):  # one value, as far as a label shows it
+        span = abs(highest) or 1.0
     power = 10.0 ** math.floor(math.log10(span / _MOST_TICKS))
     step = next(factor * power for factor in (1, 2, 5, 10, 20) if span <= factor * power * (_MOST_TICKS - 1))
     first, last = math.floor(lowest / step + 1e-9), math.ceil(highest / step - 1e-9)
-    return [round(number * step, 10) for number in range(first, max(last, first + 1) + 1)]
+    return [number * step for number in range(first, max(last, first + 1) + 1)]
 
 
 def _draw_panel(image: Image.Image, left: int, curve: Curve) -> None:

@@ -36,11 +36,18 @@ def test_a_log_of_other_numbers_draws_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("lowest", "highest", "expected"),
-    [(3, 3, [3, 4, 5, 6]), (0, 0, [0, 0.2]), (92.8, 97.2, [92, 93, 94, 95, 96, 97, 98]), (0.001, 0.0012, [0.001])],
+    [
+        (3, 3, [3, 4, 5, 6]),
+        (0, 0, [0, 0.2]),
+        (92.8, 97.2, [92, 93, 94, 95, 96, 97, 98]),
+        (0.001, 0.0012, [0.001]),
+        (1e-13, 1e-13, [1e-13]),
+        (100, 100 + 1e-9, [100]),
+    ],
 )
 def test_ticks_are_round_and_span_the_values(lowest: float, highest: float, expected: list[float]) -> None:
     ticks = round_ticks(lowest, highest)
-    assert ticks[0] <= lowest
-    assert ticks[-1] >= highest
+    assert ticks[0] == pytest.approx(expected[0])
+    assert ticks[0] < ticks[-1]
+    assert ticks[-1] >= highest * (1 - 1e-6)
     assert len(ticks) <= 8
-    assert ticks[0] == expected[0]

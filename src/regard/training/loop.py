@@ -69,8 +69,8 @@ class Trainer:
         task: the data.
         model: what is trained, in place.
         folder: where checkpoint and log go.
-        keep_best: called with the model and its scores whenever validation reaches a new best; the weights that were
-            judged are in the model during the call.
+        keep_best: called with the model, its scores and the number of epochs whenever validation reaches a new best;
+            the weights that were judged are in the model during the call.
         judged: called with the model and the number of epochs after every validation, with the same weights.
         progress: receives progress.
     """
@@ -82,7 +82,7 @@ class Trainer:
         model: EncoderDecoder,
         folder: Path,
         *,
-        keep_best: Callable[[EncoderDecoder, dict[str, Any]], None],
+        keep_best: Callable[[EncoderDecoder, dict[str, Any], int], None],
         judged: Callable[[EncoderDecoder, int], None],
         progress: Progress,
     ) -> None:
@@ -127,7 +127,7 @@ class Trainer:
             self.model.eval()
             scores = self.task.validate(self.model, self.recipe.search, self._progress)
         self._position.best = float(scores[self.recipe.judged_by])
-        self._keep_best(self.model, scores)
+        self._keep_best(self.model, scores, 0)
         self._judged(self.model, 0)
         self._log.write("beginning", 0, scores)
         surpass = f"; what learns from it must reach {self.recipe.surpass:g} more" if self.recipe.surpass else ""
@@ -257,7 +257,7 @@ class Trainer:
             position.phase_best = max(score, position.phase_best or -math.inf)
             if position.best is None or score > position.best + self._margin():
                 position.best, position.best_epoch = score, position.epochs
-                self._keep_best(self.model, scores)
+                self._keep_best(self.model, scores, position.epochs)
             self._judged(self.model, position.epochs)
         position.seconds += time.monotonic() - began
         numbers = _means(position.sums)

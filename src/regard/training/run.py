@@ -231,10 +231,12 @@ def _run(
     model.name_concepts(partial(_token, task.tokenizer))
     build = partial(_bundle, recipe, task)
 
-    def keep_best(model: EncoderDecoder, scores: dict[str, Any]) -> None:
+    def keep_best(model: EncoderDecoder, scores: dict[str, Any], epochs: int) -> None:
         if not is_first():
             return
         bundle = build(model, scores)
+        if start is not None and epochs == 0:  # as it is, without the new words, which it cannot say yet
+            bundle = replace(start, search=bundle.search, metrics=bundle.metrics)
         save_bundle(replace(bundle, card=model_card(recipe, bundle)), folder / BEST, precision=recipe.stored)
 
     def judged(model: EncoderDecoder, epochs: int) -> None:

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -67,6 +69,10 @@ ATTACKS = {
 }
 
 
+Result = tuple[Outcomes, float]
+"""What came of an attack or of a part of it, and the processor's seconds that it took."""
+
+
 class Journal:
     """What came of the parts of an attack that were tried, by their numbers, in a file of JSON lines.
 
@@ -79,7 +85,7 @@ class Journal:
         lines = path.read_text(encoding="utf-8").splitlines() if path and path.exists() else []
         self._entries = {tuple(entry["part"]): entry for entry in map(json.loads, lines)}
 
-    def find(self, name: str, part: range) -> tuple[Outcomes, float] | None:
+    def find(self, name: str, part: range) -> Result | None:
         """What came of a part and the seconds that it took; None where it was not tried."""
         entry = self._entries.get((name, part.start, part.stop, part.step))
         return None if entry is None else (Outcomes.from_dict(entry["outcomes"]), entry["seconds"])
@@ -97,12 +103,14 @@ def processor_seconds() -> float:
     return sum(os.times()[:4])
 
 
-def make(name: str, attack: Attack, first: int, count: int, journal: Journal) -> tuple[Outcomes, float]:
-    """Make an attack, as far as it is not in the journal; what came of it, and the seconds that it took."""
+def make(name: str, attack: Attack, numbers: Iterable[range], journal: Journal, until: float) -> Result:
+    """Make the parts of an attack that are not in the journal, as long as there is time; what came of all."""
     total, seconds = Outcomes(), 0.0
-    for part in attack.parts(first, count):
+    for part in numbers:
         tried = journal.find(name, part)
         if tried is None:
+            if time.monotonic() > until:
+                continue
             outcomes, began = Outcomes(), processor_seconds()
             attack.run(part, outcomes)
             tried = outcomes, processor_seconds() - began
@@ -124,7 +132,7 @@ def summary(name: str, outcomes: Outcomes, seconds: float) -> str:
     )
 
 
-def report(results: dict[str, tuple[Outcomes, float]]) -> str:
+def report(results: dict[str, Result]) -> str:
     """The page of a run."""
     from regard.evaluation.compare.machine import describe_machine, describe_versions
 
@@ -166,6 +174,7 @@ def main() -> int:
     parser.add_argument(
         "--folder", type=Path, help="describe this folder of image files, too, such as Tests/images of Pillow"
     )
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no part of an attack after so many")
     parser.add_argument("--journal", type=Path, help="keep what came of each part in this file, and go on from it")
     parser.add_argument("--report", type=Path, help="write what came of all in Markdown")
     chosen = parser.parse_args()
@@ -177,7 +186,8 @@ def main() -> int:
         attack = attacks[name]
         count = chosen.count if chosen.count is not None else attack.quick if chosen.quick else attack.whole
         if count:
-            results[name] = make(name, attack, chosen.first, count, journal)
+            until = time.monotonic() + 60 * chosen.minutes
+            results[name] = make(name, attack, attack.parts(chosen.first, count), journal, until)
             print(summary(name, *results[name]), flush=True)
     if chosen.report is not None:
         chosen.report.write_text(report(results), encoding="utf-8")

@@ -78,7 +78,7 @@ def train(
     hold_memory(training=True)
     import torch
 
-    from regard.devices import resolve_device
+    from regard.compute import resolve_device
     from regard.evaluation.samples import draw_samples
     from regard.training.defaults import NOTHING
     from regard.training.distributed import is_first, process_group

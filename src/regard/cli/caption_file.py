@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".jsonl", ".csv", ".tsv", ".txt", ".parquet")
 CHUNK = 512
-"""Photos that are described by one call."""
+"""Photos that are described by one call, on this machine or on one of a Ray cluster."""
 COLUMNS = ("path", "caption", "score", "error")
 ROWS = 10_000
 """Rows of a Parquet file that are held together."""
@@ -143,18 +143,18 @@ def _score(result: Caption | TranslatedCaption) -> float:
 
 
 def in_chunks(
-    describe: Callable[[Sequence[str]], Described], paths: Sequence[str], *, done: int
+    describe: Callable[[Sequence[Sequence[str]]], Described], paths: Sequence[str], *, done: int
 ) -> Iterator[tuple[str, Caption | TranslatedCaption | ImageError]]:
     """Each photo and what is said of it, behind those that are done.
 
     Args:
-        describe: what is said of some photos, in order.
+        describe: what is said of the photos of some chunks, in order.
         paths: all photos.
         done: how many of them have their row.
     """
-    for first in range(done - done % CHUNK, len(paths), CHUNK):
-        chunk = paths[first : first + CHUNK]
-        yield from islice(zip(chunk, describe(chunk), strict=True), max(0, done - first), None)
+    first = done - done % CHUNK
+    chunks = [paths[start : start + CHUNK] for start in range(first, len(paths), CHUNK)]
+    yield from islice(zip(paths[first:], describe(chunks), strict=True), done - first, None)
 
 
 def _require_pyarrow(path: Path) -> None:

@@ -88,6 +88,15 @@ Workers = Annotated[
         rich_help_panel=COMPUTING,
     ),
 ]
+Ray = Annotated[
+    bool,
+    typer.Option(
+        "--ray",
+        help="With --output, share the work among the machines of a Ray cluster ($RAY_ADDRESS, or a local one), each "
+        "with its cores or --workers in all; see docs/scale.md.",
+        rich_help_panel=COMPUTING,
+    ),
+]
 Save = Annotated[
     Path | None,
     typer.Option(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +17,7 @@ from regard.cli.caption_file import CaptionFile, WeightsForm, in_chunks
 from regard.cli.languages import To, find_translator
 from regard.cli.linefile import LineFile, continuable, model_files
 from regard.cli.option_groups import OUTPUT, with_option_groups
-from regard.cli.options import Computing, Output, Search
+from regard.cli.options import Computing, Output, Ray, Search
 from regard.cli.photos import Photos, find_photos
 from regard.cli.progress import ShownProgress
 from regard.cli.report import echo, echo_error, echo_json
@@ -25,7 +27,7 @@ from regard.errors import ImageError, RegardError
 from regard.saved import DEFAULT_CAPTIONER
 
 if TYPE_CHECKING:
-    from regard.pipeline import Captioner, Translator
+    from regard.pipeline import Translator
     from regard.results import Caption, TranslatedCaption
 
 SPOKEN = "en"
@@ -113,6 +115,7 @@ class CaptionOutput(Output):
     overwrite: Overwrite = False
     min_evidence: MinEvidence = None
     min_confidence: MinConfidence = None
+    ray: Ray = False
 
     def check(self, server: str | None) -> None:
         """Refuse options that do not go together.
@@ -122,6 +125,8 @@ class CaptionOutput(Output):
         """
         if self.path is not None and (self.save is not None or server is not None):
             raise typer.BadParameter("--output goes without --save and --server")
+        if self.ray and self.path is None:
+            raise typer.BadParameter("--ray needs --output")
         if server is not None and (self.sidecar or self.metadata is not None):
             raise typer.BadParameter("--server goes without --sidecar and --metadata")
 
@@ -181,22 +186,24 @@ def caption(
         named = {"model": None if model == DEFAULT_CAPTIONER else model, "to": to}
         caption_served(server, photos, {**search.query(), **output.hedges, **named}, as_json=output.as_json)
         return
-    from regard.pipeline import load_captioner
-
     search.changes()  # what cannot be searched is refused before a model is loaded
     found = list(find_photos(photos))
     paths = [each for each in found if isinstance(each, str)]
     saver, file, beside = output.saver(len(found)), output.file(), output.beside(paths)
-    translator = _translator(to, computing)
+    # on a cluster, this process only makes rows of what it gets
+    translator = _translator(to, replace(computing, device="cpu") if output.ray else computing)
     computing.announce_export(model)
-    with load_captioner(model, **asdict(computing)) as captioner:
-        describe = partial(_describe, captioner, translator, search, output)
+    with _captions(model, computing, search, ray=output.ray) as captions:
+
+        def describe(chunks: Sequence[Sequence[str]]) -> Iterator[Caption | TranslatedCaption | ImageError]:
+            return translated(output.hedged(captions(chunks)), translator)
+
         if file is not None:
             settings = (search, to, output.settings, computing.runtime, computing.precision, paths)
             made_from: list[bytes | Path] = [repr(settings).encode(), *model_files(model)]
             all_read = write_captions(file, describe, found, made_from, beside)
         else:
-            shown = in_place(found, describe(paths))
+            shown = in_place(found, describe([paths]))
             all_read = show_captions(shown, count=len(found), saver=saver, beside=beside, as_json=output.as_json)
     if saver is not None:
         saver.finish()
@@ -211,17 +218,26 @@ def _translator(to: str | None, computing: Computing) -> Translator | None:
     return None if to is None else load_translator(find_translator(SPOKEN, to), **asdict(replace(computing, workers=1)))
 
 
-def _describe(
-    captioner: Captioner, translator: Translator | None, search: Search, output: CaptionOutput, photos: Sequence[str]
-) -> Iterator[Caption | TranslatedCaption | ImageError]:
-    """The captions of photos, hedged and translated as asked for."""
-    results = captioner.caption_many(photos, prefix=search.prefix, alternatives=search.alternatives, **search.changes())
-    return translated(output.hedged(results), translator)
+@contextmanager
+def _captions(
+    model: str, computing: Computing, search: Search, *, ray: bool
+) -> Iterator[Callable[[Sequence[Sequence[str]]], Iterator[Caption | ImageError]]]:
+    """What describes chunks of photos: a model that is loaded here, or one on a Ray cluster."""
+    options: dict[str, Any] = {"prefix": search.prefix, "alternatives": search.alternatives, **search.changes()}
+    if ray:
+        from regard.pipeline.on_ray import RayModel
+
+        yield partial(RayModel(model, computing).caption, options=options)
+        return
+    from regard.pipeline import load_captioner
+
+    with load_captioner(model, **asdict(computing)) as captioner:
+        yield lambda chunks: chain.from_iterable(captioner.caption_many(chunk, **options) for chunk in chunks)
 
 
 def write_captions(
     file: CaptionFile,
-    describe: Callable[[Sequence[str]], Iterator[Caption | TranslatedCaption | ImageError]],
+    describe: Callable[[Sequence[Sequence[str]]], Iterator[Caption | TranslatedCaption | ImageError]],
     found: Sequence[str | ImageError],
     made_from: Sequence[bytes | Path],
     beside: BesidePhotos,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,7 @@ import typer
 from regard.cli.languages import To, find_translator
 from regard.cli.linefile import LineFile, continuable, model_files
 from regard.cli.option_groups import OUTPUT, SEARCH, with_option_groups
-from regard.cli.options import Computing, Output, Search
+from regard.cli.options import Computing, Output, Ray, Search
 from regard.cli.progress import ShownProgress
 from regard.cli.report import echo, echo_error, echo_json, echo_note
 from regard.cli.saving import Saver
@@ -86,6 +86,7 @@ class TranslationOutput(Output):
     path: OutputFile = None
     pharaoh: Pharaoh = False
     tokens: Tokens = "spaces"
+    ray: Ray = False
 
 
 @with_option_groups()
@@ -111,9 +112,13 @@ def translate(
     saver = output.saver(_count(texts, file, search))
     name = model or find_translator(source, to)
     computing.announce_export(name)
-    with load_translator(name, **asdict(computing)) as translator:
+    # on a cluster, this process only makes lines of what it gets
+    here = replace(computing, device="cpu", workers=1) if output.ray else computing
+    with load_translator(name, **asdict(here)) as translator:
         printer = _Printer(saver, output, longest=changes.get("max_length", translator.bundle.search.max_length))
-        generate = partial(translator.translate_many, prefix=search.prefix, alternatives=search.alternatives, **changes)
+        generate: Translate = partial(
+            translator.translate_many, prefix=search.prefix, alternatives=search.alternatives, **changes
+        )
         if search.instead is not None and texts:
             printer.show(_others(translator, texts[0], search, number=search.instead))
         elif file is None:
@@ -125,8 +130,23 @@ def translate(
             computed = (computing.runtime, computing.precision, computing.shortlist)
             settings = repr((search, output.as_json, output.pharaoh and output.tokens, computed)).encode()
             made_from: list[bytes | Path] = [settings, file, *model_files(name)]
+            if output.ray:
+                generate = _on_ray(name, computing, file, search)
             _write_file(file, generate, printer, output.path, made_from)
     printer.finish()
+
+
+def _on_ray(name: str, computing: Computing, file: Path, search: TranslationSearch) -> Translate:
+    """What translates the lines of a file on a Ray cluster, whose machines read them themselves."""
+    from regard.data.lines import count_lines
+    from regard.pipeline.on_ray import RayModel
+
+    options = {"prefix": search.prefix, "alternatives": search.alternatives, **search.changes()}
+
+    def generate(_: Iterable[str], first: int) -> Iterator[Translation | TextError]:
+        return RayModel(name, computing).translate(file, count_lines(file), options, done=first)
+
+    return generate
 
 
 def _count(texts: list[str] | None, file: Path | None, search: TranslationSearch) -> int:
@@ -252,6 +272,8 @@ def _check_usage(
         raise typer.BadParameter("--instead with --alternatives 0 shows nothing")
     if output.path is not None and file is None:
         raise typer.BadParameter("--output needs --file")
+    if output.ray and output.path is None:
+        raise typer.BadParameter("--ray needs --output")
     if output.path is not None and output.save is not None:
         raise typer.BadParameter("--output and --save exclude each other, a file that is continued has no page")
     if not texts and file is None and sys.stdin.isatty():

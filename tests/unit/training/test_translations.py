@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from regard.config import parse
 from regard.model import EncoderDecoder, ModelSettings
 from regard.training.checkpoint import Position
+from regard.training.micro_batches import own_micro_batches
 from regard.training.objectives import build_objective
 from regard.training.recipe import Phase, Recipe
 from regard.training.translations import TranslationTask
@@ -74,7 +75,9 @@ def test_a_phase_in_bfloat16_takes_the_products_of_both_sides_in_it(
     for precision in ("float32", "bfloat16"):
         phase = Phase(epochs=1, tokens=120, precision=precision)
         objective = build_objective(phase, task, model, seed=0, position=Position())
-        loss, _ = objective.loss(task.batches(phase, number=0, epoch=0)[0], epoch=0)
+        batch = task.batches(phase, number=0, epoch=0)[0]
+        (whole,) = own_micro_batches(batch, task.captions, accumulate=1, entropy=[0])
+        loss, _ = objective.loss(whole, epoch=0)
         model.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         losses.append(float(loss.detach()))

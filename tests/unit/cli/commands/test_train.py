@@ -36,7 +36,8 @@ def test_a_recipe_becomes_a_model_that_can_be_scored(
     assert main(["evaluate", "runs/tiny", str(captioned_folder), "--split", "dev", "--beam", "2", "--json"]) == 0
     scores = json.loads(capsys.readouterr().out)
     expected = ["split", "count", "bleu1", "bleu2", "bleu3", "bleu4", "cider", "rouge_l", "seconds"]
-    assert list(scores) == [*expected, "precision", "signature"]
+    assert list(scores) == [*expected, "precision", "note", "signature"]
+    assert "fewer than 50 images" in scores["note"]
     assert (scores["split"], scores["count"]) == ("dev", 3)
 
     assert main(["evaluate", "runs/tiny", str(captioned_folder), "--split", "dev", "--beam", "2"]) == 0
@@ -81,7 +82,9 @@ def test_data_become_a_model_in_one_command(
     command = ["train", str(captioned_folder), "--epochs", "1", "--cache", "cache", "--set", "phases.0.batch=2"]
     assert main(command) == 0
     out, err = capsys.readouterr()
-    assert out.startswith("runs/photos: cider ")
+    assert out.startswith("runs/photos: bleu4 ")
+    assert (tmp_path / "runs" / "photos" / "curves.png").exists()
+    assert sorted(path.name for path in (tmp_path / "runs" / "photos" / "samples").iterdir())[0] == "epoch-0000.png"
     assert "6 photos to learn from, 3 to judge by" in err
     assert "begins from everyday" in err
     assert main(["train", "runs/photos", "--epochs", "2", "--cache", "cache"]) == 0

@@ -51,10 +51,15 @@ def serving(*models: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def photo() -> Path:
     """A portrait that comes with scikit-image."""
+    return photo_of_skimage("astronaut.png")
+
+
+def photo_of_skimage(name: str) -> Path:
+    """A photo that comes with scikit-image."""
     spec = importlib.util.find_spec("skimage")
     assert spec is not None
     assert spec.origin is not None
-    return Path(spec.origin).parent / "data" / "astronaut.png"
+    return Path(spec.origin).parent / "data" / name
 
 
 @pytest.fixture(scope="session")

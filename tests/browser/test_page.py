@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from .conftest import AXE, Open
+from .conftest import AXE, Open, photo_of_skimage
 
 Described = Callable[..., Any]
 CAPTION = "#photo-result .lane >> nth=0 >> .word"
@@ -392,16 +392,20 @@ def test_axe_finds_nothing(described: Described, scheme: str) -> None:
         assert not [(each["id"], [node["target"] for node in each["nodes"]][:3]) for each in found], view
 
 
-def test_the_pictures_of_the_readme(described: Described, tmp_path: Path) -> None:
-    folder = Path(SCREENSHOTS) if SCREENSHOTS else tmp_path
-    page = described(width=1200, height=760)
-    page.locator(CAPTION).nth(2).click()
+def test_the_pictures_of_the_readme(open_page: Open, tmp_path: Path) -> None:
+    folder, cat = Path(SCREENSHOTS) if SCREENSHOTS else tmp_path, photo_of_skimage("chelsea.png")
+    page = open_page(width=1200, height=760)
+    page.set_input_files("#files", cat)
+    page.wait_for_selector(CAPTION)
+    page.locator(CAPTION, has_text="cat").first.click()
     page.wait_for_timeout(400)
     page.screenshot(path=folder / "page.png")
-    dark = described(width=1200, height=760, color_scheme="dark")
+    dark = open_page(width=1200, height=760, color_scheme="dark")
+    dark.set_input_files("#files", cat)
+    dark.wait_for_selector(CAPTION)
     dark.get_by_role("button", name="German", exact=True).click()
     dark.wait_for_selector("section[lang=de] .word")
-    dark.locator("section[lang=de] .word").nth(1).hover()
+    dark.locator("section[lang=de] .word", has_text="Katze").first.hover()
     dark.wait_for_timeout(400)
     dark.screenshot(path=folder / "page-german.png")
     for name in ("page.png", "page-german.png"):

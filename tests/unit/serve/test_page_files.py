@@ -13,7 +13,7 @@ from regard.results import SURE
 from regard.serve.problems import CODES
 from regard.serve.settings import Limits
 from regard.views.colour import ramp
-from regard.views.heat_map import FULL_HEAT, SIGMA, VEIL
+from regard.views.heat_map import FULL_HEAT, RING, SIGMA, VEIL
 
 PAGE = Path(regard.__file__).parent / "serve" / "page"
 SOURCES = {path.name: path.read_text(encoding="utf-8") for path in [*PAGE.glob("*.js"), PAGE / "index.html"]}
@@ -62,6 +62,7 @@ def test_heat_maps_are_drawn_as_the_views_draw_them() -> None:
     assert re.findall(r'"(#[0-9a-f]{6})"', text) == colours
     numbers = dict(re.findall(r"export const (\w+) = ([^;]+);", text))
     assert float(numbers["SIGMA"]) == SIGMA
+    assert float(numbers["RING"]) == RING
     assert float(numbers["FULL_HEAT"]) == FULL_HEAT
     assert tuple(json.loads(numbers["VEIL"])) == VEIL
 

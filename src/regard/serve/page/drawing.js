@@ -9,4 +9,5 @@ export const RAMP = [
 ].map((colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)));
 export const SIGMA = 0.5; // width of the Gaussian, in cells
 export const FULL_HEAT = 4; // a peak below this many times the uniform weight is drawn paler
+export const RING = 0.04; // radius of the ring at the point that a word names, as a share of the longer side
 export const VEIL = [0.74, 0.4]; // opacity over the photo where a word did not look, and where it looked most

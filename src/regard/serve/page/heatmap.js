@@ -1,6 +1,6 @@
 // Attention over the photo: the same formulas as regard.views, so that page, sheet and saved page show the same.
 
-import { FULL_HEAT, RAMP, SIGMA, VEIL } from "./drawing.js";
+import { FULL_HEAT, RAMP, RING, SIGMA, VEIL } from "./drawing.js";
 
 const LONGEST = 240; // pixels of the layer that is drawn over the photo
 
@@ -33,8 +33,9 @@ export class HeatMap {
     return this.rows.flatMap((share) => this.columns.map((_, x) => wide.reduce((sum, line, i) => sum + line[x] * share[i], 0)));
   }
 
-  // Paint weights on a canvas; over the photo where one is given, else as a layer to lie on it.
-  paint(canvas, weights, photo = null, scale = 1) {
+  // Paint the weights of a word on a canvas, with a ring where it points; over the photo where one is given, else as a
+  // layer to lie on it.
+  paint(canvas, { weights, point }, { photo = null, scale = 1 } = {}) {
     const pixels = new ImageData(this.width, this.height), last = RAMP.length - 1;
     this.heat(weights).forEach((value, i) => {
       const at = Math.min(Math.max(value, 0), 1) * last, below = Math.floor(at), rest = at - below;
@@ -50,6 +51,19 @@ export class HeatMap {
     context.imageSmoothingQuality = "high";
     if (photo) context.drawImage(photo, 0, 0, canvas.width, canvas.height);
     context.drawImage(layer, 0, 0, canvas.width, canvas.height);
+    if (point) ring(context, point);
+  }
+}
+
+// White with a dark edge, which shows on every photo.
+function ring(context, [x, y]) {
+  const { width, height } = context.canvas, longest = Math.max(width, height);
+  context.beginPath();
+  context.arc(x * width, y * height, RING * longest, 0, 2 * Math.PI);
+  for (const [colour, line] of [["rgb(0 0 0 / .7)", 0.012], ["#fff", 0.006]]) {
+    context.strokeStyle = colour;
+    context.lineWidth = line * longest;
+    context.stroke();
   }
 }
 

@@ -72,7 +72,7 @@ export class How {
     if (now.query) parts.push(step(t("how.query"), t("how.query-lead", { count: now.query.length, size: now.query_size }), query(now.query)));
     const squares = [make("figure", { class: "square" }, cells(now.weights, (value) => String(Math.round(100 * value))), make("figcaption", {}, t("how.weights")))];
     if (now.scores) squares.unshift(make("figure", { class: "square" }, cells(now.scores, (value) => value.toFixed(1)), make("figcaption", {}, t("how.scores"))));
-    const concepts = now.concepts.length ? [bars(now.concepts)] : [];
+    const concepts = now.concepts.length ? [make("h3", {}, t("how.concepts")), bars(now.concepts)] : [];
     parts.push(step(t("how.attention"), t("how.attention-lead"), make("div", { class: "squares" }, ...squares), ...concepts));
     parts.push(step(t("how.next"), t("how.next-lead"), bars(now.next.map((each) => ({ ...each, text: each.text || "·" })), now.text)));
     this.words.replaceChildren(...parts);

@@ -4,11 +4,11 @@ import { button, icon, make, tell } from "./elements.js";
 import { shareIn } from "./heatmap.js";
 import { captionLinks, column, keptWords } from "./links.js";
 import { partners, placeWords, Reading } from "./reading.js";
-import { Sentence } from "./sentence.js";
+import { certainty, Sentence } from "./sentence.js";
 import { caption } from "./service.js";
 import { Stage } from "./stage.js";
 import { Steering } from "./steering.js";
-import { languageName, percent, t } from "./strings.js";
+import { languageName, percent, scoreText, t } from "./strings.js";
 
 const CONFIDENT = 1 / 3; // below it people would rather reject a caption, as regard.results has it
 const BEAT = 900; // milliseconds a word of the animation
@@ -117,7 +117,7 @@ export class Result {
     const [lane, index] = at ?? [null, null];
     const word = at ? this.lanes[lane].words[index] : null;
     this.lanes.forEach((each, i) => each.sentence.show(i === lane ? index : null, at && i !== lane ? this.linksFrom(lane, index) : this.regionLinks(i)));
-    this.stage.show(word?.weights ?? null);
+    this.stage.show(word);
     for (const card of this.strip.children) card.classList.toggle("chosen", Number(card.dataset.word) === index && Number(card.dataset.lane) === lane);
     if (!at) this.reading.clear();
     else this.reading.sayWord(word, [word.weights && placeWords(word.weights, this.item.result.grid), this.partnersOf(lane, index), !word.weights && t("result.by-hand")]);
@@ -231,7 +231,7 @@ export class Result {
 
   othersPart(result) {
     if (!result.alternatives.length) return null;
-    const entries = result.alternatives.map((other) => make("li", {}, make("button", { type: "button", class: "other", onclick: () => this.take(other.text) }, make("bdi", {}, other.text), make("span", { class: "score" }, other.score.toFixed(2)))));
+    const entries = result.alternatives.map((other) => make("li", {}, make("button", { type: "button", class: "other", onclick: () => this.take(other.text) }, make("bdi", {}, other.text), make("span", { class: "score" }, scoreText(other.score)))));
     return make("section", { class: "others" }, make("h2", {}, t("result.others")), make("ol", {}, ...entries));
   }
 
@@ -250,8 +250,8 @@ export class Result {
     const canvas = make("canvas"), at = [0, index];
     const card = make("li", { class: "card", data: { lane: "0", word: String(index) },
       onpointerenter: (event) => event.pointerType !== "touch" && this.show(at), onpointerleave: () => this.show(this.pinned ?? null), onclick: () => this.pin(at) },
-      canvas, make("span", {}, make("bdi", {}, word.word)), make("span", { class: "score" }, word.probability === undefined ? "" : percent(word.probability)));
-    this.stage.image.decode().then(() => this.stage.map.paint(canvas, word.weights, this.stage.image), () => {});
+      canvas, make("span", {}, make("bdi", {}, word.word)), make("span", { class: "score" }, certainty(word) === undefined ? "" : percent(certainty(word))));
+    this.stage.image.decode().then(() => this.stage.map.paint(canvas, word, { photo: this.stage.image }), () => {});
     return card;
   }
 

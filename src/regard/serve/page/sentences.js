@@ -6,7 +6,7 @@ import { partners, Reading } from "./reading.js";
 import { Sentence } from "./sentence.js";
 import { translate } from "./service.js";
 import { Steering } from "./steering.js";
-import { languageName, t } from "./strings.js";
+import { languageName, scoreText, t } from "./strings.js";
 
 const EXAMPLES = {
   en: ["A dog runs on the beach.", "Two men in hats are talking in front of a shop.", "A little girl climbs up a red slide."],
@@ -153,7 +153,7 @@ export class Sentences {
   others() {
     if (!this.result.alternatives.length) return null;
     const take = (text) => this.ask(() => translate({ ...this.request, prefix: text }));
-    const entries = this.result.alternatives.map((other) => make("li", {}, make("button", { type: "button", class: "other", onclick: () => take(other.text) }, make("bdi", {}, other.text), make("span", { class: "score" }, other.score.toFixed(2)))));
+    const entries = this.result.alternatives.map((other) => make("li", {}, make("button", { type: "button", class: "other", onclick: () => take(other.text) }, make("bdi", {}, other.text), make("span", { class: "score" }, scoreText(other.score)))));
     return make("section", { class: "others" }, make("h2", {}, t("sentences.others")), make("ol", { lang: this.asked.to }, ...entries));
   }
 

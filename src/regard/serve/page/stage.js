@@ -4,6 +4,7 @@ import { make } from "./elements.js";
 import { HeatMap } from "./heatmap.js";
 import { t } from "./strings.js";
 
+const SCALE = 3; // of the layer on the photo, so that the ring is sharp
 const DRAGGED = 8; // pixels from which on a pointer draws a region and does not click a cell
 
 export class Stage {
@@ -36,9 +37,10 @@ export class Stage {
     this.seen.style.inset = edges.map((edge) => `${Math.max(0, edge * 100)}%`).join(" ");
   }
 
-  show(weights) {
-    if (weights) this.map.paint(this.canvas, weights);
-    this.element.classList.toggle("showing", Boolean(weights));
+  // Lay the attention of a word on the photo; nothing where it has none.
+  show(word) {
+    if (word?.weights) this.map.paint(this.canvas, word, { scale: SCALE });
+    this.element.classList.toggle("showing", Boolean(word?.weights));
   }
 
   mark(region) {

@@ -32,6 +32,11 @@ export function percent(share) {
   return t("percent", { number: shown });
 }
 
+// A score of the search, with a minus and not a hyphen.
+export function scoreText(score) {
+  return score.toFixed(2).replace("-", "−");
+}
+
 // "de" as people call it: German, 독일어.
 export function languageName(code) {
   try {

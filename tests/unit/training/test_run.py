@@ -189,7 +189,7 @@ def test_a_run_leaves_a_model_that_can_be_used_and_judged(
     assert str(tmp_path) not in bundle.card
     scores = evaluate(folder, captioned_folder, "dev")
     expected = ["split", "count", "bleu1", "bleu2", "bleu3", "bleu4", "cider", "rouge_l", "seconds"]
-    assert list(scores) == [*expected, "precision", "signature"]
+    assert list(scores) == [*expected, "precision", "note", "signature"]
     assert (scores["split"], scores["count"]) == ("dev", 3)
     assert scores["signature"] == bundle.metrics["signature"]
     # the cache keeps features in half precision and the bundle weights, hence no equality to the last digit

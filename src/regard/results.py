@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _DIGITS = 8
 _SHORT = 4
-SURE = 1 / 3
-"""The confidence below which two captions of three or more agree less with people's than people's own do."""
+SURE = 0.4
+"""The confidence below which three captions of five or more agree less with people's than people's own do."""
 
 Photo = NDArray[np.uint8]
 """RGB pixels, uint8 [height, width, 3]."""
@@ -147,7 +147,7 @@ class Caption(Result):
 
     @property
     def is_sure(self) -> bool:
-        """Whether one in three captions like this agrees with people's as people's own do; True where nobody knows."""
+        """Whether two in five captions like this agree with people's as people's own do; True where nobody knows."""
         return self.confidence is None or self.confidence >= SURE
 
     def to_dict(self) -> dict[str, Any]:

@@ -108,16 +108,6 @@ class AttendDecoder(Decoder):
     def vocabulary_layer(self) -> tuple[Tensor, Tensor | None]:
         return self.L_o.weight, self.L_o.bias
 
-    def word_activations(
-        self, values: Float[Tensor, "batch position dim"], tokens: Int[Tensor, "batch token"]
-    ) -> Float[Tensor, "batch token position"] | None:
-        """(L_o y − mean L_o) · L_z a_i; None without the deep output."""
-        if self.L_z is None:
-            return None
-        directions: Tensor = self.L_o.weight[tokens] - self.L_o.weight.mean(dim=0)
-        projected: Tensor = self.L_z(values)
-        return directions @ projected.transpose(1, 2)
-
     def first_states(self, annotations: Annotations) -> Hidden:
         """h_0 and, of an LSTM, c_0, each [batch, hidden]."""
         mean = annotations.mean()

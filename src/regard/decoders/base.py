@@ -159,13 +159,6 @@ class Decoder(nn.Module, ABC):
         """
         return None
 
-    def word_activations(
-        self, values: Float[Tensor, "batch position dim"], tokens: Int[Tensor, "batch token"]
-    ) -> Float[Tensor, "batch token position"] | None:
-        """How much each annotation speaks for each token, where a linear path leads from annotations to logits: what a
-        class activation map (Zhou et al. 2016) is to a classifier. None where there is no such path."""
-        return None
-
     def trace(
         self, annotations: Annotations, tokens: Int[Tensor, "batch rows time"], lengths: Tensor | None = None
     ) -> Trace:

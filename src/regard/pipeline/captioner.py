@@ -33,7 +33,7 @@ from regard.pipeline.generation import (
 )
 from regard.pipeline.isolation import REPORT, Defect, answer_each, describe
 from regard.pipeline.options import SearchChanges, changed_options, fitting_batch
-from regard.pipeline.pointing import points, with_activations
+from regard.pipeline.pointing import points
 from regard.pipeline.prefetch import AHEAD, PreparedImage, cut_batches, prefetch, prepare_image
 from regard.pipeline.region import Box, Positions, check_box, gather_positions, positions_in, scatter_weights
 from regard.results import Caption, Word
@@ -142,7 +142,7 @@ class Captioner(WorkSharing):
         found = generate(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
         from regard.pipeline.explain import measure_generation, measure_pixels
 
-        (generation,) = _on_photo(found, annotations, None, self.bundle)
+        (generation,) = _on_photo(found, annotations, None, self.bundle.calibration)
         measured = measure_generation(self._engine, self.bundle.model, annotations, generation, seed=options.seed)
         caption = _result(picture, generation, options.length_normalisation, self.bundle.calibration)
         if pixels and caption.words:
@@ -219,7 +219,7 @@ class Captioner(WorkSharing):
         inside = annotations if allowed is None else gather_positions(annotations, allowed)
 
         def caption(generation: Generation, calibration: Calibration | None) -> Caption:
-            (found,) = _on_photo([generation], annotations, allowed, self.bundle)
+            (found,) = _on_photo([generation], annotations, allowed, calibration)
             return _result(picture, found, options.length_normalisation, calibration)
 
         whole = generate_streaming(
@@ -248,7 +248,7 @@ class Captioner(WorkSharing):
         beginning = prefix_ids(self.bundle.tokenizer, prefix)
         picture, annotations = self._read(image)
         found = generate(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
-        (generation,) = _on_photo(found, annotations, None, self.bundle)
+        (generation,) = _on_photo(found, annotations, None, self.bundle.calibration)
         from regard.pipeline.inspection import inspect_captioner
 
         inspection = inspect_captioner(self.bundle, picture, generation.ids)
@@ -286,7 +286,7 @@ class Captioner(WorkSharing):
         every = None if allowed is None else allowed * len(generations)
         found = [
             _result(picture, generation, options.length_normalisation, self.bundle.calibration)
-            for generation in _on_photo(generations, annotations.select(copies), every, self.bundle)
+            for generation in _on_photo(generations, annotations.select(copies), every, self.bundle.calibration)
         ]
         words = [word.text for word in self.bundle.tokenizer.words(beginning)]
         from regard.pipeline.next_words import distinct_next_words
@@ -341,7 +341,7 @@ class Captioner(WorkSharing):
             own = None if allowed is None else [allowed[each] for each in batch]
             inside = annotations if own is None else gather_positions(annotations, own)
             generations = generate(self._engine, inside, options, prefixes=prefixes, numbers=numbers)
-            return _on_photo(generations, annotations, own, self.bundle)
+            return _on_photo(generations, annotations, own, self.bundle.calibration)
 
         return answer_each(describe_batch, range(len(pixels))) if pixels else []
 
@@ -400,27 +400,27 @@ def _on_photo(
     generations: Sequence[Generation],
     annotations: Annotations,
     allowed: Sequence[Positions] | None,
-    bundle: Bundle,
+    calibration: Calibration | None,
 ) -> list[Generation]:
-    """The generations of a batch with what its photos tell of them: concepts, activation maps, and how novel they are.
+    """The generations of a batch with what its photos tell of them: concepts, and how novel they are.
 
     Args:
         generations: one a photo; their weights are over the allowed positions.
         annotations: of the whole photos.
         allowed: the positions of each that attention was held to, over all of which weights are spread again; None for
             all. Concepts speak for the whole photo, so a part of it does without.
-        bundle: the model; a calibration of it asks for novelty.
+        calibration: asks for novelty; None where nobody does.
     """
     if allowed is None:
-        found = with_activations(named(generations, annotations.concepts), annotations, bundle.model.decoder)
+        found = named(generations, annotations.concepts)
     else:
         positions, pairs = annotations.num_regions, zip(generations, allowed, strict=True)
         found = [replace(each, weights=scatter_weights(each.weights, own, positions=positions)) for each, own in pairs]
-    if bundle.calibration is None:
+    if calibration is None:
         return found
     from regard.pipeline.confidence import with_novelty
 
-    return with_novelty(found, annotations, bundle.calibration)
+    return with_novelty(found, annotations, calibration)
 
 
 def _confidence(generation: Generation, calibration: Calibration | None) -> tuple[list[float | None], float | None]:

@@ -81,8 +81,6 @@ class Generation:
         finished: False where the search ended before the sentence did.
         ids: the pieces of the best; empty for a text that was given.
         concepts: of a picture whose encoder names some; the last positions are theirs.
-        activations: [word, region] of a picture, how much each region speaks for each word; None where the decoder has
-            no such maps.
         novelty: of a picture, how unlike those it is that the model was calibrated on; 0 without a calibration.
     """
 
@@ -94,7 +92,6 @@ class Generation:
     finished: bool
     ids: Ids = ()
     concepts: NamedConcepts | None = None
-    activations: npt.NDArray[np.float32] | None = None
     novelty: float = 0.0
 
     def alternatives(self, alpha: float) -> tuple[Alternative, ...]:

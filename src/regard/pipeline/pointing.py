@@ -1,26 +1,20 @@
 """Where on the photo the thing lies that a word names: more than where the decoder attended before it wrote the word.
 
-    m = μ_w                                      of a word w that is one of the photo's concepts
-    m = α' + norm(max(A_w − mean_i A_w(i), 0))   of any other
-    A_w(i) = (E_w − mean E) · L_z a_i            the word's activation map, see :meth:`Decoder.word_activations`
+    m = μ_w       of a word w that is one of the photo's concepts
+    m = α'        of any other
     point = the place where m, smoothed by a Gaussian of one cell, is greatest
 
 μ_w is the class activation map of the encoder's classifier and α' the weights on the photo
-(:mod:`regard.encoders.concepts`); norm divides by the sum. A_w is to the words of the decoder what a class activation
-map (Zhou et al. 2016, eq. 2) is to the classes of a network. docs/evidence.md compares it with attention alone.
+(:mod:`regard.encoders.concepts`). docs/evidence.md compares this with attention alone, and with what else was tried.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
-import torch
-from torch.nn.utils.rnn import pad_sequence
 
-from regard.annotations import Annotations, Regions
-from regard.decoders.base import Decoder
+from regard.annotations import Regions
 from regard.evidence.reference_words import is_content_word, same_word
 from regard.faithfulness import Floats
 from regard.pipeline.generation import Generation
@@ -31,21 +25,6 @@ SIGMA = 1.0
 """Width of the Gaussian, in cells."""
 STEPS = 10
 """Places that are compared between the middles of two cells."""
-
-
-def with_activations(generations: Sequence[Generation], annotations: Annotations, decoder: Decoder) -> list[Generation]:
-    """The generations of a batch with the activation maps of their words, where the decoder has such maps."""
-    tokens = [torch.tensor([each.ids[word.pieces[0]] for word in each.words], dtype=torch.long) for each in generations]
-    regions = annotations.values[:, : annotations.num_regions]
-    with torch.inference_mode():
-        found = decoder.word_activations(regions, pad_sequence(tokens, batch_first=True).to(regions.device))
-    if found is None:
-        return list(generations)
-    maps = found.float().cpu().numpy()
-    return [
-        replace(generation, activations=own[: len(generation.words)])
-        for generation, own in zip(generations, maps, strict=True)
-    ]
 
 
 def points(generation: Generation, attended: Sequence[Floats], regions: Regions) -> list[Point | None]:
@@ -69,12 +48,7 @@ def pointing_map(generation: Generation, place: int, attended: Floats) -> Floats
         for name, seen in zip(concepts.names, concepts.maps, strict=True):
             if same_word(word, name):
                 return np.asarray(seen, dtype=np.float64)
-    if generation.activations is None:
-        return attended
-    active = generation.activations[place].astype(np.float64)
-    active = np.maximum(active - active.mean(), 0.0)
-    combined: Floats = attended + active / max(float(active.sum()), 1e-9)
-    return combined
+    return attended
 
 
 def peak(weights: Floats, regions: Regions) -> Point:

@@ -145,7 +145,7 @@ def _caption_track(caption: Caption) -> SentenceTrack:
         score=caption.score,
         alternatives=caption.alternatives,
         finished=caption.finished,
-        note="" if caption.is_sure else "Not sure: of captions like this, two in three are unlike what people write.",
+        note="" if caption.is_sure else "Not sure: of captions like this, three in five are unlike what people write.",
     )
 
 

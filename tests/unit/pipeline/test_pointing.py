@@ -1,4 +1,4 @@
-"""Where a word points: by the concept that it names, else by its weights and its own activation map."""
+"""Where a word points: by the concept that it names, else by its weights."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
-from regard.annotations import Annotations, Regions
-from regard.decoders.attend import AttendDecoder, AttendSettings
+from regard.annotations import Regions
 from regard.pipeline.generation import Generation, NamedConcepts, ScoredText
-from regard.pipeline.pointing import peak, pointing_map, points, with_activations
+from regard.pipeline.pointing import peak, pointing_map, points
 from regard.text import WordPieces
 
 CELLS = tuple((x * 10.0, y * 20.0, x * 10.0 + 10, y * 20.0 + 20) for y in range(3) for x in range(4))
@@ -48,42 +46,8 @@ def test_a_word_that_names_a_concept_points_where_the_classifier_sees_it() -> No
     assert pointing_map(said, 0, one_hot(0)).tolist() == one_hot(0).tolist()
 
 
-def test_other_words_point_where_attention_and_their_activation_meet() -> None:
-    activations = np.zeros((1, len(REGIONS)), dtype=np.float32)
-    activations[0, [4, 5]] = 3.0, 1.0
-    said = replace(generation("boat"), activations=activations)
-    expected = one_hot(4).copy()
-    positive = np.array([3 - 1 / 3, 1 - 1 / 3])
-    expected[[4, 5]] += positive / positive.sum()
-    assert pointing_map(said, 0, one_hot(4)) == pytest.approx(expected, abs=1e-6)
-
-
 def test_words_that_name_nothing_point_nowhere() -> None:
     attended = [one_hot(0), one_hot(5)]
     nowhere, somewhere = points(generation("the boat"), attended, REGIONS)
     assert nowhere is None
     assert somewhere == peak(one_hot(5), REGIONS)
-
-
-def test_activations_are_the_linear_path_to_the_logits() -> None:
-    """Moving an annotation moves the difference between a word's logit and the mean logit along its activation."""
-    torch.manual_seed(2)
-    decoder = AttendDecoder(AttendSettings(embedding=5, hidden=4, attention=3), dim=6, vocabulary_size=7).eval()
-    values = torch.randn(2, len(REGIONS), 6)
-    said = [generation("boat sky", ids=(5, 6)), generation("sea", ids=(4,))]
-    found = with_activations(said, Annotations(values), decoder)
-    assert decoder.L_z is not None
-    for each, (own, ids) in enumerate(zip(found, ((5, 6), (4,)), strict=True)):
-        assert own.activations is not None
-        for word, token in enumerate(ids):
-            for region in range(len(REGIONS)):
-                logits = decoder.L_o.weight @ decoder.L_z(values[each, region])
-                expected = float((logits[token] - logits.mean()).detach())
-                assert own.activations[word, region] == pytest.approx(expected, abs=1e-5)
-
-
-def test_a_decoder_without_such_a_path_has_no_activations() -> None:
-    settings = AttendSettings(embedding=5, hidden=4, attention=3, deep_output=False)
-    decoder = AttendDecoder(settings, dim=6, vocabulary_size=7)
-    (found,) = with_activations([generation("sea", ids=(4,))], Annotations(torch.randn(1, 12, 6)), decoder)
-    assert found.activations is None

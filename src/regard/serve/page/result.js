@@ -10,7 +10,7 @@ import { Stage } from "./stage.js";
 import { Steering } from "./steering.js";
 import { languageName, percent, scoreText, t } from "./strings.js";
 
-const CONFIDENT = 1 / 3; // below it people would rather reject a caption, as regard.results has it
+const CONFIDENT = 0.4; // below it a caption is not sure, as regard.results has it
 const BEAT = 900; // milliseconds a word of the animation
 
 export class Result {

@@ -58,7 +58,8 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
     Raises:
         WorkerError: another process has ended.
     """
-    if dist.is_initialized() or int(os.environ.get("WORLD_SIZE", 1)) < 2 or not all(map(os.environ.get, VARIABLES)):
+    alone = not all(map(os.environ.get, VARIABLES)) or os.environ["WORLD_SIZE"] == "1"
+    if alone or dist.is_initialized():
         yield device
         return
     if device.type == "cuda":

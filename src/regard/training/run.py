@@ -245,6 +245,14 @@ def _run(
             draw_samples(build(model, {}), inputs, folder / SAMPLES / f"epoch-{epochs:04}.png")
 
     outcome = Trainer(recipe, task, model, folder, keep_best=keep_best, judged=judged, progress=progress).run()
+    _remark_on_outcome(recipe, task, outcome, progress)
+    return outcome
+
+
+def _remark_on_outcome(
+    recipe: Recipe, task: CaptionTask | TranslationTask, outcome: Outcome, progress: Progress
+) -> None:
+    """Log it where a run was for nothing: where what it began from is the best, or the commonest caption is."""
     if recipe.begin_from is not None and outcome.best_epoch == 0:
         progress.log(
             f"nothing was better than {recipe.begin_from} by more than chance (surpass: {recipe.surpass:g}), which is "
@@ -252,7 +260,6 @@ def _run(
         )
     if isinstance(task, CaptionTask):
         _compare_with_baseline(task, outcome, progress)
-    return outcome
 
 
 def _compare_with_baseline(task: CaptionTask, outcome: Outcome, progress: Progress) -> None:

@@ -83,6 +83,22 @@ def write_caption_comparison(judged: Sequence[JudgedCaptions], page: Path, *, co
     Raises:
         DataError: a file cannot be written.
     """
+    markdown = _markdown(judged, command)
+    bars = [Bar(each.name, each.scores["cider"], (each.judgement.low, each.judgement.high)) for each in judged]
+    examples = examples_section({each.name: each.written for each in judged})
+    values = [
+        {"name": each.name, **each.scores, "interval": [low, high], "p_value": each.judgement.p_value}
+        for each in judged
+        for low, high in [(each.judgement.low, each.judgement.high)]
+    ]
+    text = json.dumps({"command": command, "captions": values}, ensure_ascii=False, indent=1)
+    write_file(page, f"{markdown}\n".encode())
+    write_file(page.with_suffix(".html"), html_page(markdown, {}, score_section(bars, "CIDEr-D"), examples).encode())
+    write_file(page.with_suffix(".json"), f"{text}\n".encode())
+    return values
+
+
+def _markdown(judged: Sequence[JudgedCaptions], command: str) -> str:
     rows = [
         [
             f"`{each.name}`",
@@ -93,7 +109,7 @@ def write_caption_comparison(judged: Sequence[JudgedCaptions], page: Path, *, co
         for each in judged
     ]
     count, signature = judged[0].scores["count"], judged[0].scores["signature"]
-    markdown = "\n\n".join(
+    return "\n\n".join(
         [
             "# Captions compared",
             f"- Command: `{command}`.\n- {count} photos.\n- Signature of the scores: `{signature}`.",
@@ -102,22 +118,6 @@ def write_caption_comparison(judged: Sequence[JudgedCaptions], page: Path, *, co
             "which the best captions are not better than these.",
         ]
     )
-    bars = [Bar(each.name, each.scores["cider"], (each.judgement.low, each.judgement.high)) for each in judged]
-    examples = examples_section({each.name: each.written for each in judged})
-    values = [
-        {
-            "name": each.name,
-            **each.scores,
-            "interval": [each.judgement.low, each.judgement.high],
-            "p_value": each.judgement.p_value,
-        }
-        for each in judged
-    ]
-    write_file(page, f"{markdown}\n".encode())
-    write_file(page.with_suffix(".html"), html_page(markdown, {}, score_section(bars, "CIDEr-D"), examples).encode())
-    text = json.dumps({"command": command, "captions": values}, ensure_ascii=False, indent=1)
-    write_file(page.with_suffix(".json"), f"{text}\n".encode())
-    return values
 
 
 def _read(path: Path, images: CaptionedImages) -> list[str]:

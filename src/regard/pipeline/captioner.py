@@ -21,7 +21,8 @@ from regard.encoders.image import ImageEncoder
 from regard.errors import ConfigError, ImageError
 from regard.ops.linear import InferencePrecision
 from regard.parallel.workers import Workers, WorkSharing
-from regard.pipeline.concepts import fold_concepts, named
+from regard.pipeline.caption_results import answer, caption_of, on_photo
+from regard.pipeline.concepts import named
 from regard.pipeline.engine import Engine
 from regard.pipeline.generation import (
     Generation,
@@ -31,15 +32,13 @@ from regard.pipeline.generation import (
     generate_streaming,
     prefix_ids,
 )
-from regard.pipeline.isolation import REPORT, Defect, answer_each, describe
+from regard.pipeline.isolation import Defect, answer_each
 from regard.pipeline.options import SearchChanges, changed_options, fitting_batch
-from regard.pipeline.pointing import points
 from regard.pipeline.prefetch import AHEAD, PreparedImage, cut_batches, prefetch, prepare_image
-from regard.pipeline.region import Box, Positions, check_box, gather_positions, positions_in, scatter_weights
-from regard.results import Caption, Word
+from regard.pipeline.region import Box, Positions, check_box, gather_positions, positions_in
+from regard.results import Caption
 from regard.saved.bundle import Bundle
 from regard.search import SearchOptions
-from regard.text import merge_weights
 
 if TYPE_CHECKING:
     from regard.evidence.calibration import Calibration
@@ -142,9 +141,9 @@ class Captioner(WorkSharing):
         found = generate(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
         from regard.pipeline.explain import measure_generation, measure_pixels
 
-        (generation,) = _on_photo(found, annotations, None, self.bundle.calibration)
+        (generation,) = on_photo(found, annotations, None, self.bundle.calibration)
         measured = measure_generation(self._engine, self.bundle.model, annotations, generation, seed=options.seed)
-        caption = _result(picture, generation, options.length_normalisation, self.bundle.calibration)
+        caption = caption_of(picture, generation, options.length_normalisation, self.bundle.calibration)
         if pixels and caption.words:
             attended = np.array([word.weights.reshape(-1) for word in caption.words], dtype=np.float64)
             grid = (picture.regions.rows, picture.regions.columns)
@@ -219,8 +218,8 @@ class Captioner(WorkSharing):
         inside = annotations if allowed is None else gather_positions(annotations, allowed)
 
         def caption(generation: Generation, calibration: Calibration | None) -> Caption:
-            (found,) = _on_photo([generation], annotations, allowed, calibration)
-            return _result(picture, found, options.length_normalisation, calibration)
+            (found,) = on_photo([generation], annotations, allowed, calibration)
+            return caption_of(picture, found, options.length_normalisation, calibration)
 
         whole = generate_streaming(
             self._engine,
@@ -248,11 +247,11 @@ class Captioner(WorkSharing):
         beginning = prefix_ids(self.bundle.tokenizer, prefix)
         picture, annotations = self._read(image)
         found = generate(self._engine, annotations, options, prefixes=[beginning], numbers=[0])
-        (generation,) = _on_photo(found, annotations, None, self.bundle.calibration)
+        (generation,) = on_photo(found, annotations, None, self.bundle.calibration)
         from regard.pipeline.inspection import inspect_captioner
 
         inspection = inspect_captioner(self.bundle, picture, generation.ids)
-        caption = _result(picture, generation, options.length_normalisation, self.bundle.calibration)
+        caption = caption_of(picture, generation, options.length_normalisation, self.bundle.calibration)
         return caption, inspection
 
     def captions_after(
@@ -285,8 +284,8 @@ class Captioner(WorkSharing):
         copies = torch.zeros(len(generations), dtype=torch.long, device=annotations.values.device)
         every = None if allowed is None else allowed * len(generations)
         found = [
-            _result(picture, generation, options.length_normalisation, self.bundle.calibration)
-            for generation in _on_photo(generations, annotations.select(copies), every, self.bundle.calibration)
+            caption_of(picture, generation, options.length_normalisation, self.bundle.calibration)
+            for generation in on_photo(generations, annotations.select(copies), every, self.bundle.calibration)
         ]
         words = [word.text for word in self.bundle.tokenizer.words(beginning)]
         from regard.pipeline.next_words import distinct_next_words
@@ -341,7 +340,7 @@ class Captioner(WorkSharing):
             own = None if allowed is None else [allowed[each] for each in batch]
             inside = annotations if own is None else gather_positions(annotations, own)
             generations = generate(self._engine, inside, options, prefixes=prefixes, numbers=numbers)
-            return _on_photo(generations, annotations, own, self.bundle.calibration)
+            return on_photo(generations, annotations, own, self.bundle.calibration)
 
         return answer_each(describe_batch, range(len(pixels))) if pixels else []
 
@@ -375,81 +374,4 @@ class Captioner(WorkSharing):
             for generations in answers:
                 generated = iter(generations)
                 for picture in waiting.popleft():
-                    yield _answer(picture, generated, options.length_normalisation, self.bundle.calibration)
-
-
-def _answer(
-    picture: PreparedImage | ImageError,
-    generated: Iterator[Generation | Defect],
-    alpha: float,
-    calibration: Calibration | None,
-) -> Caption | ImageError:
-    """The caption of a picture from the next of what was generated, or the error in its place."""
-    if isinstance(picture, ImageError):
-        return picture
-    generation = next(generated)
-    if isinstance(generation, Defect):
-        return ImageError(picture.path, generation.reason, remedy=generation.remedy)
-    try:
-        return _result(picture, generation, alpha, calibration)
-    except Exception as error:
-        return ImageError(picture.path, describe(error), remedy=REPORT)
-
-
-def _on_photo(
-    generations: Sequence[Generation],
-    annotations: Annotations,
-    allowed: Sequence[Positions] | None,
-    calibration: Calibration | None,
-) -> list[Generation]:
-    """The generations of a batch with what its photos tell of them: concepts, and how novel they are.
-
-    Args:
-        generations: one a photo; their weights are over the allowed positions.
-        annotations: of the whole photos.
-        allowed: the positions of each that attention was held to, over all of which weights are spread again; None for
-            all. Concepts speak for the whole photo, so a part of it does without.
-        calibration: asks for novelty; None where nobody does.
-    """
-    if allowed is None:
-        found = named(generations, annotations.concepts)
-    else:
-        positions, pairs = annotations.num_regions, zip(generations, allowed, strict=True)
-        found = [replace(each, weights=scatter_weights(each.weights, own, positions=positions)) for each, own in pairs]
-    if calibration is None:
-        return found
-    from regard.pipeline.confidence import with_novelty
-
-    return with_novelty(found, annotations, calibration)
-
-
-def _confidence(generation: Generation, calibration: Calibration | None) -> tuple[list[float | None], float | None]:
-    """The evidence for each word and the confidence in the caption; None without a calibration."""
-    if calibration is None:
-        return [None] * len(generation.words), None
-    from regard.pipeline.confidence import caption_confidence, word_evidence
-
-    evidence = word_evidence(generation, calibration)
-    return evidence, caption_confidence(generation, evidence, calibration)
-
-
-def _result(picture: PreparedImage, generation: Generation, alpha: float, calibration: Calibration | None) -> Caption:
-    evidence, confidence = _confidence(generation, calibration)
-    attended = fold_concepts(merge_weights(generation.weights, generation.words), generation.concepts)
-    grid = (picture.regions.rows, picture.regions.columns)
-    pointed = points(generation, [look.weights for look in attended], picture.regions)
-    words = zip(generation.words, generation.probabilities, attended, evidence, pointed, strict=True)
-    return Caption(
-        path=picture.path,
-        text=generation.best.text,
-        score=generation.best.score(alpha),
-        words=tuple(
-            Word(word.text, probability, look.weights.reshape(grid), look.concept, own, point)
-            for word, probability, look, own, point in words
-        ),
-        alternatives=generation.alternatives(alpha),
-        finished=generation.finished,
-        confidence=confidence,
-        photo=picture.photo,
-        regions=picture.regions,
-    )
+                    yield answer(picture, generated, options.length_normalisation, self.bundle.calibration)

@@ -52,7 +52,6 @@ class RecurrentStep(ABC):
     def __init__(self, compiled: CompiledOps | None = None) -> None:
         self._compiled = compiled
 
-    @abstractmethod
     def forward(
         self,
         saved: Float[Tensor, "rows saved"],
@@ -68,8 +67,11 @@ class RecurrentStep(ABC):
             recurrent: [rows, some × hidden].
             before, after: the states; ``after`` is written.
         """
+        if self._compiled is None:
+            self._forward(saved, recurrent, before, after)
+        else:
+            self._compiled_forward(self._compiled, saved, recurrent, before, after)
 
-    @abstractmethod
     def backward(
         self,
         saved: Float[Tensor, "rows saved"],
@@ -85,6 +87,27 @@ class RecurrentStep(ABC):
             grad_after: may be overwritten; no c stands for zeros.
             grad_recurrent: [rows, some × hidden], where the gradient of ``recurrent`` is written, in its own precision.
         """
+        if self._compiled is None:
+            return self._backward(saved, before, after, grad_after, grad_recurrent)
+        return self._compiled_backward(self._compiled, saved, before, after, grad_after, grad_recurrent)
+
+    @abstractmethod
+    def _forward(self, saved: Tensor, recurrent: Tensor, before: CellState, after: CellState) -> None: ...
+
+    @abstractmethod
+    def _compiled_forward(
+        self, ops: CompiledOps, saved: Tensor, recurrent: Tensor, before: CellState, after: CellState
+    ) -> None: ...
+
+    @abstractmethod
+    def _backward(
+        self, saved: Tensor, before: CellState, after: CellState, grad_after: CellState, grad_recurrent: Tensor
+    ) -> StepGradient: ...
+
+    @abstractmethod
+    def _compiled_backward(
+        self, ops: CompiledOps, saved: Tensor, before: CellState, after: CellState, grad: CellState, out: Tensor
+    ) -> StepGradient: ...
 
 
 class LstmStep(RecurrentStep):
@@ -92,18 +115,7 @@ class LstmStep(RecurrentStep):
 
     num_saved = 4
 
-    def forward(
-        self,
-        saved: Float[Tensor, "rows saved"],
-        recurrent: Float[Tensor, "rows gates"],
-        before: CellState,
-        after: CellState,
-    ) -> None:
-        assert before.c is not None, "an LSTM has a cell"
-        assert after.c is not None, "an LSTM has a cell"
-        if self._compiled is not None:
-            self._compiled.run("lstm_forward", saved, Strided(recurrent), before.c, after.c, after.h, *before.c.shape)
-            return
+    def _forward(self, saved: Tensor, recurrent: Tensor, before: CellState, after: CellState) -> None:
         hidden = before.h.shape[-1]
         saved.add_(recurrent)
         candidate = saved[:, 2 * hidden : 3 * hidden]
@@ -111,38 +123,39 @@ class LstmStep(RecurrentStep):
         saved.sigmoid_()
         candidate.mul_(2).sub_(1)
         i, f, g, o = saved.chunk(4, dim=-1)
-        torch.mul(f, before.c, out=after.c).addcmul_(i, g)
-        torch.mul(_tanh(after.c), o, out=after.h)
+        cell = _cell(after)
+        torch.mul(f, _cell(before), out=cell).addcmul_(i, g)
+        torch.mul(_tanh(cell), o, out=after.h)
 
-    def backward(
-        self,
-        saved: Float[Tensor, "rows saved"],
-        before: CellState,
-        after: CellState,
-        grad_after: CellState,
-        grad_recurrent: Float[Tensor, "rows gates"],
+    def _compiled_forward(
+        self, ops: CompiledOps, saved: Tensor, recurrent: Tensor, before: CellState, after: CellState
+    ) -> None:
+        ops.run("lstm_forward", saved, Strided(recurrent), _cell(before), _cell(after), after.h, *before.h.shape)
+
+    def _backward(
+        self, saved: Tensor, before: CellState, after: CellState, grad_after: CellState, grad_recurrent: Tensor
     ) -> StepGradient:
-        assert before.c is not None, "an LSTM has a cell"
-        assert after.c is not None, "an LSTM has a cell"
         grad_h, grad_c = grad_after
-        if self._compiled is not None:
-            found = _scratch(grad_recurrent, like=saved)
-            grad_c = torch.zeros_like(grad_h) if grad_c is None else grad_c
-            self._compiled.run(
-                "lstm_backward", saved, before.c, after.c, grad_h, grad_c, Strided(found), *before.c.shape
-            )
-            return StepGradient(_copy_unless_same(found, grad_recurrent), None, grad_c)
         i, f, g, o = saved.chunk(4, dim=-1)
-        tanh_c = _tanh(after.c)
+        tanh_c = _tanh(_cell(after))
         through_h = torch.addcmul(grad_h, grad_h * tanh_c, tanh_c, value=-1).mul_(o)
         grad_cell = through_h if grad_c is None else through_h.add_(grad_c)
         derivative = torch.addcmul(saved, saved, saved, value=-1)
         grad_i, grad_f, grad_g, grad_o = derivative.chunk(4, dim=-1)
         grad_i.mul_(g).mul_(grad_cell)
-        grad_f.mul_(before.c).mul_(grad_cell)
+        grad_f.mul_(_cell(before)).mul_(grad_cell)
         torch.mul(g, g, out=grad_g).neg_().add_(1).mul_(i).mul_(grad_cell)
         grad_o.mul_(tanh_c).mul_(grad_h)
         return StepGradient(_copy_unless_same(derivative, grad_recurrent), None, grad_cell.mul_(f))
+
+    def _compiled_backward(
+        self, ops: CompiledOps, saved: Tensor, before: CellState, after: CellState, grad: CellState, out: Tensor
+    ) -> StepGradient:
+        found = _scratch(out, like=saved)
+        grad_c = torch.zeros_like(grad.h) if grad.c is None else grad.c
+        states = (_cell(before), _cell(after), grad.h, grad_c)
+        ops.run("lstm_backward", saved, *states, Strided(found), *before.h.shape)
+        return StepGradient(_copy_unless_same(found, out), None, grad_c)
 
 
 class GruStep(RecurrentStep):
@@ -150,16 +163,7 @@ class GruStep(RecurrentStep):
 
     num_saved = 4
 
-    def forward(
-        self,
-        saved: Float[Tensor, "rows saved"],
-        recurrent: Float[Tensor, "rows gates"],
-        before: CellState,
-        after: CellState,
-    ) -> None:
-        if self._compiled is not None:
-            self._compiled.run("gru_forward", saved, Strided(recurrent), before.h, after.h, *before.h.shape)
-            return
+    def _forward(self, saved: Tensor, recurrent: Tensor, before: CellState, after: CellState) -> None:
         hidden = before.h.shape[-1]
         saved[:, : 2 * hidden].add_(recurrent[:, : 2 * hidden]).sigmoid_()
         r, z, n, recurrent_n = saved.chunk(4, dim=-1)
@@ -167,23 +171,15 @@ class GruStep(RecurrentStep):
         n.addcmul_(r, recurrent_n).mul_(2).sigmoid_().mul_(2).sub_(1)
         torch.lerp(n, before.h, z, out=after.h)
 
-    def backward(
-        self,
-        saved: Float[Tensor, "rows saved"],
-        before: CellState,
-        after: CellState,
-        grad_after: CellState,
-        grad_recurrent: Float[Tensor, "rows gates"],
+    def _compiled_forward(
+        self, ops: CompiledOps, saved: Tensor, recurrent: Tensor, before: CellState, after: CellState
+    ) -> None:
+        ops.run("gru_forward", saved, Strided(recurrent), before.h, after.h, *before.h.shape)
+
+    def _backward(
+        self, saved: Tensor, before: CellState, after: CellState, grad_after: CellState, grad_recurrent: Tensor
     ) -> StepGradient:
         grad_h, hidden = grad_after.h, before.h.shape[-1]
-        if self._compiled is not None:
-            found, grad_before = _scratch(grad_recurrent, like=saved), torch.empty_like(grad_h)
-            grad_inputs = saved.new_empty(len(saved), 3 * hidden)
-            self._compiled.run(
-                "gru_backward", saved, before.h, grad_h, grad_inputs, Strided(found), grad_before, *before.h.shape
-            )
-            _copy_unless_same(found, grad_recurrent)
-            return StepGradient(grad_inputs, grad_before, None)
         r, z, n, recurrent_n = saved.chunk(4, dim=-1)
         derivative = torch.addcmul(saved, saved, saved, value=-1)
         grad_r, grad_z, grad_n, grad_recurrent_n = derivative.chunk(4, dim=-1)
@@ -195,6 +191,15 @@ class GruStep(RecurrentStep):
         grad_recurrent[:, : 2 * hidden] = derivative[:, : 2 * hidden]
         grad_recurrent[:, 2 * hidden :] = grad_recurrent_n
         return StepGradient(derivative[:, : 3 * hidden], grad_h * z, None)
+
+    def _compiled_backward(
+        self, ops: CompiledOps, saved: Tensor, before: CellState, after: CellState, grad: CellState, out: Tensor
+    ) -> StepGradient:
+        found, grad_before = _scratch(out, like=saved), torch.empty_like(grad.h)
+        grad_inputs = saved.new_empty(len(saved), 3 * before.h.shape[-1])
+        ops.run("gru_backward", saved, before.h, grad.h, grad_inputs, Strided(found), grad_before, *before.h.shape)
+        _copy_unless_same(found, out)
+        return StepGradient(grad_inputs, grad_before, None)
 
 
 class GatedStep(RecurrentStep):
@@ -227,48 +232,44 @@ class GatedStep(RecurrentStep):
     def _grad_inner(self) -> Product:
         return self._prepare(self._U.t())
 
-    def forward(
-        self,
-        saved: Float[Tensor, "rows saved"],
-        recurrent: Float[Tensor, "rows gates"],
-        before: CellState,
-        after: CellState,
-    ) -> None:
+    def _forward(self, saved: Tensor, recurrent: Tensor, before: CellState, after: CellState) -> None:
         h = before.h
-        if self._compiled is not None:
-            reset = torch.empty_like(h)
-            self._compiled.run("gated_gates", saved, Strided(recurrent), h, reset, *h.shape)
-            self._compiled.run("gated_forward", saved, self._inner(reset), h, after.h, *h.shape)
-            return
         z, r, candidate = saved.chunk(3, dim=-1)
         saved[:, : 2 * h.shape[-1]].add_(recurrent).sigmoid_()
         candidate.add_(self._inner(r * h)).mul_(2).sigmoid_().mul_(2).sub_(1)
         torch.lerp(h, candidate, z, out=after.h)
 
-    def backward(
-        self,
-        saved: Float[Tensor, "rows saved"],
-        before: CellState,
-        after: CellState,
-        grad_after: CellState,
-        grad_recurrent: Float[Tensor, "rows gates"],
+    def _compiled_forward(
+        self, ops: CompiledOps, saved: Tensor, recurrent: Tensor, before: CellState, after: CellState
+    ) -> None:
+        h, reset = before.h, torch.empty_like(before.h)
+        ops.run("gated_gates", saved, Strided(recurrent), h, reset, *h.shape)
+        ops.run("gated_forward", saved, self._inner(reset), h, after.h, *h.shape)
+
+    def _backward(
+        self, saved: Tensor, before: CellState, after: CellState, grad_after: CellState, grad_recurrent: Tensor
     ) -> StepGradient:
-        h, grad_h, hidden = before.h, grad_after.h, before.h.shape[-1]
-        if self._compiled is not None:
-            derivative, grad_candidate, grad_before = torch.empty_like(saved), torch.empty_like(h), torch.empty_like(h)
-            self._compiled.run("gated_backward", saved, h, grad_h, derivative, grad_candidate, *h.shape)
-            grad_reset = self._grad_inner(grad_candidate)
-            self._compiled.run("gated_reset_backward", saved, h, grad_h, grad_reset, derivative, grad_before, *h.shape)
-        else:
-            z, r, candidate = saved.chunk(3, dim=-1)
-            derivative = torch.addcmul(saved, saved, saved, value=-1)
-            grad_z, grad_r, grad_candidate = derivative.chunk(3, dim=-1)
-            torch.mul(grad_h, z, out=grad_candidate).mul_(torch.mul(candidate, candidate).neg_().add_(1))
-            grad_z.mul_(grad_h).mul_(candidate - h)
-            grad_reset = self._grad_inner(grad_candidate)
-            grad_r.mul_(grad_reset).mul_(h)
-            grad_before = torch.addcmul(grad_h, grad_h, z, value=-1).addcmul_(grad_reset, r)
-        grad_recurrent.copy_(derivative[:, : 2 * hidden])
+        h, grad_h = before.h, grad_after.h
+        z, r, candidate = saved.chunk(3, dim=-1)
+        derivative = torch.addcmul(saved, saved, saved, value=-1)
+        grad_z, grad_r, grad_candidate = derivative.chunk(3, dim=-1)
+        torch.mul(grad_h, z, out=grad_candidate).mul_(torch.mul(candidate, candidate).neg_().add_(1))
+        grad_z.mul_(grad_h).mul_(candidate - h)
+        grad_reset = self._grad_inner(grad_candidate)
+        grad_r.mul_(grad_reset).mul_(h)
+        grad_before = torch.addcmul(grad_h, grad_h, z, value=-1).addcmul_(grad_reset, r)
+        grad_recurrent.copy_(derivative[:, : 2 * h.shape[-1]])
+        return StepGradient(derivative, grad_before, None)
+
+    def _compiled_backward(
+        self, ops: CompiledOps, saved: Tensor, before: CellState, after: CellState, grad: CellState, out: Tensor
+    ) -> StepGradient:
+        h, derivative = before.h, torch.empty_like(saved)
+        grad_candidate, grad_before = torch.empty_like(h), torch.empty_like(h)
+        ops.run("gated_backward", saved, h, grad.h, derivative, grad_candidate, *h.shape)
+        grad_reset = self._grad_inner(grad_candidate)
+        ops.run("gated_reset_backward", saved, h, grad.h, grad_reset, derivative, grad_before, *h.shape)
+        out.copy_(derivative[:, : 2 * h.shape[-1]])
         return StepGradient(derivative, grad_before, None)
 
     @staticmethod
@@ -289,6 +290,11 @@ def build_step(
         assert U is not None, "the gated unit multiplies with U"
         return GatedStep(U, prepare, compiled)
     return LstmStep(compiled) if kind == "lstm" else GruStep(compiled)
+
+
+def _cell(state: CellState) -> Tensor:
+    assert state.c is not None, "an LSTM has a cell"
+    return state.c
 
 
 def _tanh(value: Tensor) -> Tensor:

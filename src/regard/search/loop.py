@@ -11,7 +11,6 @@ from regard.annotations import Annotations
 from regard.decoders.base import EMPTY, Decoder, State, Stepper
 from regard.fast import for_search
 from regard.search.active import ActiveHypotheses, remaining_inputs
-from regard.search.agreement import agreed_prefixes
 from regard.search.backpointers import Hypothesis, Sequences
 from regard.search.constraints import Constraint, build_constraints, check_prefixes
 from regard.search.finished import RankedHypotheses
@@ -131,6 +130,8 @@ def decode(
 def _report_agreed(
     on_agreed: Callable[[int, Hypothesis], None], strategy: RankingStrategy, active: ActiveHypotheses
 ) -> None:
+    from regard.search.agreement import agreed_prefixes
+
     for number, hypothesis in agreed_prefixes(strategy, active):
         on_agreed(number, hypothesis)
 

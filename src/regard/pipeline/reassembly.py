@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
 
 import numpy as np
 import numpy.typing as npt
 
+from regard.errors import TextError
 from regard.pipeline.generation import Generation, ScoredText
+from regard.pipeline.isolation import Defect
+from regard.pipeline.length_buckets import LengthBuckets
 from regard.pipeline.segments import Source
 from regard.results import Alternative, SourceWord, TargetWord, Translation
 from regard.text import merge_weights
@@ -63,3 +66,44 @@ def _alignment(source: Source, generations: Sequence[Generation]) -> npt.NDArray
         alignment[row : row + len(block), segment.first_word : segment.first_word + len(segment.words)] = block
         row += len(block)
     return alignment
+
+
+Reassemble = Callable[[Source, Sequence[Generation]], Translation]
+
+
+def translations(
+    buckets: LengthBuckets, generated: Iterable[Sequence[Generation | Defect]], whole: Reassemble
+) -> Iterator[Translation | TextError]:
+    """The translations of the texts of some buckets in order, from what is generated batch by batch.
+
+    Args:
+        buckets: the texts and the batches of their segments.
+        generated: for each batch, what was generated for its segments.
+        whole: makes the translation of a text from what was generated for all of its segments.
+    """
+    done: dict[int, Generation | Defect] = {}
+    found: dict[int, Translation | TextError] = {}
+    for indices, generations in zip(buckets.batches, generated, strict=True):
+        done.update(zip(indices, generations, strict=True))
+        # a text whose segments are all there is reassembled at once, while workers go on
+        for text in {buckets.text_indices[index] for index in indices}:
+            source, segments = buckets.sources[text], buckets.segments[text]
+            assert isinstance(source, Source), "only what could be read has segments"
+            if all(segment in done for segment in segments):
+                found[text] = _answer(source, [done[segment] for segment in segments], whole)
+    for text, source in enumerate(buckets.sources):
+        if isinstance(source, TextError):
+            yield source
+        else:
+            yield found[text] if buckets.segments[text] else _answer(source, [], whole)
+
+
+def _answer(source: Source, generations: Sequence[Generation | Defect], whole: Reassemble) -> Translation | TextError:
+    """The translation of a text from what was generated for its segments, or the error in its place."""
+    defects = [each for each in generations if isinstance(each, Defect)]
+    if not defects:
+        try:
+            return whole(source, [each for each in generations if isinstance(each, Generation)])
+        except Exception as error:
+            defects = [Defect.of(error)]
+    return TextError(f"the text {defects[0].reason}", remedy=defects[0].remedy)

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from itertools import chain, islice
 from typing import Unpack
 
@@ -31,7 +32,7 @@ from regard.pipeline.isolation import REPORT, Defect, answer_each, describe
 from regard.pipeline.length_buckets import LengthBuckets, Pause, SegmentJob, bucket_by_length, segment_jobs
 from regard.pipeline.next_words import distinct_next_words
 from regard.pipeline.options import SearchChanges, changed_options, fitting_batch
-from regard.pipeline.reassembly import reassemble
+from regard.pipeline.reassembly import reassemble, translations
 from regard.pipeline.segments import Source, segment_source
 from regard.results import Translation
 from regard.saved.bundle import Bundle
@@ -331,7 +332,7 @@ class Translator(WorkSharing):
             for first in answers:
                 buckets = read.popleft()
                 generated = chain([first], islice(answers, len(buckets.batches) - 1))
-                yield from self._translations(buckets, generated, options)
+                yield from translations(buckets, generated, partial(self._reassembled, options=options))
 
     def _buckets(
         self, texts: Iterable[str | TextError | Pause], batch: int, prefix: Ids, number: int
@@ -367,40 +368,6 @@ class Translator(WorkSharing):
                 remedy="give many texts to translate_many" if many else "give a str, such as 'A dog runs.'",
             )
         return segment_source(text, self._tokenizer, longest=self._longest, known=self.bundle.source_words)
-
-    def _translations(
-        self, buckets: LengthBuckets, generated: Iterable[Sequence[Generation | Defect]], options: SearchOptions
-    ) -> Iterator[Translation | TextError]:
-        """The texts of some buckets in order, from what is generated batch by batch."""
-        done: dict[int, Generation | Defect] = {}
-        whole: dict[int, Translation | TextError] = {}
-        for indices, generations in zip(buckets.batches, generated, strict=True):
-            done.update(zip(indices, generations, strict=True))
-            # what is whole is reassembled at once, while workers go on
-            for text in {buckets.text_indices[index] for index in indices}:
-                source, segments = buckets.sources[text], buckets.segments[text]
-                assert isinstance(source, Source), "only what could be read has segments"
-                if all(segment in done for segment in segments):
-                    whole[text] = self._answer(source, [done[segment] for segment in segments], options)
-        for text, source in enumerate(buckets.sources):
-            if isinstance(source, TextError):
-                yield source
-            else:
-                yield whole[text] if buckets.segments[text] else self._answer(source, [], options)
-
-    def _answer(
-        self, source: Source, generations: Sequence[Generation | Defect], options: SearchOptions
-    ) -> Translation | TextError:
-        """The translation of a text from what was generated for its segments, or the error in its place."""
-        defects = [each for each in generations if isinstance(each, Defect)]
-        if not defects:
-            try:
-                return self._reassembled(
-                    source, [each for each in generations if isinstance(each, Generation)], options
-                )
-            except Exception as error:
-                defects = [Defect.of(error)]
-        return TextError(f"the text {defects[0].reason}", remedy=defects[0].remedy)
 
     def _reassembled(self, source: Source, generations: Sequence[Generation], options: SearchOptions) -> Translation:
         return reassemble(

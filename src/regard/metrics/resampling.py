@@ -166,9 +166,9 @@ def bleu_statistics(hypotheses: Sequence[str], references: Sequence[str]) -> Sta
     tokenize = BLEU(tokenize="13a").tokenizer
     rows = []
     for hypothesis, reference in zip(hypotheses, references, strict=True):
-        spoken, written = tokenize(hypothesis.rstrip()).split(), tokenize(reference.rstrip()).split()
-        totals = [max(0, len(spoken) - order) for order in range(MAX_ORDER)]
-        rows.append([len(spoken), len(written), *BleuReferences([written]).matches(spoken), *totals])
+        found, expected = tokenize(hypothesis.rstrip()).split(), tokenize(reference.rstrip()).split()
+        totals = [max(0, len(found) - order) for order in range(MAX_ORDER)]
+        rows.append([len(found), len(expected), *BleuReferences([expected]).matches(found), *totals])
     return np.array(rows, dtype=np.float64)
 
 

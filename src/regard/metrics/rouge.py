@@ -44,13 +44,13 @@ def rouge_l(hypothesis: Tokens, references: Sequence[Tokens]) -> float:
         DataError: ``references`` is empty or a string.
     """
     check_reference_groups([references])
-    spoken = hypothesis or ("",)
+    found = hypothesis or ("",)
     precision = recall = 0.0
     for reference in references:
-        written = reference or ("",)
-        common = common_subsequence_length(spoken, written)
-        precision = max(precision, common / len(spoken))
-        recall = max(recall, common / len(written))
+        expected = reference or ("",)
+        common = common_subsequence_length(found, expected)
+        precision = max(precision, common / len(found))
+        recall = max(recall, common / len(expected))
     if not precision:
         return 0.0
     return (1 + BETA**2) * precision * recall / (recall + BETA**2 * precision)

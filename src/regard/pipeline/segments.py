@@ -122,15 +122,15 @@ def _cuts(encoded: Encoded, words: Sequence[WordPieces], longest: int) -> list[i
 
 def _sentence_starts(encoded: Encoded, words: Sequence[WordPieces]) -> list[int]:
     """The first piece of each sentence but the first; what holds no letter and no digit is no sentence."""
-    spoken = [any(character.isalnum() for character in word.text) for word in words]
-    last = max((i for i, speaks in enumerate(spoken) if speaks), default=0)
+    has_word = [any(character.isalnum() for character in word.text) for word in words]
+    last = max((i for i, each in enumerate(has_word) if each), default=0)
     starts: list[int] = []
-    speaks = False
+    holds_words = False
     for i, word in enumerate(words[: last + 1]):
-        if speaks and _ends_sentence(encoded.text, word.span[0]):
+        if holds_words and _ends_sentence(encoded.text, word.span[0]):
             starts.append(word.pieces[0])
-            speaks = False
-        speaks = speaks or spoken[i]
+            holds_words = False
+        holds_words = holds_words or has_word[i]
     return starts
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from regard.pipeline import Translator
     from regard.results import Caption, TranslatedCaption
 
-SPOKEN = "en"
+CAPTION_LANGUAGE = "en"
 """The language of captions."""
 
 CaptionModel = Annotated[
@@ -215,7 +215,11 @@ def _translator(to: str | None, computing: Computing) -> Translator | None:
     """The translator into a language, in this process."""
     from regard.pipeline import load_translator
 
-    return None if to is None else load_translator(find_translator(SPOKEN, to), **asdict(replace(computing, workers=1)))
+    return (
+        None
+        if to is None
+        else load_translator(find_translator(CAPTION_LANGUAGE, to), **asdict(replace(computing, workers=1)))
+    )
 
 
 @contextmanager

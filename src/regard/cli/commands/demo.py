@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regard.cli.commands.caption import SPOKEN, CaptionModel, in_place, show_captions
+from regard.cli.commands.caption import CAPTION_LANGUAGE, CaptionModel, in_place, show_captions
 from regard.cli.languages import translators
 from regard.cli.options import AsJson
 from regard.cli.photos import find_photos
@@ -58,7 +58,7 @@ def demo(
     captioner = load_captioner(model)
     results = captioner.caption_many([each for each in found if isinstance(each, str)])
     all_read = show_captions(in_place(found, results), count=len(found), saver=saver, as_json=as_json)
-    translator = translators().get((SPOKEN, TARGET))
+    translator = translators().get((CAPTION_LANGUAGE, TARGET))
     if translator is not None:
         _show_translations(translator, captioner, samples[0], saver, as_json=as_json)
     saver.finish()

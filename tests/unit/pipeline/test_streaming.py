@@ -24,36 +24,47 @@ def photo(number: int) -> io.BytesIO:
 
 
 @pytest.mark.parametrize(
-    "options", [{"beam": 1}, {"beam": 3}, {"beam": 3, "region": (0.0, 0.0, 0.5, 1.0)}, {"beam": 2, "prefix": "two"}]
+    "options",
+    [
+        {"beam": 1},
+        {"beam": 1, "region": (0.0, 0.0, 0.5, 1.0)},
+        # whatever else a beam holds, its hypotheses agree on the prefix
+        {"beam": 3, "prefix": "two dogs"},
+        {"beam": 2, "prefix": "two dogs", "region": (0.0, 0.0, 0.5, 1.0)},
+    ],
 )
-def test_a_caption_is_reported_word_by_word(tiny_captioner: Bundle, options: dict[str, Any]) -> None:
-    captioner, num_reports = Captioner(tiny_captioner), 0
-    for number in range(4):
+def test_a_caption_is_reported_before_its_search_ends(tiny_captioner: Bundle, options: dict[str, Any]) -> None:
+    captioner = Captioner(tiny_captioner)
+    for number in range(3):
         partial: list[Caption] = []
         whole = captioner.stream(photo(number), partial.append, **options)
         alone = captioner.caption(photo(number), **options)
         assert (whole.text, len(whole.alternatives)) == (alone.text, len(alone.alternatives))
         assert whole.score == pytest.approx(alone.score, abs=1e-5)
-        num_reports += len(partial)
+        assert partial
         for each in partial:
             assert not each.finished
-            assert [word.to_dict() for word in each.words] == [word.to_dict() for word in whole.words][
-                : len(each.words)
-            ]
-    assert num_reports >= (4 if options["beam"] == 1 else 0)
+            words = [word.to_dict() for word in whole.words]
+            assert [word.to_dict() for word in each.words] == words[: len(each.words)]
 
 
 @pytest.mark.parametrize("beam", [1, 3])
 def test_a_translation_is_reported_over_the_whole_source(tiny_translator: Bundle, beam: int) -> None:
-    translator = Translator(tiny_translator)
-    partial: list[Translation] = []
-    for text in ("A dog runs. Two girls sing near a man.", "A man sleeps", ""):
-        partial.clear()
-        whole = translator.stream(text, partial.append, beam=beam)
-        assert whole.text == translator.translate(text, beam=beam).text
+    translator, options = Translator(tiny_translator), {"beam": beam, "prefix": "A dog"}
+    for text in ("A dog runs. Two girls sing near a man.", "A man sleeps"):
+        partial: list[Translation] = []
+        whole = translator.stream(text, partial.append, **options)
+        assert whole.text == translator.translate(text, **options).text
+        assert partial
         for each in partial:
             words = len(each.words)
             assert each.to_dict()["words"] == whole.to_dict()["words"][:words]
             assert np.allclose(each.alignment, whole.alignment[:words])
         lengths = [len(each.words) for each in partial]
         assert lengths == sorted(set(lengths))
+
+
+def test_an_empty_text_is_reported_by_nothing(tiny_translator: Bundle) -> None:
+    partial: list[Translation] = []
+    assert Translator(tiny_translator).stream("", partial.append).text == ""
+    assert not partial

@@ -50,7 +50,9 @@ class BesidePhotos:
     def _copy(self, photo: Path, folder: Path, text: str) -> None:
         from regard.data.photo_metadata import with_description
 
-        copy = folder / photo.absolute().relative_to(self._common)
+        place = _absolute(photo)
+        assert place.is_relative_to(self._common), f"{photo} lies below {self._common}, which all photos share"
+        copy = folder / place.relative_to(self._common)
         if copy.exists() and copy.samefile(photo):
             raise DataError("would be written over by its own copy", remedy="give another folder with --metadata")
         self._put(copy, with_description(photo.read_bytes(), text))
@@ -64,5 +66,10 @@ class BesidePhotos:
 
 def _common_folder(photos: Sequence[str]) -> Path:
     """The deepest folder below which all photos lie."""
-    folders = [str(Path(photo).absolute().parent) for photo in photos]
+    folders = [_absolute(photo).parent for photo in photos]
     return Path(os.path.commonpath(folders)) if folders else Path("/")
+
+
+def _absolute(photo: str | Path) -> Path:
+    """The path without ``..``, which would lead a copy out of its folder."""
+    return Path(os.path.abspath(photo))  # noqa: PTH100 - pathlib's keeps "..", or follows links

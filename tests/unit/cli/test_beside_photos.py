@@ -50,3 +50,14 @@ def test_no_photo_is_written_over_by_its_copy(photos: list[str], tmp_path: Path)
     assert Path(photos[0]).read_bytes() == before
     with pytest.raises(ConfigError, match="is no folder"):
         BesidePhotos(photos, metadata=Path(photos[0]))
+
+
+def test_copies_stay_in_their_folder_however_photos_are_named(
+    photos: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(photos[1]).parent)
+    named = ["b.png", "../a.jpg"]
+    beside = BesidePhotos(named, metadata=tmp_path / "out" / "copies")
+    assert [beside.write(photo, "a green square") for photo in named] == [None, None]
+    written = [path.relative_to(tmp_path).as_posix() for path in (tmp_path / "out").rglob("*.*")]
+    assert sorted(written) == ["out/copies/a.jpg", "out/copies/trip/b.png"]

@@ -39,15 +39,15 @@ def test_they_fit_in_the_package() -> None:
     assert sum(sizes.values()) < 90_000_000
 
 
-@pytest.mark.parametrize("name", ["everyday", "flickr8k"])
-def test_they_caption_a_photo_and_say_where_they_looked(name: str) -> None:
+@pytest.mark.parametrize(("name", "side"), [("everyday", 9), ("flickr8k", 7)])
+def test_they_caption_a_photo_and_say_where_they_looked(name: str, side: int) -> None:
     photo = np.array(pytest.importorskip("skimage.data").astronaut())
     caption = regard.load(name).caption(photo, beam=5)
     assert caption.finished
     assert caption.text == " ".join(word.text for word in caption.words)
     assert len(caption.alternatives) == 3
     for word in caption.words:
-        assert word.weights.shape == (7, 7)
+        assert word.weights.shape == (side, side)
         assert word.weights.sum() == pytest.approx(1, abs=1e-6)
         assert 0 < word.probability <= 1
 

@@ -45,6 +45,10 @@ class ImageEncoderSettings(PartSettings):
     """The layer whose output is the annotation grid; None takes the network's default."""
     size: int = Field(224, ge=SMALLEST_INPUT, le=2048)
     """Height and width in pixels of what goes through the network: the picture in form ``grid``, else one tile."""
+    inference_size: int | None = Field(None, ge=SMALLEST_INPUT, le=2048)
+    """The ``size`` of the model that a run saves; None for the same as in training. Crops show things larger in
+    training than whole photos do, and larger photos undo that (Touvron et al. 2019, "Fixing the train-test resolution
+    discrepancy"). Validation during the run is at ``size``."""
     mode: ResizeMode = "squash"
     """How a picture is brought to a square."""
     form: Literal["grid", "tiles"] = "grid"
@@ -75,10 +79,9 @@ class ImageEncoderSettings(PartSettings):
     def _agree(self) -> ImageEncoderSettings:
         if (self.form == "tiles") != (self.tiles is not None):
             raise PydanticCustomError("tiles", "'tiles' belongs to form 'tiles', and form 'tiles' needs it")
-        if (self.tiles or 1) * self.size > LARGEST_PICTURE:
-            problem = (
-                f"a picture of {self.tiles} tiles of {self.size} pixels a side is too large, at most {LARGEST_PICTURE}"
-            )
+        size = max(self.size, self.inference_size or 0)
+        if (self.tiles or 1) * size > LARGEST_PICTURE:
+            problem = f"a picture of {self.tiles} tiles of {size} pixels a side is too large, at most {LARGEST_PICTURE}"
             raise PydanticCustomError("tiles", "{problem}", {"problem": problem})
         if self.form == "tiles" and self.pool is not None:
             raise PydanticCustomError("pool", "'pool' belongs to form 'grid'; a tile is averaged as a whole")
@@ -259,7 +262,7 @@ class ImageEncoder(nn.Module):
 
     def trunk_fingerprint(self) -> str:
         """32 hexadecimal digits that change with whatever the trunk's numbers depend on besides the picture."""
-        settings = self.settings.model_dump(mode="json", exclude={"weights", "concepts"})
+        settings = self.settings.model_dump(mode="json", exclude={"weights", "concepts", "inference_size"})
         digest = hashlib.sha256(repr([settings, self.layer]).encode())
         for layer in self._trunk_layers():
             for module in self.network.layer_modules(layer):

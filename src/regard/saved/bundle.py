@@ -313,8 +313,9 @@ def stored_settings(model: EncoderDecoder) -> ModelSettings:
     settings = model.settings
     if not isinstance(settings.encoder, ImageEncoderSettings):
         return settings
-    encoder = settings.encoder.model_copy(update={"weights": None, "folded": True, "train_from": None})
-    return settings.model_copy(update={"encoder": encoder})
+    size = settings.encoder.inference_size or settings.encoder.size
+    as_stored = {"weights": None, "folded": True, "train_from": None, "size": size, "inference_size": None}
+    return settings.model_copy(update={"encoder": settings.encoder.model_copy(update=as_stored)})
 
 
 def _stored_tensors(model: EncoderDecoder) -> dict[str, Tensor]:

@@ -68,6 +68,17 @@ def test_the_encoder_is_stored_for_use(saved: Path) -> None:
     assert not [p for p in load_bundle(saved).model.parameters() if p.requires_grad]
 
 
+def test_a_model_may_be_stored_to_read_larger_photos(tiny_captioner: Bundle, tmp_path: Path) -> None:
+    model = tiny_captioner.model
+    encoder = model.settings.encoder.model_copy(update={"inference_size": 2 * model.settings.encoder.size})
+    model.settings = model.settings.model_copy(update={"encoder": encoder})
+    stored = load_bundle(save_bundle(tiny_captioner, tmp_path / "larger"))
+    settings = stored.model.settings.encoder
+    assert (settings.size, settings.inference_size) == (encoder.inference_size, None)
+    assert stored.model.encoder.picture_size == encoder.inference_size
+    assert Captioner(stored).caption(photo()).words
+
+
 def test_a_matrix_with_two_names_is_stored_once(tiny_captioner: Bundle, saved: Path) -> None:
     decoder = load_bundle(saved).model.decoder
     assert "decoder.L_o.weight" not in load_file(saved / "weights.safetensors")

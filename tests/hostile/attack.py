@@ -132,17 +132,17 @@ def summary(name: str, outcomes: Outcomes, seconds: float) -> str:
     )
 
 
-def report(results: dict[str, Result]) -> str:
-    """The page of a run."""
+def report(results: dict[str, Result], planned: dict[str, int]) -> str:
+    """The page of a run, which may have tried less than what was planned of each attack."""
     from regard.evaluation.compare.machine import describe_machine, describe_versions
 
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
-    rows = [
-        f"| {name} | {sum(outcomes.counts):,} | {outcomes.counts[FAILED]:,} | {outcomes.counts[0]:,} | "
-        f"{outcomes.counts[1]:,} | {outcomes.slowest[0]:.2f} s | "
-        f"{f'{outcomes.largest[0] / 2**20:,.0f} MB' if outcomes.largest[0] else ''} | {seconds / 60:,.0f} min |"
-        for name, (outcomes, seconds) in results.items()
-    ]
+    rows = []
+    for name, (outcomes, seconds) in results.items():
+        answered, refused, failed = outcomes.counts
+        size = f"{outcomes.largest[0] / 2**20:,.0f} MB" if outcomes.largest[0] else ""
+        counts = f"{sum(outcomes.counts):,} | {planned[name]:,} | {failed:,} | {answered:,} | {refused:,}"
+        rows.append(f"| {name} | {counts} | {outcomes.slowest[0]:.2f} s | {size} | {seconds / 60:,.0f} min |")
     return "\n".join(
         [
             "# Attacks",
@@ -157,8 +157,8 @@ def report(results: dict[str, Result]) -> str:
             f"- Machine: {describe_machine()}.",
             f"- Versions: {describe_versions()}.",
             "",
-            "| attack | tried | failed | answered | refused | slowest | largest | took |",
-            "|---|---:|---:|---:|---:|---:|---:|---:|",
+            "| attack | tried | of | failed | answered | refused | slowest | largest | took |",
+            "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
             *rows,
             "",
         ]
@@ -190,7 +190,8 @@ def main() -> int:
             results[name] = make(name, attack, attack.parts(chosen.first, count), journal, until)
             print(summary(name, *results[name]), flush=True)
     if chosen.report is not None:
-        chosen.report.write_text(report(results), encoding="utf-8")
+        planned = {name: attacks[name].whole for name in results}
+        chosen.report.write_text(report(results, planned), encoding="utf-8")
     return 1 if any(outcomes.counts[FAILED] for outcomes, _ in results.values()) else 0
 
 

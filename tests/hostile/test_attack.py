@@ -19,4 +19,5 @@ def test_nothing_breaks_it_in_half_a_minute_and_what_was_tried_is_kept(tmp_path:
     assert first.returncode == 0, first.stdout + first.stderr
     assert first.stdout.count(" 0 failed") == 5
     assert again.stdout == first.stdout, "nothing was tried a second time"
-    assert report.read_text(encoding="utf-8").count(" | 0 | ") == 5
+    rows = report.read_text(encoding="utf-8").splitlines()
+    assert sum(" | 0 | " in row for row in rows) == 5

@@ -136,9 +136,9 @@ def _show_captions(judged: Sequence[JudgedCaptions], page: Path, command: str, *
 
 
 def _rows(entries: Sequence[Entry], models: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
-    from regard.evaluation.compare.report import SCORES
+    from regard.evaluation.compare.report import score_titles
 
-    names = SCORES[entries[0].candidate.recipe.data.format]
+    names = score_titles(entries[0].candidate.recipe)
     rows = [("model", "vector", *names.values(), "trained", "seconds")]
     for each in models:
         scores = (f"{each[score]:.1f}" for score in names)

@@ -135,10 +135,10 @@ def _check_together(candidates: Sequence[Candidate]) -> None:
             same = [str(each.path) for each in candidates if (each.name, each.recipe.seed) == (name, seed)]
             given = f"{', '.join(same)}: {count} recipes have the name {name!r}"
             raise ConfigError(given, remedy="give each a name of its own")
-    formats = sorted({candidate.recipe.data.format for candidate in candidates})
-    if len(formats) > 1:
+    if len({type(candidate.recipe.data) for candidate in candidates}) > 1:
+        formats = " and ".join(sorted({candidate.recipe.data.format for candidate in candidates}))
         raise ConfigError(
-            f"recipes on data of the formats {' and '.join(formats)} have no score in common",
+            f"recipes on data of the formats {formats} have no score in common",
             remedy="compare captioners and translators one after the other",
         )
 

@@ -19,10 +19,15 @@ from regard.files import write_file
 from regard.training.recipe import CaptionData, Recipe
 from regard.views.line_chart import Axis, Line, Point, line_chart
 
-SCORES = {"flickr8k": {"cider": "CIDEr-D", "bleu4": "BLEU-4"}, "parallel": {"bleu": "BLEU", "chrf": "chrF2"}}
-"""The scores of each format of data, the one that the chart shows first."""
+CAPTION_SCORES = {"cider": "CIDEr-D", "bleu4": "BLEU-4"}
+TRANSLATION_SCORES = {"bleu": "BLEU", "chrf": "chrF2"}
 CHART = Path("images", "vector-size.svg")
 """Where the chart lies, seen from the page."""
+
+
+def score_titles(recipe: Recipe) -> dict[str, str]:
+    """The titles of the scores that a comparison shows, by name; the one that the chart shows comes first."""
+    return CAPTION_SCORES if isinstance(recipe.data, CaptionData) else TRANSLATION_SCORES
 
 
 def write_comparison(entries: Sequence[Entry], page: Path, *, command: str) -> dict[str, Any]:
@@ -106,11 +111,11 @@ def _plain_run(entry: Entry) -> dict[str, Any]:
 
 def _first_score(models: Sequence[Model]) -> tuple[str, str]:
     """The name and the title of the score that is compared."""
-    return next(iter(SCORES[models[0].candidate.recipe.data.format].items()))
+    return next(iter(score_titles(models[0].candidate.recipe).items()))
 
 
 def _markdown(models: Sequence[Model], families: dict[str, list[Model]], command: str) -> str:
-    names = SCORES[models[0].candidate.recipe.data.format]
+    names = score_titles(models[0].candidate.recipe)
     sections = [
         "# Models compared",
         "<!-- Written by `regard compare`; run it again instead of changing this page. -->",

@@ -13,7 +13,7 @@ from regard.evaluation.compare import Candidate, Entry, Measured
 from regard.training.recipe import Recipe
 
 VALUES = {
-    "data": {"format": "flickr8k", "folder": "data/squares"},
+    "data": {"format": "captions", "folder": "data/squares"},
     "model": {"encoder": {"name": "efficientnet_lite0", "weights": None}, "decoder": {"name": "repeat"}},
     "phases": [{"epochs": 4}],
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from regard.errors import ConfigError
 from regard.evaluation.compare import differences, read_candidates
@@ -70,6 +71,13 @@ def test_captions_and_translations_have_no_score_in_common(make_recipe: Any, tmp
     with pytest.raises(ConfigError, match="flickr8k and parallel"):
         read_candidates([captioner, translator], tmp_path / "runs")
     assert [each.name for each in read_candidates([translator], tmp_path / "runs")] == ["translator"]
+
+
+def test_captioners_are_compared_whatever_their_recipes_call_the_format(make_recipe: Any, tmp_path: Path) -> None:
+    named = make_recipe("named", {"name": "repeat"})
+    data = {**yaml.safe_load(named.read_text())["data"], "format": "captions"}
+    found = make_recipe("found", {"name": "repeat"}, data=data)
+    assert [each.name for each in read_candidates([named, found], tmp_path / "runs")] == ["named", "found"]
 
 
 def test_no_recipe_is_an_error(tmp_path: Path) -> None:

@@ -70,6 +70,15 @@ def test_a_row_a_model_with_every_figure(tmp_path: Path) -> None:
     ]
 
 
+def test_captioners_have_the_scores_of_captions_whatever_the_format_is_called(tmp_path: Path) -> None:
+    data = {"format": "captions", "folder": "data/squares"}
+    main, _ = tables(
+        write(tmp_path, entry("one", cider=41.26, data=data), entry("two", data={**data, "format": "coco"}))
+    )
+    assert main[0][3:5] == ["CIDEr-D", "BLEU-4"]
+    assert main[2][3:5] == ["41.3", "13.8"]
+
+
 def test_the_conditions_are_said(tmp_path: Path) -> None:
     page = write(tmp_path, entry("one"), entry("two", decoder={"name": "feedback"}))
     assert page.count("`regard|captions|v1`") == 1

@@ -24,6 +24,9 @@ class BesidePhotos:
         sidecar: write ``photo.txt`` beside each.
         metadata: the folder of the copies; None for none.
         overwrite: write over files that say something else.
+
+    Raises:
+        ConfigError: there is no such folder, or two photos would have the same sidecar.
     """
 
     def __init__(
@@ -33,12 +36,14 @@ class BesidePhotos:
             raise ConfigError(f"--metadata {metadata}: is no folder")
         self._sidecar, self._metadata, self._overwrite = sidecar, metadata, overwrite
         self._common = _common_folder(photos)
+        if sidecar:
+            _require_own_sidecars(photos)
 
     def write(self, photo: str, text: str) -> ImageError | None:
         """Write one caption wherever it is wanted; returns what went wrong."""
         try:
             if self._sidecar:
-                self._put(Path(photo).with_suffix(".txt"), f"{text}\n".encode())
+                self._put(_sidecar_of(photo), f"{text}\n".encode())
             if self._metadata is not None:
                 self._copy(Path(photo), self._metadata, text)
         except DataError as error:
@@ -62,6 +67,22 @@ class BesidePhotos:
         if path.exists() and not self._overwrite and path.read_bytes() != content:
             raise DataError(f"{path} is there and says something else", remedy="--overwrite writes over it")
         write_file(path, content)
+
+
+def _sidecar_of(photo: str | Path) -> Path:
+    return Path(photo).with_suffix(".txt")
+
+
+def _require_own_sidecars(photos: Sequence[str]) -> None:
+    owners: dict[Path, Path] = {}
+    for photo in map(_absolute, photos):
+        sidecar = _sidecar_of(photo)
+        other = owners.setdefault(sidecar, photo)
+        if other != photo:
+            raise ConfigError(
+                f"--sidecar: {other} and {photo} would both have their caption in {sidecar.name}",
+                remedy="caption one of them, or write to a file with --output",
+            )
 
 
 def _common_folder(photos: Sequence[str]) -> Path:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from regard.data.image_index import IMAGE_SUFFIXES
 from regard.errors import ImageError
 
 Photos = Annotated[
@@ -48,10 +49,16 @@ def _files(word: str) -> Iterator[str]:
 
 
 def _files_below(folder: Path) -> Iterator[str]:
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not hidden and not path.is_dir() and not _is_companion(path):
+    paths = [path for path in sorted(folder.rglob("*")) if not _is_hidden(path, folder) and not path.is_dir()]
+    photos = {path.with_suffix("") for path in paths if path.suffix.lower() in IMAGE_SUFFIXES}
+    for path in paths:
+        suffix = path.suffix.lower()
+        if suffix not in _COMPANIONS and not (suffix in _TEXTS and path.with_suffix("") in photos):
             yield str(path)
+
+
+def _is_hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 _COMPANIONS = frozenset(
@@ -60,13 +67,8 @@ _COMPANIONS = frozenset(
     for suffix in kinds.split()
 )
 """Endings of what lies beside photos: how they were edited, films, sounds, and thumbnails of folders."""
-_TEXTS, _PHOTOS = frozenset([".txt", ".caption", ".json"]), (".jpg", ".JPG", ".jpeg", ".png", ".webp", ".heic", ".HEIC")
+_TEXTS = frozenset([".txt", ".caption", ".json"])
 """Endings of a photo's caption, which has the name of the photo."""
-
-
-def _is_companion(path: Path) -> bool:
-    suffix = path.suffix.lower()
-    return suffix in _COMPANIONS or (suffix in _TEXTS and any(path.with_suffix(each).exists() for each in _PHOTOS))
 
 
 def _why_nothing(word: str) -> str:

@@ -61,3 +61,11 @@ def test_copies_stay_in_their_folder_however_photos_are_named(
     assert [beside.write(photo, "a green square") for photo in named] == [None, None]
     written = [path.relative_to(tmp_path).as_posix() for path in (tmp_path / "out").rglob("*.*")]
     assert sorted(written) == ["out/copies/a.jpg", "out/copies/trip/b.png"]
+
+
+def test_two_photos_of_one_name_have_no_sidecar_in_common(photos: list[str], tmp_path: Path) -> None:
+    twin = str(Path(photos[0]).with_suffix(".heic"))
+    with pytest.raises(ConfigError, match=r"a\.jpg and .*a\.heic would both have their caption in a\.txt"):
+        BesidePhotos([*photos, twin], sidecar=True, overwrite=True)
+    BesidePhotos([*photos, photos[0].replace("/photos/", "/photos/./")], sidecar=True)
+    BesidePhotos([*photos, twin], metadata=tmp_path / "copies")

@@ -67,3 +67,10 @@ def test_companions_of_photos_are_passed_over(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     assert found(tmp_path, ".") == ["IMG_1.JPG"]
     assert found(tmp_path, "IMG_1.MOV") == ["IMG_1.MOV"], "what is named is looked at"
+
+
+@pytest.mark.parametrize("suffix", ["PNG", "JPEG", "Jpg", "WEBP", "tif", "TIFF", "gif", "bmp", "avif", "heif"])
+def test_captions_beside_photos_of_any_format_are_no_photos(tmp_path: Path, suffix: str) -> None:
+    for name in (f"scan.{suffix}", "scan.txt", "scan.caption", "letter.txt"):
+        (tmp_path / name).touch()
+    assert found(tmp_path, ".") == ["letter.txt", f"scan.{suffix}"]

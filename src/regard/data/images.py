@@ -79,7 +79,17 @@ SIDEWAYS = frozenset({5, 6, 7, 8})
 """The orientations that swap width and height."""
 
 # What Pillow's decoders raise for damaged data, beside OSError: found by feeding them damaged files.
-_DECODER_ERRORS = (SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
+_DECODER_ERRORS = (
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    struct.error,
+    zlib.error,
+)
 
 _one_large = threading.Lock()
 # Silencing warnings is not safe across threads, and folders are decoded by several.

@@ -13,6 +13,8 @@ from pydantic import Field, model_validator
 from regard.config import MAX_SEED, Settings, override, parse, read_yaml
 from regard.data.encoding import LengthSettings
 from regard.data.random_crops import CropSettings
+from regard.decoders import DECODERS
+from regard.decoders.attend import AttendSettings
 from regard.encoders.image import ImageEncoderSettings
 from regard.errors import ConfigError, shown, unknown_name
 from regard.metrics.metric import TRANSLATION_METRICS, caption_score_names
@@ -228,10 +230,11 @@ class Phase(Settings):
                 f"{self.penalties[0]} is above 0, but self-critical training reads no given captions",
                 remedy="set self_critical.cross_entropy above 0, or leave it out",
             )
-        if self.r_drop and (self.objective != "cross_entropy" or self.penalties):
+        others = [*self.penalties, *["retain_classes"] * bool(self.retain_classes)]
+        others = ["self_critical"] if self.objective == "self_critical" else others
+        if self.r_drop and others:
             raise ConfigError(
-                "r_drop goes with plain cross_entropy",
-                remedy=f"leave out {' and '.join(['self_critical', *self.penalties])}, or r_drop",
+                "r_drop goes with plain cross_entropy", remedy=f"leave out {' and '.join(others)}, or r_drop"
             )
         return self
 
@@ -305,24 +308,59 @@ class Recipe(Settings):
             )
         if isinstance(self.data, TranslationData) and self.model.shared_embeddings and not self.data.joint:
             raise ConfigError("model.shared_embeddings needs one tokenizer for both languages", remedy="set data.joint")
-        trainable = not isinstance(encoder, ImageEncoderSettings) or encoder.train_from is not None
-        if any((phase.optim.encoder_lr or 0) > 0 for phase in self.phases) and not trainable:
+        if any((phase.optim.encoder_lr or 0) > 0 for phase in self.phases) and not self._encoder_can_learn:
             raise ConfigError(
                 "optim.encoder_lr is above 0, but the whole encoder is frozen",
                 remedy="set model.encoder.train_from to the first layer that shall train",
             )
-        names = isinstance(encoder, ImageEncoderSettings) and encoder.concepts > 0
-        if any(phase.attention_maps for phase in self.phases) and not names:
+        return self
+
+    @model_validator(mode="after")
+    def _attention_learns(self) -> Recipe:
+        decoder = self.model.decoder
+        penalised = next((phase.penalties[0] for phase in self.phases if phase.penalties), None)
+        if penalised and not DECODERS[decoder.name].attends:
+            raise ConfigError(
+                f"{penalised} is above 0, but the decoder {decoder.name!r} has no attention",
+                remedy="leave it out, or choose another decoder",
+            )
+        if any(phase.attention_maps for phase in self.phases) and not self._names_concepts:
             raise ConfigError(
                 "attention_maps is above 0, but the encoder names no concepts",
                 remedy="set model.encoder.concepts, or leave attention_maps out",
             )
-        if any(phase.retain_classes for phase in self.phases) and not (names and trainable):
+        hard = isinstance(decoder, AttendSettings) and decoder.kind == "hard"
+        if hard and any(phase.r_drop or phase.objective == "self_critical" for phase in self.phases):
+            raise ConfigError(
+                "attention of kind 'hard' learns where to look by cross_entropy without r_drop only",
+                remedy="leave out self_critical and r_drop, or set model.decoder.kind to soft",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _classes_can_be_retained(self) -> Recipe:
+        retaining = [phase for phase in self.phases if phase.retain_classes]
+        if retaining and not (self._names_concepts and self._encoder_can_learn):
             raise ConfigError(
                 "retain_classes is above 0, but the encoder names no concepts or does not learn",
                 remedy="set model.encoder.concepts and model.encoder.train_from, or leave retain_classes out",
             )
+        if not all(phase.optim.encoder_lr for phase in retaining):
+            raise ConfigError(
+                "retain_classes is above 0 in a phase that leaves the encoder as it is",
+                remedy="set optim.encoder_lr of that phase above 0, or leave retain_classes out of it",
+            )
         return self
+
+    @property
+    def _names_concepts(self) -> bool:
+        encoder = self.model.encoder
+        return isinstance(encoder, ImageEncoderSettings) and encoder.concepts > 0
+
+    @property
+    def _encoder_can_learn(self) -> bool:
+        encoder = self.model.encoder
+        return not isinstance(encoder, ImageEncoderSettings) or encoder.train_from is not None
 
 
 def goes_on(stored: Recipe, asked: Recipe) -> bool:

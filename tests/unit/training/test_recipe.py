@@ -144,7 +144,9 @@ def test_weights_of_a_model_are_asked_for_with_from(tiny_recipe: Recipe) -> None
     ("phase", "problem"),
     [
         ({"objective": "self_critical", "attention_maps": 0.1}, "reads no given captions"),
-        ({"r_drop": 1.0, "attention_entropy": 0.1}, "leave out self_critical and attention_entropy"),
+        ({"r_drop": 1.0, "attention_entropy": 0.1}, "leave out attention_entropy, or r_drop"),
+        ({"r_drop": 1.0, "retain_classes": 0.1}, "leave out retain_classes, or r_drop"),
+        ({"r_drop": 1.0, "objective": "self_critical"}, "leave out self_critical, or r_drop"),
         ({"attention_maps": 0.1}, "the encoder names no concepts"),
     ],
     ids=str,
@@ -154,3 +156,27 @@ def test_penalties_on_attention_that_would_be_ignored_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=problem):
         read(tmp_path, {**CAPTIONS, "phases": [{"epochs": 1, **phase}]})
+
+
+@pytest.mark.parametrize("penalty", ["doubly_stochastic", "attention_entropy"])
+@pytest.mark.parametrize("decoder", ["repeat", "feedback"])
+def test_penalties_on_the_attention_of_a_decoder_that_has_none_are_refused(
+    tmp_path: Path, penalty: str, decoder: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"{penalty} is above 0, but the decoder '{decoder}' has no attention"):
+        read(tmp_path, CAPTIONS, [f"phases.1.{penalty}=0.1", f"model.decoder.name={decoder}"])
+
+
+@pytest.mark.parametrize("encoder_lr", ["null", "0"])
+def test_classes_are_retained_only_in_phases_where_the_encoder_learns(tmp_path: Path, encoder_lr: str) -> None:
+    learns = ["model.encoder.train_from=stage4", "model.encoder.concepts=3", "phases.1.optim.encoder_lr=1e-4"]
+    assert read(tmp_path, CAPTIONS, [*learns, "phases.1.retain_classes=0.5"]).phases[1].retain_classes == 0.5
+    with pytest.raises(ConfigError, match=r"in a phase that leaves the encoder as it is; set optim\.encoder_lr"):
+        read(tmp_path, CAPTIONS, [*learns, f"phases.0.optim.encoder_lr={encoder_lr}", "phases.0.retain_classes=0.5"])
+
+
+@pytest.mark.parametrize("change", ["objective=self_critical", "r_drop=1.0"])
+def test_hard_attention_is_refused_where_its_choices_would_not_be_learned(tmp_path: Path, change: str) -> None:
+    assert read(tmp_path, CAPTIONS, ["model.decoder.kind=hard"])
+    with pytest.raises(ConfigError, match="attention of kind 'hard' learns where to look by cross_entropy"):
+        read(tmp_path, CAPTIONS, ["model.decoder.kind=hard", f"phases.1.{change}"])

@@ -1,21 +1,23 @@
 """How sure the scores of a comparison are: intervals, and whether the best model is better than another by chance.
 
 Each run's best model writes the validation split once, with the search of its recipe, and keeps the texts beside the
-run. Validation inputs are drawn with replacement, the same for all models (paired bootstrap, Koehn 2004, §3), and of a
-model that was trained with several seeds the seeds, too, so that an interval holds what another seed would change.
-Translators are scored by BLEU, captioners by CIDEr-D.
+run for as long as it stays the best. Validation inputs are drawn with replacement, the same for all models (paired
+bootstrap, Koehn 2004, §3), and of a model that was trained with several seeds the seeds, too, so that an interval holds
+what another seed would change. Translators are scored by BLEU, captioners by CIDEr-D.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter, ValidationError
 
+from regard.errors import ModelError
 from regard.evaluation.compare.candidates import Candidate
 from regard.evaluation.outputs import Outputs, caption_split, translate_split
 from regard.files import read_json_file, write_json_file
@@ -23,6 +25,8 @@ from regard.metrics import caption_tokens, cider_d_scores
 from regard.metrics.resampling import bleu_from_statistics, bleu_statistics
 from regard.pipeline import load_captioner, load_translator
 from regard.progress import Progress
+from regard.saved.bundle import BEST
+from regard.saved.manifest import MANIFEST, sha256
 from regard.training.recipe import CaptionData
 
 TEXTS = "validation.json"
@@ -40,7 +44,7 @@ class Written:
     """What a model wrote for the validation split, and what people wrote.
 
     Attributes:
-        inputs: paths of photos, or sentences; empty in files of former versions.
+        inputs: paths of photos, or sentences.
         hypotheses: a text for each.
         references: of each a text, or of a photo several.
     """
@@ -48,6 +52,9 @@ class Written:
     inputs: list[str]
     hypotheses: list[str]
     references: list[Any]
+
+
+_WRITTEN = TypeAdapter(Written)
 
 
 @dataclass(frozen=True)
@@ -129,13 +136,15 @@ def read_written(candidate: Candidate, *, device: str, progress: Progress) -> Wr
     if stored is not None:
         return stored
     outputs = _write(candidate, device, progress)
-    texts = {"inputs": outputs.inputs, "hypotheses": outputs.hypotheses, "references": list(outputs.references)}
-    write_json_file(candidate.folder / TEXTS, {"version": 1, **texts})
-    return Written(**texts)
+    written = Written(outputs.inputs, outputs.hypotheses, list(outputs.references))
+    values = {"version": 1, "model": _best_model(candidate.folder), **asdict(written)}
+    write_json_file(candidate.folder / TEXTS, values)
+    return written
 
 
 def stored_texts(folder: Path) -> Written | None:
-    """What the best model of a run wrote for the validation split; None where it has not yet.
+    """What the best model of a run wrote for the validation split; None where it has not yet, or where a former best
+    model did.
 
     Raises:
         ModelError: the file is damaged.
@@ -143,7 +152,20 @@ def stored_texts(folder: Path) -> Written | None:
     if not (folder / TEXTS).exists():
         return None
     values = read_json_file(folder / TEXTS, versions=[1])
-    return Written(values.get("inputs", []), values["hypotheses"], values["references"])
+    model = _best_model(folder)
+    if model is None or values.get("model") != model:
+        return None
+    try:
+        return _WRITTEN.validate_python(values)
+    except ValidationError as error:
+        field = ".".join(map(str, error.errors()[0]["loc"]))
+        raise ModelError(f"{folder / TEXTS}: has no usable {field}", remedy="delete it; it is written again") from None
+
+
+def _best_model(folder: Path) -> str | None:
+    """What tells the best model of a run from any other: the SHA-256 of its checksums; None where it has none."""
+    checksums = folder / BEST / MANIFEST
+    return sha256(checksums) if checksums.exists() else None
 
 
 def _write(candidate: Candidate, device: str, progress: Progress) -> Outputs[Any]:

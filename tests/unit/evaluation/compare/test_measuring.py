@@ -97,6 +97,12 @@ def test_seeds_are_trained_one_by_one_and_finished_runs_taken_as_they_are(three:
     assert [entry.candidate.name for entry in taken] == ["repeat-seed0", "repeat-seed1"]
     assert [entry.measured.scores for entry in taken] == [entry.measured.scores for entry in entries]
     assert again.titles == []
+
+    texts = finished[0] / "validation.json"
+    of_this_model = texts.read_text()
+    texts.write_text(json.dumps({**json.loads(of_this_model), "model": "a former one", "hypotheses": ["former"] * 4}))
+    assert compare(read_candidates(finished, tmp_path / "none")) == taken
+    assert texts.read_text() == of_this_model
     with pytest.raises(ConfigError, match="is finished; leave out --set and --seeds"):
         read_candidates(finished, tmp_path / "none", seeds=2)
     with pytest.raises(ConfigError, match="holds no finished run; finish it with: regard train"):

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from regard.config import parse
 from regard.evaluation.compare import Candidate, Entry, Measured, write_comparison
+from regard.saved.manifest import sha256, write_manifest
 from regard.training.recipe import Recipe
 
 ENCODER = {"name": "efficientnet_lite0", "weights": None}
@@ -164,11 +165,13 @@ def test_the_html_has_the_tables_the_charts_and_texts_side_by_side(tmp_path: Pat
     entries = [entry(name, vector=size) for name, size in (("wide", 64), ("narrow", 16))]
     for number, each in enumerate(entries):
         folder = tmp_path / each.candidate.name
-        folder.mkdir()
+        (folder / "best").mkdir(parents=True)
+        write_manifest(folder / "best")
         rows = [{"step": step, "cider": 10.0 * step + number} for step in range(3)]
         (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         texts = {"inputs": ["a.jpg"], "hypotheses": [f"a <dog> {number}"], "references": [["a dog", "dog"]]}
-        (folder / "validation.json").write_text(json.dumps({"version": 1, **texts}))
+        model = sha256(folder / "best" / "manifest.json")
+        (folder / "validation.json").write_text(json.dumps({"version": 1, "model": model, **texts}))
         entries[number] = replace(each, candidate=replace(each.candidate, folder=folder))
     write(tmp_path, *entries)
     html = (tmp_path / "page.html").read_text(encoding="utf-8")

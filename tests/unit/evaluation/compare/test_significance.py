@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
-from regard.evaluation.compare.significance import Written, judge
+from regard.errors import ModelError
+from regard.evaluation.compare.significance import Written, judge, stored_texts
+from regard.saved.manifest import sha256, write_manifest
 
 WORDS = ["red", "blue", "green", "white", "dog", "cat", "car", "tree", "house", "ball"]
 REFERENCES = [[f"a {first} {second} here", f"the {first} {second}"] for first in WORDS for second in WORDS[::-1]]
@@ -39,3 +44,30 @@ def test_translations_are_judged_by_bleu() -> None:
     first, second = judge([[good], [bad]], 0)
     assert (first.low, first.high) == pytest.approx((100, 100))
     assert second.p_value == 0
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """The folder of a run whose best model wrote two texts."""
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "weights").write_text("first")
+    write_manifest(tmp_path / "best")
+    texts = {"inputs": ["one", "two"], "hypotheses": ["eins", "zwei"], "references": ["eins", "zwo"]}
+    values = {"version": 1, "model": sha256(tmp_path / "best" / "manifest.json"), **texts}
+    (tmp_path / "validation.json").write_text(json.dumps(values))
+    return tmp_path
+
+
+def test_texts_of_a_former_best_model_are_not_taken(run: Path) -> None:
+    assert stored_texts(run) == Written(["one", "two"], ["eins", "zwei"], ["eins", "zwo"])
+    (run / "best" / "weights").write_text("second")
+    write_manifest(run / "best")
+    assert stored_texts(run) is None
+
+
+@pytest.mark.parametrize("damage", [{"hypotheses": None}, {"hypotheses": [1, 2]}, {"references": "eins"}])
+def test_a_damaged_file_of_texts_is_one_error(run: Path, damage: dict[str, object]) -> None:
+    values = json.loads((run / "validation.json").read_text())
+    (run / "validation.json").write_text(json.dumps({**values, **damage}))
+    with pytest.raises(ModelError, match=f"validation.json: has no usable {next(iter(damage))}"):
+        stored_texts(run)

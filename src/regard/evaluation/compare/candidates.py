@@ -19,6 +19,8 @@ from regard.training.run import OUTCOME, RECIPE, has_begun
 _FEW_TOKENS = 8
 """A vocabulary for models that are only built to see whether their parts fit."""
 
+SAME_INPUTS = "compare models that are validated on the same split of the same data"
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -63,13 +65,13 @@ def read_candidates(
     if not paths:
         raise ConfigError("there is no recipe to compare", remedy="name files such as recipes/compare/*.yaml")
     candidates, problems = [], []
-    checked: list[CaptionData | TranslationData] = []
+    references: dict[str, list[Any]] = {}
     for path in paths:
         try:
             found = _read(path, output, tuple(assignments), seeds=seeds)
-            if found[0].recipe.data not in checked:
-                _check_data(found[0].recipe.data)
-                checked.append(found[0].recipe.data)
+            data = found[0].recipe.data
+            if (key := data.model_dump_json()) not in references:
+                references[key] = _validation_references(data)
             candidates += found
         except RegardError as error:
             problem = str(error)
@@ -77,6 +79,9 @@ def read_candidates(
     if problems:
         raise ConfigError("; ".join(problems), remedy="nothing has been trained yet")
     _check_together(candidates)
+    first, *others = references.values()
+    if any(each != first for each in others):
+        raise ConfigError("the recipes are validated on unequal inputs", remedy=SAME_INPUTS)
     return candidates
 
 
@@ -116,16 +121,15 @@ def _read(path: Path, output: Path, assignments: tuple[str, ...], *, seeds: int)
     return found
 
 
-def _check_data(data: CaptionData | TranslationData) -> None:
-    """Raise where a split that training needs is not there."""
-    match data:
-        case CaptionData():
-            for each in data.all_sets:
-                for split in (each.train, each.validation):
-                    read_captioned_images(Path(each.folder), split)
-        case TranslationData():
-            for split in (data.train, data.validation):
-                read_parallel(Path(data.folder), split, source=data.source, target=data.target)
+def _validation_references(data: CaptionData | TranslationData) -> list[Any]:
+    """What people wrote of the validation inputs; raises where a split that training needs is not there."""
+    if isinstance(data, TranslationData):
+        languages = {"source": data.source, "target": data.target}
+        read_parallel(Path(data.folder), data.train, **languages)
+        return [*read_parallel(Path(data.folder), data.validation, **languages).targets]
+    for each in data.all_sets:
+        read_captioned_images(Path(each.folder), each.train)
+    return [read_captioned_images(Path(each.folder), each.validation).captions for each in data.all_sets]
 
 
 def _check_together(candidates: Sequence[Candidate]) -> None:

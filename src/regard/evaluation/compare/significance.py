@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
-from regard.errors import ModelError
-from regard.evaluation.compare.candidates import Candidate
+from regard.errors import ConfigError, ModelError
+from regard.evaluation.compare.candidates import SAME_INPUTS, Candidate
 from regard.evaluation.outputs import Outputs, caption_split, translate_split
 from regard.files import read_json_file, write_json_file
 from regard.metrics import caption_tokens, cider_d_scores
@@ -81,7 +81,13 @@ def judge(
         best: which model is the best.
         num_draws: how often inputs and seeds are drawn.
         seed: of the draws.
+
+    Raises:
+        ConfigError: they are not of the same inputs.
     """
+    first, *others = (each.references for seeds in written for each in seeds)
+    if any(each != first for each in others):
+        raise ConfigError("the models wrote for unequal validation inputs", remedy=SAME_INPUTS)
     captions = not isinstance(written[0][0].references[0], str)
     statistics = [np.stack([_statistics(each, captions=captions) for each in seeds]) for seeds in written]
     drawn = _draws(statistics, _mean if captions else _bleu, num_draws=num_draws, seed=seed)
@@ -136,7 +142,8 @@ def read_written(candidate: Candidate, *, device: str, progress: Progress) -> Wr
     if stored is not None:
         return stored
     outputs = _write(candidate, device, progress)
-    written = Written(outputs.inputs, outputs.hypotheses, list(outputs.references))
+    references = [each if isinstance(each, str) else list(each) for each in outputs.references]
+    written = Written(outputs.inputs, outputs.hypotheses, references)
     values = {"version": 1, "model": _best_model(candidate.folder), **asdict(written)}
     write_json_file(candidate.folder / TEXTS, values)
     return written

@@ -80,6 +80,18 @@ def test_captioners_are_compared_whatever_their_recipes_call_the_format(make_rec
     assert [each.name for each in read_candidates([named, found], tmp_path / "runs")] == ["named", "found"]
 
 
+def test_recipes_that_are_validated_on_other_inputs_are_refused_before_any_training(
+    make_recipe: Any, tmp_path: Path
+) -> None:
+    one = make_recipe("one", {"name": "repeat"})
+    data = yaml.safe_load(one.read_text())["data"]
+    other = make_recipe("other", {"name": "repeat"}, data={**data, "validation": "train"})
+    with pytest.raises(ConfigError, match="validated on unequal inputs"):
+        read_candidates([one, other], tmp_path / "runs")
+    more_data = make_recipe("more", {"name": "repeat"}, data={**data, "train": "train+dev"})
+    assert len(read_candidates([one, more_data], tmp_path / "runs")) == 2
+
+
 def test_no_recipe_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no recipe"):
         read_candidates([], tmp_path)

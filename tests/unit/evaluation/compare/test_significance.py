@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from regard.errors import ModelError
+from regard.errors import ConfigError, ModelError
 from regard.evaluation.compare.significance import Written, judge, stored_texts
 from regard.saved.manifest import sha256, write_manifest
 
@@ -44,6 +44,13 @@ def test_translations_are_judged_by_bleu() -> None:
     first, second = judge([[good], [bad]], 0)
     assert (first.low, first.high) == pytest.approx((100, 100))
     assert second.p_value == 0
+
+
+@pytest.mark.parametrize("references", [REFERENCES[:-1], [*REFERENCES, ["one more"]], REFERENCES[::-1]])
+def test_models_that_were_validated_on_other_inputs_are_not_paired(references: list[list[str]]) -> None:
+    other = Written([], [group[0] for group in references], references)
+    with pytest.raises(ConfigError, match="unequal validation inputs"):
+        judge([[written(RIGHT)], [other]], 0)
 
 
 @pytest.fixture

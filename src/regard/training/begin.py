@@ -10,8 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from regard.config import parse
+from regard.encoders.image import ImageEncoderSettings
 from regard.errors import ConfigError
-from regard.model import EncoderDecoder
+from regard.model import EncoderDecoder, ModelSettings
 from regard.saved.bundle import Bundle, find_bundle, load_bundle, read_config
 from regard.saved.tensors import load_tensors, named_tensors
 from regard.text import Tokenizer, WordTokenizer
@@ -24,9 +26,11 @@ NOISE = 0.1
 def with_settings_of_the_model(recipe: Recipe) -> Recipe:
     """The recipe with the settings of the model that it begins from; as it is where it begins from none.
 
+    A saved model says neither what learns nor at which size to save what has learned: that stays the recipe's.
+
     Raises:
         ModelError: there is no such model.
-        ConfigError: the model is for something else than the data.
+        ConfigError: the model is for something else than the data, or does not fit the phases of the recipe.
     """
     if recipe.begin_from is None:
         return recipe
@@ -42,8 +46,17 @@ def with_settings_of_the_model(recipe: Recipe) -> Recipe:
                 allowed=f"a model that translates {languages[0]} to {languages[1]}, or none",
             )
         data = recipe.data.model_copy(update={"joint": not config.own_source_codec})
-        return recipe.model_copy(update={"model": config.model, "data": data})
-    return recipe.model_copy(update={"model": config.model})
+        recipe = recipe.model_copy(update={"data": data})
+    changed = recipe.model_copy(update={"model": _learning_as_in(recipe.model, config.model)})
+    return parse(Recipe, changed.model_dump(mode="json"), origin=f"the recipe with the model {recipe.begin_from!r}")
+
+
+def _learning_as_in(wanted: ModelSettings, stored: ModelSettings) -> ModelSettings:
+    """A stored model whose encoder learns, and is saved, as another one's."""
+    if not isinstance(wanted.encoder, ImageEncoderSettings) or not isinstance(stored.encoder, ImageEncoderSettings):
+        return stored
+    kept = {"train_from": wanted.encoder.train_from, "inference_size": wanted.encoder.inference_size}
+    return stored.model_copy(update={"encoder": stored.encoder.model_copy(update=kept)})
 
 
 def beginning(recipe: Recipe) -> Bundle | None:

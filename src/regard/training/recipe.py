@@ -248,8 +248,9 @@ class Recipe(Settings):
     model: ModelSettings
     phases: list[Phase] = Field(min_length=1, max_length=100)
     begin_from: str | None = None
-    """A model that training begins from, by name or folder, instead of from random numbers; ``model`` must be its own.
-    A captioner learns the words of the data that it does not know; a translator keeps its pieces."""
+    """A model that training begins from, by name or folder, instead of from random numbers. Its settings take the place
+    of ``model``, of which ``encoder.train_from`` and ``encoder.inference_size`` stay. A captioner learns the words of
+    the data that it does not know; a translator keeps its pieces."""
     keep_words: bool = True
     """With ``begin_from``, whether a captioner keeps words that the data do not hold."""
     surpass: float = Field(0.0, ge=0, le=100)

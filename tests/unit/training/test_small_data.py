@@ -9,12 +9,15 @@ import pytest
 import torch
 import yaml
 
+from regard.config import parse
+from regard.encoders.image import ImageEncoderSettings
 from regard.errors import ConfigError, DataError, DivergedError, ImageError, ModelError
+from regard.model import EncoderDecoder
 from regard.pipeline import load_captioner
 from regard.saved.bundle import Bundle, find_bundle, load_bundle, save_bundle
 from regard.saved.tensors import named_tensors
 from regard.text import load_tokenizer
-from regard.training.begin import begin
+from regard.training.begin import begin, with_settings_of_the_model
 from regard.training.captions import CaptionTask
 from regard.training.optimizer import rate_factor, warmup_steps
 from regard.training.recipe import CaptionData, OptimSettings, Recipe, goes_on
@@ -175,7 +178,6 @@ def test_a_trained_model_learns_the_words_that_it_does_not_know(
 
 
 def test_rows_of_words_go_with_their_words(trained: str, tiny_captioner: Bundle) -> None:
-    from regard.model import EncoderDecoder
     from regard.text import WordTokenizer
 
     former = tiny_captioner.tokenizer
@@ -191,6 +193,31 @@ def test_rows_of_words_go_with_their_words(trained: str, tiny_captioner: Bundle)
         torch.testing.assert_close(old[name][rows[0]], new[name][rows[1]])
     assert tokenizer.vocabulary.find("dog") is None
     torch.testing.assert_close(old["decoder.cell.weight_hh"], new["decoder.cell.weight_hh"])
+
+
+def test_what_learns_of_a_trained_encoder_is_what_the_recipe_says(trained: str, tiny_recipe: Recipe) -> None:
+    encoder = tiny_recipe.model.encoder.model_copy(update={"inference_size": 96})
+    model = tiny_recipe.model.model_copy(update={"encoder": encoder})
+    recipe = with_settings_of_the_model(tiny_recipe.model_copy(update={"begin_from": trained, "model": model}))
+    assert isinstance(recipe.model.encoder, ImageEncoderSettings)
+    assert (recipe.model.encoder.train_from, recipe.model.encoder.inference_size) == ("stage3", 96)
+    bundle = load_bundle(Path(trained))
+    begun = EncoderDecoder(recipe.model, vocabulary_size=bundle.tokenizer.size)
+    begin(begun, bundle, bundle.tokenizer)
+    learning = {name for name, parameter in begun.encoder.named_parameters() if parameter.requires_grad}
+    assert learning
+    own = named_tensors(bundle.model)
+    for name in learning:
+        torch.testing.assert_close(begun.encoder.get_parameter(name), own[f"encoder.{name}"])
+
+
+def test_a_recipe_is_checked_again_with_the_model_that_it_begins_from(trained: str, tiny_recipe: Recipe) -> None:
+    values = tiny_recipe.model_dump(mode="json")
+    values["model"]["encoder"] |= {"layer": None, "pool": None, "train_from": "stage7", "concepts": 3}
+    values["phases"][0] |= {"retain_classes": 0.5}
+    recipe = parse(Recipe, values | {"begin_from": trained}, origin="the test")
+    with pytest.raises(ConfigError, match="retain_classes is above 0, but the encoder names no concepts"):
+        with_settings_of_the_model(recipe)
 
 
 def test_a_model_for_something_else_is_refused(

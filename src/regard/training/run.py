@@ -12,7 +12,8 @@
     lock                      held by the process that trains
 
 The same command continues a run that was stopped, at whatever moment, and says so when there is nothing left to do.
-Where ``torchrun`` has started several processes, they train one model together; the folder is the first one's alone.
+Where ``torchrun`` has started several processes, they train one model together: the first one alone writes the
+folder, and all read it when the run goes on.
 """
 
 from __future__ import annotations

@@ -147,9 +147,10 @@ class ConceptEmbedding(nn.Module):
 
     @torch.no_grad()
     def name(self, tokens: Tensor) -> None:
-        """Tie the words to their tokens, int64 [words]; those that have one begin as their embedding alone."""
-        self.get_buffer("tokens").copy_(tokens)
-        self.r.weight.masked_fill_((self.get_buffer("tokens") >= 0).unsqueeze(1), 0.0)
+        """Tie the words to their tokens, int64 [words]; those that had none before begin as their embedding alone."""
+        former = self.get_buffer("tokens")
+        self.r.weight.masked_fill_(((former < 0) & (tokens.to(former) >= 0)).unsqueeze(1), 0.0)
+        former.copy_(tokens)
 
     def check(self, vocabulary_size: int, *, origin: str) -> None:
         """Refuse tokens that the vocabulary does not have.

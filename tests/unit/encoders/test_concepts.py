@@ -100,6 +100,20 @@ def test_an_embedding_equals_its_formula_and_is_the_decoders_where_the_vocabular
         assert torch.allclose(values[0, 4 + j], expected, atol=1e-6)
 
 
+def test_words_that_are_named_again_keep_what_they_learned() -> None:
+    layer = ConceptEmbedding(dim=6, embedding=5)
+    tokens = torch.full((len(concept_words()),), -1)
+    tokens[7] = 4
+    layer.name(tokens)
+    learned = torch.nn.init.normal_(layer.r.weight.detach()).clone()
+    tokens[7], tokens[9] = 5, 11  # of a vocabulary that has more words
+    layer.name(tokens)
+    assert layer.get_buffer("tokens").tolist() == tokens.tolist()
+    assert not layer.r.weight[9].any()
+    others = torch.arange(len(learned)) != 9
+    assert torch.equal(layer.r.weight[others], learned[others])
+
+
 def test_a_saved_token_outside_the_vocabulary_is_refused() -> None:
     layer = ConceptEmbedding(dim=6, embedding=5)
     layer.check(20, origin="here")

@@ -43,7 +43,6 @@ class WeightsForm(StrEnum):
     """Decimal numbers in JSON, none in other files."""
     FLOAT16 = "float16"
     """Packed, see :mod:`regard.packed_weights`."""
-    NONE = "none"
 
 
 class CaptionFile:
@@ -52,14 +51,14 @@ class CaptionFile:
     Args:
         path: the file; its suffix says what a row looks like: text alone, a table of :data:`COLUMNS`, or in JSON all
             that is known of a caption.
-        weights: how the weights of words are written.
+        weights: how the weights of words are written; None leaves them out.
 
     Raises:
         ConfigError: no captions, or no packed weights, can be written under this suffix.
         DependencyError: Parquet without the package ``pyarrow``.
     """
 
-    def __init__(self, path: Path, *, weights: WeightsForm = WeightsForm.NUMBERS) -> None:
+    def __init__(self, path: Path, *, weights: WeightsForm | None = WeightsForm.NUMBERS) -> None:
         self.path = path
         self._weights = weights
         self._suffix = check_suffix(path, SUFFIXES)
@@ -121,7 +120,7 @@ class CaptionFile:
         values = result.to_dict()
         for word in chain(values["words"], values.get("translation", {}).get("words", ())):
             weights = word.pop("weights", None)
-            if weights is not None and self._weights is not WeightsForm.NONE:
+            if weights is not None and self._weights is not None:
                 word["weights"] = weights if self._weights is WeightsForm.NUMBERS else pack_json(weights)
         return values
 

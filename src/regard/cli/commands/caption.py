@@ -50,12 +50,12 @@ OutputFile = Annotated[
     ),
 ]
 Weights = Annotated[
-    WeightsForm,
+    WeightsForm | None,
     typer.Option(
         "--weights",
         metavar="FORM",
         help="How --output holds where words looked: numbers in JSON lines, or float16, packed, in JSON lines and "
-        "Parquet.",
+        "Parquet; numbers unless given.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -108,7 +108,7 @@ class CaptionOutput(Output):
     """Where captions go, in what form, and what of them is sure enough to be said."""
 
     path: OutputFile = None
-    weights: Weights = WeightsForm.NUMBERS
+    weights: Weights = None
     no_weights: NoWeights = False
     sidecar: Sidecar = False
     metadata: Metadata = None
@@ -125,19 +125,25 @@ class CaptionOutput(Output):
         """
         if self.path is not None and (self.save is not None or server is not None):
             raise typer.BadParameter("--output goes without --save and --server")
-        if self.ray and self.path is None:
-            raise typer.BadParameter("--ray needs --output")
         if server is not None and (self.sidecar or self.metadata is not None):
             raise typer.BadParameter("--server goes without --sidecar and --metadata")
+        of_file = {"--ray": self.ray, "--weights": self.weights is not None, "--no-weights": self.no_weights}
+        idle = [name for name, given in of_file.items() if given and self.path is None]
+        if idle:
+            raise typer.BadParameter(f"{idle[0]} needs --output")
+        if self.weights is not None and self.no_weights:
+            raise typer.BadParameter("--weights and --no-weights exclude each other")
+        if self.overwrite and not (self.sidecar or self.metadata is not None):
+            raise typer.BadParameter("--overwrite needs --sidecar or --metadata")
 
     def file(self) -> CaptionFile | None:
         """The file of ``--output``."""
         return None if self.path is None else CaptionFile(self.path, weights=self.form)
 
     @property
-    def form(self) -> WeightsForm:
-        """How that file holds weights."""
-        return WeightsForm.NONE if self.no_weights else self.weights
+    def form(self) -> WeightsForm | None:
+        """How that file holds weights; None where it holds none."""
+        return None if self.no_weights else self.weights or WeightsForm.NUMBERS
 
     def beside(self, photos: Sequence[str]) -> BesidePhotos:
         """What is written beside photos, and into copies of them."""

@@ -70,6 +70,29 @@ class Measurement:
     pointing: Pointing = False
     faithfulness: Faithful = None
 
+    def check(self, *, split: str | None, search: Search, output: Path | None) -> None:
+        """Refuse options that do not go together.
+
+        Raises:
+            BadParameter: there are some.
+            ConfigError: an assignment of the search is none.
+        """
+        given = {
+            "--pointing": self.pointing,
+            "--faithfulness": self.faithfulness is not None,
+            "--robustness": self.robustness,
+            "--meteor": self.meteor,
+        }
+        measured = [name for name, is_given in given.items() if is_given]
+        if len(measured) > 1:
+            raise typer.BadParameter(f"{' and '.join(measured)} exclude each other")
+        if output is not None and measured not in ([], ["--meteor"]):
+            raise typer.BadParameter(f"--output goes without {measured[0]}")
+        if self.faithfulness is not None and search.assigned():
+            raise typer.BadParameter("--faithfulness measures what its own search finds, without --beam and --set")
+        if self.pointing and split is not None:
+            raise typer.BadParameter("--pointing measures every photo of DATA/boxes.json, without --split")
+
 
 @dataclass(frozen=True)
 class _Report:
@@ -95,8 +118,7 @@ def evaluate(
     from regard.evaluation.evaluate import evaluate as score
     from regard.pipeline import load
 
-    if output is not None and (measurement.pointing or measurement.robustness or measurement.faithfulness is not None):
-        raise typer.BadParameter("--output goes without --pointing, --robustness and --faithfulness")
+    measurement.check(split=split, search=search, output=output)
     changes = search.changes()
     computing.announce_export(model)
     with load(model, **asdict(computing)) as loaded, ShownProgress() as progress:

@@ -107,6 +107,25 @@ def test_a_wrong_option_is_one_line_before_any_work(
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (["--no-weights"], "--no-weights needs --output"),
+        (["--weights", "float16"], "--weights needs --output"),
+        (["--weights", "none", "--output", "x.jsonl"], "'none' is not one of 'numbers', 'float16'"),
+        (["--weights", "float16", "--no-weights", "--output", "x.jsonl"], "exclude each other"),
+        (["--overwrite"], "--overwrite needs --sidecar or --metadata"),
+        (["--overwrite", "--server", "http://127.0.0.1:1"], "--overwrite needs"),
+        (["--weights", "numbers", "--server", "http://127.0.0.1:1"], "--weights needs --output"),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(
+    options: list[str], part: str, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["caption", "--model", "looker", str(photos / "a.jpg"), *options]) == 2
+    assert part in capsys.readouterr().err
+
+
 def test_several_photos_do_not_fit_one_png(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = photos.parent / "x.png"
     assert main(["caption", "--model", "looker", str(photos / "[ae].*"), "--save", str(target)]) == 1

@@ -51,14 +51,14 @@ def explain(
     with load(
         model or (DEFAULT_CAPTIONER if reads_photos else find_translator(source, to)), **asdict(computing)
     ) as loaded:
-        saver = output.saver(len(inputs))
         results: list[Caption | Translation]
         match loaded:
             case Captioner():
-                results = [
-                    _explained(loaded, each, prefix=search.prefix, pixels=pixels) for each in find_photos(inputs)
-                ]
+                photos = list(find_photos(inputs))
+                saver = output.saver(len(photos))
+                results = [_explained(loaded, each, prefix=search.prefix, pixels=pixels) for each in photos]
             case Translator():
+                saver = output.saver(len(inputs))
                 results = [_translated(loaded, each, prefix=search.prefix, pixels=pixels) for each in inputs]
     for result in results:
         echo_json(result.to_dict()) if output.as_json else _show_table(result)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from regard.cli import main
 from regard.faithfulness import FRACTIONS
+from regard.pipeline import Captioner
 
 pytestmark = pytest.mark.usefixtures("only_shipped")
 
@@ -80,3 +81,15 @@ def test_what_cannot_be_explained_is_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     assert reason in line
+
+
+def test_several_photos_that_fit_no_picture_are_refused_before_any_is_measured(
+    photo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[str] = []
+    monkeypatch.setattr(Captioner, "explain", lambda self, path, **options: measured.append(path))
+    (photo.parent / "b.jpg").write_bytes(photo.read_bytes())
+    command = ["explain", str(photo.parent), "--model", "looker", "--save", str(photo.parent / "x.png")]
+    assert main(command) == 1
+    assert "a .png file holds one result" in capsys.readouterr().err
+    assert not measured

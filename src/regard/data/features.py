@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from regard.errors import DataError
-from regard.files import lock, replacing
+from regard.files import cache_folder, lock, replacing
 
 Features = npt.NDArray[np.float16]
 BLOCK = 16
@@ -112,7 +112,8 @@ class FeatureCache:
                 f"{self._folder}: {count:,} views of photos take {size}, and {free / 1e9:.1f} GB are free",
                 remedy="make room, lower data.crops, set data.mirrored to false, or give another folder with --cache",
             )
-        return f"features of {count:,} views of photos take {size} in {self._folder} (see: regard cache)"
+        seen = " (see: regard cache)" if cache_folder() in self._folder.parents else ""
+        return f"features of {count:,} views of photos take {size} in {self._folder}{seen}"
 
     def complete(
         self,

@@ -165,8 +165,11 @@ def test_keys_stand_for_contents(tmp_path: Path) -> None:
 def test_features_that_the_disk_has_no_room_for_are_refused_before_they_are_computed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache = FeatureCache(tmp_path, "key", SHAPE)
-    assert cache.require_room(1_000_000).startswith("features of 1,000,000 views of photos take 12.0 MB in ")
+    cache = FeatureCache(tmp_path / "own", "key", SHAPE)
+    words = "features of 1,000,000 views of photos take 12.0 MB in"
+    assert cache.require_room(1_000_000) == f"{words} {tmp_path / 'own' / 'key'}"
+    monkeypatch.setenv("REGARD_CACHE", str(tmp_path))
+    assert cache.require_room(1_000_000).endswith("own/key (see: regard cache)")
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=11_999_999))
     with pytest.raises(DataError, match=r"take 12.0 MB, and 0.0 GB are free; make room, lower data.crops, .* --cache"):

@@ -3,13 +3,15 @@
 Each run's best model writes the validation split once, with the search of its recipe, and keeps the texts beside the
 run for as long as it stays the best. Validation inputs are drawn with replacement, the same for all models (paired
 bootstrap, Koehn 2004, §3), and of a model that was trained with several seeds the seeds, too, so that an interval holds
-what another seed would change. Translators are scored by BLEU, captioners by CIDEr-D.
+what another seed would change. Translators are scored by BLEU, captioners by CIDEr-D; with several data sets inputs are
+drawn within each, and the score is the mean of theirs, as in validation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from regard.errors import ConfigError, ModelError
 from regard.evaluation.compare.candidates import SAME_INPUTS, Candidate
-from regard.evaluation.outputs import Outputs, caption_split, translate_split
+from regard.evaluation.outputs import caption_split, translate_split
 from regard.files import read_json_file, write_json_file
 from regard.metrics import caption_tokens, cider_d_scores
 from regard.metrics.resampling import bleu_from_statistics, bleu_statistics
@@ -44,14 +46,22 @@ class Written:
     """What a model wrote for the validation split, and what people wrote.
 
     Attributes:
-        inputs: paths of photos, or sentences.
+        inputs: paths of photos, or sentences, of all data sets one after another.
         hypotheses: a text for each.
         references: of each a text, or of a photo several.
+        sizes: the number of inputs of each data set; None of a single one.
     """
 
     inputs: list[str]
     hypotheses: list[str]
     references: list[Any]
+    sizes: list[int] | None = None
+
+    @property
+    def sets(self) -> list[slice]:
+        """Where the inputs of each data set lie."""
+        ends = [*accumulate(self.sizes or [len(self.hypotheses)], initial=0)]
+        return [slice(*each) for each in pairwise(ends)]
 
 
 _WRITTEN = TypeAdapter(Written)
@@ -85,11 +95,14 @@ def judge(
     Raises:
         ConfigError: they are not of the same inputs.
     """
-    first, *others = (each.references for seeds in written for each in seeds)
-    if any(each != first for each in others):
+    first, *others = (each for seeds in written for each in seeds)
+    if any((each.references, each.sets) != (first.references, first.sets) for each in others):
         raise ConfigError("the models wrote for unequal validation inputs", remedy=SAME_INPUTS)
-    captions = not isinstance(written[0][0].references[0], str)
-    statistics = [np.stack([_statistics(each, captions=captions) for each in seeds]) for seeds in written]
+    captions = not isinstance(first.references[0], str)
+    statistics = [
+        [np.stack([_statistics(each, where, captions=captions) for each in seeds]) for where in first.sets]
+        for seeds in written
+    ]
     drawn = _draws(statistics, _mean if captions else _bleu, num_draws=num_draws, seed=seed)
     low, high = np.quantile(drawn, TAILS, axis=0)
     return [
@@ -102,25 +115,36 @@ def judge(
     ]
 
 
-def _draws(statistics: Sequence[Statistics], score: Score, *, num_draws: int, seed: int) -> Statistics:
-    """The score of each model in each draw, [draws, models], from its statistics, [seeds, inputs, statistic]."""
+def _draws(
+    statistics: Sequence[Sequence[Statistics]], score: Score, *, num_draws: int, seed: int
+) -> npt.NDArray[np.float64]:
+    """The score of each model in each draw, [draws, models], from its statistics of each data set, [seeds, inputs,
+    statistic]."""
     generator = np.random.default_rng(seed)
-    count = statistics[0].shape[1]
+    counts = [each.shape[1] for each in statistics[0]]
     drawn = np.empty((num_draws, len(statistics)))
     for draw in range(num_draws):
-        inputs = generator.integers(count, size=count)
-        for model, each in enumerate(statistics):
-            seeds = generator.integers(len(each), size=len(each)) if len(each) > 1 else [0]
-            drawn[draw, model] = np.mean([score(each[number, inputs].sum(axis=0), count) for number in seeds])
+        inputs = [generator.integers(count, size=count) for count in counts]
+        for model, sets in enumerate(statistics):
+            num_seeds = len(sets[0])
+            seeds = generator.integers(num_seeds, size=num_seeds) if num_seeds > 1 else [0]
+            drawn[draw, model] = np.mean(
+                [
+                    score(each[number, chosen].sum(axis=0), len(chosen))
+                    for number in seeds
+                    for each, chosen in zip(sets, inputs, strict=True)
+                ]
+            )
     return drawn
 
 
-def _statistics(written: Written, *, captions: bool) -> Statistics:
-    """What a score sums up, [inputs, statistic]."""
+def _statistics(written: Written, where: slice, *, captions: bool) -> Statistics:
+    """What the score of one data set sums up, [inputs, statistic]."""
+    hypotheses, references = written.hypotheses[where], written.references[where]
     if not captions:
-        return bleu_statistics(written.hypotheses, written.references)
-    references = [[caption_tokens(text) for text in group] for group in written.references]
-    scores = cider_d_scores([caption_tokens(text) for text in written.hypotheses], references)
+        return bleu_statistics(hypotheses, references)
+    tokens = [[caption_tokens(text) for text in group] for group in references]
+    scores = cider_d_scores([caption_tokens(text) for text in hypotheses], tokens)
     return 100 * np.asarray(scores, dtype=np.float64)[:, None]
 
 
@@ -141,9 +165,7 @@ def read_written(candidate: Candidate, *, device: str, progress: Progress) -> Wr
     stored = stored_texts(candidate.folder)
     if stored is not None:
         return stored
-    outputs = _write(candidate, device, progress)
-    references = [each if isinstance(each, str) else list(each) for each in outputs.references]
-    written = Written(outputs.inputs, outputs.hypotheses, references)
+    written = _write(candidate, device, progress)
     values = {"version": 1, "model": _best_model(candidate.folder), **asdict(written)}
     write_json_file(candidate.folder / TEXTS, values)
     return written
@@ -175,9 +197,18 @@ def _best_model(folder: Path) -> str | None:
     return sha256(checksums) if checksums.exists() else None
 
 
-def _write(candidate: Candidate, device: str, progress: Progress) -> Outputs[Any]:
+def _write(candidate: Candidate, device: str, progress: Progress) -> Written:
     data, folder = candidate.recipe.data, candidate.folder
     options: dict[str, Any] = {"progress": progress, "changes": {}}
-    if isinstance(data, CaptionData):
-        return caption_split(load_captioner(folder, device=device), Path(data.folder), data.validation, **options)
-    return translate_split(load_translator(folder, device=device), Path(data.folder), data.validation, **options)
+    if not isinstance(data, CaptionData):
+        translator = load_translator(folder, device=device)
+        found = translate_split(translator, Path(data.folder), data.validation, **options)
+        return Written(found.inputs, found.hypotheses, [*found.references])
+    captioner = load_captioner(folder, device=device)
+    sets = [caption_split(captioner, Path(each.folder), each.validation, **options) for each in data.all_sets]
+    return Written(
+        [photo for each in sets for photo in each.inputs],
+        [text for each in sets for text in each.hypotheses],
+        [list(group) for each in sets for group in each.references],
+        [len(each.inputs) for each in sets] if len(sets) > 1 else None,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from regard.errors import ConfigError, Interrupted
 from regard.evaluation.compare import Entry, compare, read_candidates, write_comparison
+from regard.evaluation.compare.significance import stored_texts
 
 
 class Watch:
@@ -107,6 +109,19 @@ def test_seeds_are_trained_one_by_one_and_finished_runs_taken_as_they_are(three:
         read_candidates(finished, tmp_path / "none", seeds=2)
     with pytest.raises(ConfigError, match="holds no finished run; finish it with: regard train"):
         read_candidates([tmp_path], tmp_path / "none")
+
+
+def test_what_is_written_for_every_data_set_is_judged(make_recipe: Any, squares: Path, tmp_path: Path) -> None:
+    more = shutil.copytree(squares, tmp_path / "more")
+    data = {"format": "flickr8k", "folder": str(squares), "minimum_count": 1, "sets": [{"folder": str(more)}]}
+    recipe = make_recipe("both", {"name": "repeat", "hidden": 6}, data=data)
+    candidates = read_candidates([recipe], tmp_path / "runs", seeds=2)
+    compare(candidates, cache=tmp_path / "features")
+    texts = stored_texts(candidates[0].folder)
+    assert texts is not None
+    assert texts.sizes == [4, 4]
+    assert texts.hypotheses[:4] == texts.hypotheses[4:]
+    assert [Path(photo).parents[1] for photo in texts.inputs] == [squares] * 4 + [more] * 4
 
 
 def test_a_run_from_elsewhere_does_not_claim_this_machine(three: list[Path], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from regard.errors import ConfigError, ModelError
 from regard.evaluation.compare.significance import Written, judge, stored_texts
+from regard.metrics import score_captions
 from regard.saved.manifest import sha256, write_manifest
 
 WORDS = ["red", "blue", "green", "white", "dog", "cat", "car", "tree", "house", "ball"]
@@ -44,6 +45,19 @@ def test_translations_are_judged_by_bleu() -> None:
     first, second = judge([[good], [bad]], 0)
     assert (first.low, first.high) == pytest.approx((100, 100))
     assert second.p_value == 0
+
+
+def test_the_interval_of_several_data_sets_is_that_of_the_mean_of_their_scores() -> None:
+    size = 20
+    texts = [*wrong(10)[:size], *["a thing"] * (len(RIGHT) - size)]
+    sizes = [size, len(RIGHT) - size]
+    (separate,) = judge([[Written([], texts, REFERENCES, sizes)]], 0)
+    good, bad = (
+        score_captions(texts[part], REFERENCES[part]).as_dict()["cider"] for part in (slice(size), slice(size, None))
+    )
+    assert separate.low < (good + bad) / 2 < separate.high
+    (joined,) = judge([[written(texts)]], 0)
+    assert joined.high < separate.low, "as one set, the small one would count less"
 
 
 @pytest.mark.parametrize("references", [REFERENCES[:-1], [*REFERENCES, ["one more"]], REFERENCES[::-1]])

@@ -124,9 +124,11 @@ def _read(path: Path, output: Path, assignments: tuple[str, ...], *, seeds: int)
 def _validation_references(data: CaptionData | TranslationData) -> list[Any]:
     """What people wrote of the validation inputs; raises where a split that training needs is not there."""
     if isinstance(data, TranslationData):
-        languages = {"source": data.source, "target": data.target}
-        read_parallel(Path(data.folder), data.train, **languages)
-        return [*read_parallel(Path(data.folder), data.validation, **languages).targets]
+        _, validation = (
+            read_parallel(Path(data.folder), split, source=data.source, target=data.target)
+            for split in (data.train, data.validation)
+        )
+        return [*validation.targets]
     for each in data.all_sets:
         read_captioned_images(Path(each.folder), each.train)
     return [read_captioned_images(Path(each.folder), each.validation).captions for each in data.all_sets]

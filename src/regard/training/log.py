@@ -6,6 +6,7 @@ import importlib.util
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,23 @@ from regard.training.distributed import is_first
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+
+LOG = "log.jsonl"
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """What the log of a run says of each epoch, ``step`` and numbers by name, in order; empty where there is no log.
+
+    An epoch that was run again after a kill has two lines, or a line that was cut off: the last whole one counts.
+    """
+    epochs = {}
+    with suppress(FileNotFoundError):
+        for line in (folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(json.JSONDecodeError):
+                row = json.loads(line)
+                epochs[row["step"]] = row
+    return [epochs[step] for step in sorted(epochs)]
 
 
 class RunLog:
@@ -26,7 +44,7 @@ class RunLog:
 
     def __init__(self, folder: Path, *, metric: str) -> None:
         self._folder, self._metric = folder, metric
-        self._path = folder / "log.jsonl"
+        self._path = folder / LOG
         self._board = _board(folder / "tensorboard") if is_first() else None
 
     def write(self, kind: str, step: int, values: dict[str, Any]) -> None:
@@ -36,7 +54,7 @@ class RunLog:
             return
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"kind": kind, "step": step, **_finite(values)}, allow_nan=False) + "\n")
-        draw_curves(self._folder, self._path, metric=self._metric)
+        draw_curves(self._folder, read_log(self._folder), metric=self._metric)
         if self._board is None:
             return
         for name, value in values.items():

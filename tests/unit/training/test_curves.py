@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from regard.training.curves import CURVES, draw_curves
-from regard.training.log import RunLog
+from regard.training.log import RunLog, read_log
 from regard.views.learning_curves import round_ticks
 
 
@@ -28,9 +28,15 @@ def test_every_line_of_the_log_draws_the_picture_anew(tmp_path: Path) -> None:
         assert (213, 94, 0) in {colour for _, colour in both.getcolors(1 << 16) or []}, "the best epoch is marked"
 
 
+def test_of_an_epoch_that_was_run_again_the_log_says_the_last(tmp_path: Path) -> None:
+    assert read_log(tmp_path) == []
+    first, cut_off, again, second = '{"step": 1, "loss": 9}', '{"step": 2, "lo', '{"step": 1, "loss": 3}', '{"step": 2}'
+    (tmp_path / "log.jsonl").write_text("\n".join([first, second, cut_off, again]) + "\n")
+    assert read_log(tmp_path) == [{"step": 1, "loss": 3}, {"step": 2}]
+
+
 def test_a_log_of_other_numbers_draws_nothing(tmp_path: Path) -> None:
-    (tmp_path / "log.jsonl").write_text('{"kind": "epoch", "step": 1, "other": 3}\n')
-    draw_curves(tmp_path, tmp_path / "log.jsonl", metric="cider")
+    draw_curves(tmp_path, [{"kind": "epoch", "step": 1, "other": 3}], metric="cider")
     assert not (tmp_path / CURVES).exists()
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from regard.evaluation.compare.significance import Written
+from regard.training.log import read_log
 from regard.views.line_chart import Axis, Line, Point, line_chart
 
 NUM_EXAMPLES = 8
@@ -61,7 +60,7 @@ def score_section(bars: Sequence[Bar], title: str) -> str:
 def curves_section(folders: Mapping[str, Path], name: str, title: str) -> str:
     """The validation score over the epochs, from the logs in the folders of runs; empty where there are none."""
     lines = [
-        Line(model, [Point(row["step"], row[name]) for row in _log(folder) if _is_score(row, name)])
+        Line(model, [Point(row["step"], row[name]) for row in read_log(folder) if _is_score(row, name)])
         for model, folder in folders.items()
     ]
     epochs = sorted({point.x for line in lines for point in line.points})
@@ -138,10 +137,3 @@ def _inline(text: str) -> str:
 def _is_score(row: dict[str, Any], name: str) -> bool:
     value = row.get(name)
     return isinstance(value, int | float) and value >= 0
-
-
-def _log(folder: Path) -> Iterator[dict[str, Any]]:
-    with suppress(OSError):
-        for line in (folder / "log.jsonl").read_text(encoding="utf-8", errors="replace").splitlines():
-            with suppress(json.JSONDecodeError):
-                yield json.loads(line)

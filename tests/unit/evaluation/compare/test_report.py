@@ -167,7 +167,8 @@ def test_the_html_has_the_tables_the_charts_and_texts_side_by_side(tmp_path: Pat
         folder = tmp_path / each.candidate.name
         (folder / "best").mkdir(parents=True)
         write_manifest(folder / "best")
-        rows = [{"step": step, "cider": 10.0 * step + number} for step in range(3)]
+        former = [{"step": 1, "cider": 99.0}]
+        rows = [*former, *({"step": step, "cider": 10.0 * step + number} for step in range(3))]
         (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         texts = {"inputs": ["a.jpg"], "hypotheses": [f"a <dog> {number}"], "references": [["a dog", "dog"]]}
         model = sha256(folder / "best" / "manifest.json")

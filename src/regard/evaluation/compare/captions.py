@@ -1,15 +1,18 @@
 """Captions from elsewhere compared: files of them, and models, all on the photos of one split.
 
 captions.txt      a caption a line, in the order of the split (regard data convert shows it)
-captions.jsonl    objects with the photo's ``path`` or ``image``, and ``text`` or ``caption``
+captions.jsonl    objects with the photo's ``path`` or ``image``, and ``text`` or ``caption``; of the path its end tells
+                  the photo, as much of it as it takes
 a folder          a saved model or a run, which captions the split
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -127,15 +130,50 @@ def _read(path: Path, images: CaptionedImages) -> list[str]:
         if len(lines) != len(images):
             raise DataError(f"{path}: has {len(lines)} lines", allowed=f"one for each of the {len(images)} photos")
         return lines
-    captions = dict(_caption_of(path, number, line) for number, line in enumerate(lines, start=1) if line.strip())
-    missing = [image.path.name for image in images if image.path.name not in captions]
+    rows: dict[str, list[tuple[Path, str]]] = {}
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            photo, text = _caption_of(path, number, line)
+            rows.setdefault(photo.name, []).append((photo, text))
+    names = _shortest_names(images.paths)
+    found = [
+        _captions_of(photo, name, rows.get(name.name, [])) for photo, name in zip(images.paths, names, strict=True)
+    ]
+    missing = [name for name, texts in zip(names, found, strict=True) if not texts]
     if missing:
         raise DataError(f"{path}: has no caption of {missing[0]}, the first of {len(missing)} such photos of the split")
-    return [captions[image.path.name] for image in images]
+    several = [name for name, texts in zip(names, found, strict=True) if len(texts) > 1]
+    if several:
+        raise DataError(f"{path}: has several captions of {several[0]}", allowed="one for each photo")
+    return [text for (text,) in found]
 
 
-def _caption_of(path: Path, number: int, line: str) -> tuple[str, str]:
-    """The name of the photo and the caption on a line of JSON."""
+def _shortest_names(photos: Sequence[Path]) -> list[Path]:
+    """Of each path the shortest end that no other has: its name, or as many folders before it as it takes."""
+    ends = Counter(photo.parts[-length:] for photo in photos for length in range(1, len(photo.parts) + 1))
+    shortest = (
+        next((length for length in range(1, len(photo.parts)) if ends[photo.parts[-length:]] == 1), len(photo.parts))
+        for photo in photos
+    )
+    return [Path(*photo.parts[-length:]) for photo, length in zip(photos, shortest, strict=True)]
+
+
+def _captions_of(photo: Path, name: Path, rows: Sequence[tuple[Path, str]]) -> list[str]:
+    """The captions of a photo: of the rows whose paths end in its shortest name, those that agree furthest with its
+    path."""
+    common = [_num_common_parts(photo, path) for path, _ in rows]
+    furthest = max([*common, len(name.parts)])
+    return [text for (_, text), num in zip(rows, common, strict=True) if num == furthest]
+
+
+def _num_common_parts(first: Path, second: Path) -> int:
+    """How many parts two paths have in common, counted from their ends."""
+    parts = zip(reversed(first.parts), reversed(second.parts), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], parts))
+
+
+def _caption_of(path: Path, number: int, line: str) -> tuple[Path, str]:
+    """The path of the photo and the caption on a line of JSON."""
     row = parse_json(line)
     if isinstance(row, Problem) or not isinstance(row, dict):
         raise DataError(f"{path}: line {number} is no JSON object")
@@ -146,4 +184,4 @@ def _caption_of(path: Path, number: int, line: str) -> tuple[str, str]:
             f"{path}: line {number} has no photo or no caption",
             allowed='lines such as {"path": "a.jpg", "text": "a dog"}, as caption --output writes them',
         )
-    return Path(photo).name, text
+    return Path(photo), text

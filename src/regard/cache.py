@@ -6,11 +6,13 @@
     NAME-HASH.pth     pretrained weights that were fetched
 
 All of it is made or fetched again when it is needed. Whatever else lies in the folder is no part of the cache, as
-``REGARD_CACHE`` may name a folder that is used for other things, too; nor are links.
+``REGARD_CACHE`` may name a folder that is used for other things, too; nor are links, or what they lead to.
+Processes that use what lies in a folder hold a shared lock on it (:func:`regard.files.keep_until_exit`).
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,10 +21,12 @@ from pathlib import Path
 from regard.errors import DataError
 from regard.files import lock
 
-KINDS = ("features", "onnx", "unpacked")
-"""Folders that hold entries."""
-WEIGHTS = "*-" + "[0-9a-f]" * 8 + ".pth"
-"""Names of files that are entries."""
+KINDS = {
+    "features": re.compile(r"[0-9a-f]{16}"),
+    "onnx": re.compile(r".+-[0-9a-f]{16}(-\d+)?"),  # with a number where an export was killed
+    "unpacked": re.compile(r"[0-9a-f]{16}"),
+}
+"""Folders that hold entries, and the names of these."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +49,16 @@ class CacheEntry:
         """Delete it.
 
         Raises:
-            DataError: a process is writing it, or it cannot be deleted.
+            DataError: a process is using what lies in its folder, or it cannot be deleted.
         """
         try:
             if not self.path.is_dir():
                 self.path.unlink(missing_ok=True)
                 return
-            with (self.path / "lock").open("ab") as file:
+            with (self.path.parent / "lock").open("ab") as file:
                 if not lock(file):
-                    raise DataError(f"{self.name}: a training is writing it", remedy="wait for it")
+                    kind = self.path.parent.name
+                    raise DataError(f"{self.name}: another process is using {kind}", remedy="wait until it ends")
                 shutil.rmtree(self.path)
         except OSError as error:
             raise DataError(f"{self.path}: cannot be deleted ({error.strerror})") from None
@@ -68,8 +73,16 @@ def cache_entries(folder: Path) -> list[CacheEntry]:
 
 
 def _paths(folder: Path) -> Iterator[Path]:
-    found = (path for pattern in (WEIGHTS, *(f"{kind}/*" for kind in KINDS)) for path in folder.glob(pattern))
-    return (path for path in found if not path.is_symlink())
+    for kind, names in KINDS.items():
+        if not (folder / kind).is_symlink():
+            entries = (path for path in (folder / kind).glob("*") if names.fullmatch(path.name) and path.is_dir())
+            yield from (path for path in entries if not path.is_symlink())
+    weights = [path for path in folder.glob("*.pth") if path.is_file() and not path.is_symlink()]
+    if weights:
+        from regard.encoders.pretrained import DOWNLOADS  # imports torch
+
+        fetched = {url.rpartition("/")[2] for url in DOWNLOADS.values()}
+        yield from (path for path in weights if path.name in fetched)
 
 
 def _entry(folder: Path, path: Path) -> CacheEntry:

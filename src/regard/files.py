@@ -5,6 +5,7 @@ Each is written under a temporary name, synced and renamed.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import secrets
@@ -12,7 +13,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -151,7 +152,7 @@ def write_json_file(path: Path, values: Mapping[str, Any]) -> None:
         temporary.write_bytes(text.encode())
 
 
-def lock(file: IO[Any], *, wait: bool = False) -> bool:
+def lock(file: IO[Any], *, wait: bool = False, shared: bool = False) -> bool:
     """Keep other processes out of what an open file stands for; the lock goes when the file is closed.
 
     However a process ends, its locks end with it. Windows has no such lock: there, every process is let in.
@@ -159,6 +160,7 @@ def lock(file: IO[Any], *, wait: bool = False) -> bool:
     Args:
         file: opened for writing.
         wait: wait for a process that holds the lock.
+        shared: let others in that ask for a shared lock, too.
 
     Returns:
         False where another process holds the lock.
@@ -167,10 +169,29 @@ def lock(file: IO[Any], *, wait: bool = False) -> bool:
         import fcntl
 
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(file, kind | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             return False
     return True
+
+
+_kept: set[Path] = set()
+
+
+def keep_until_exit(folder: Path) -> None:
+    """Keep what lies in a folder of the cache from being deleted (:mod:`regard.cache`) until this process ends.
+
+    A folder that cannot be written has no lock: whoever can delete there is asked to know.
+    """
+    if folder in _kept:
+        return
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / "lock").open("ab")
+        atexit.register(file.close)
+        lock(file, wait=True, shared=True)
+        _kept.add(folder)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from regard.errors import DataError
-from regard.files import cache_folder
+from regard.files import cache_folder, keep_until_exit
 
 _UNSAFE = re.compile(r"[^\w.-]+")
 
@@ -55,6 +55,7 @@ class Unpacked:
             name: what the file calls it; may be empty.
             data: the image.
         """
+        keep_until_exit(self.folder.parent)
         safe = f"{number:08}-{_UNSAFE.sub('_', Path(name).name)[-80:]}" if name else f"{number:08}.img"
         path = self.folder / self._stem / safe
         name = f"{self._stem}/{safe}"

@@ -25,6 +25,7 @@ from regard.data.random_crops import CropSettings, cut_crops, draw_crops
 from regard.data.resizing import resize
 from regard.encoders.image import ImageEncoder
 from regard.fast import learning_layers_for_training
+from regard.files import keep_until_exit
 from regard.model import EncoderDecoder
 from regard.progress import Progress
 
@@ -88,6 +89,7 @@ class CachedViews(ImageViews):
         """Compute what the frozen layers make of every view, where it is not cached."""
         assert isinstance(model.encoder, ImageEncoder), "captions are written from pictures"
         encoder = model.encoder.fused()
+        keep_until_exit(self._folder)
         self._cache = FeatureCache(self._folder, _cache_key(encoder), encoder.trunk_shape)
         wanted = {self._row(path, view): (path, view) for path in self._training for view in self.names}
         wanted |= {self._row(path, PLAIN): (path, PLAIN) for path in self._validation}

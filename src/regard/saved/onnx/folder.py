@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from regard.errors import ModelError
-from regard.files import CACHE_VARIABLE, cache_folder, new_folder, resolve_folder
+from regard.files import CACHE_VARIABLE, cache_folder, keep_until_exit, new_folder, resolve_folder
 from regard.model import EncoderDecoder, ModelSettings
 from regard.saved.bundle import (
     BEST,
@@ -121,6 +121,7 @@ def cached_export(folder: Path) -> Path:
 def _cached(folder: Path) -> Path:
     """The export of a saved model, written now where it was not yet."""
     place = cached_export(folder)
+    keep_until_exit(place.parent)
     if is_exported(place):
         return place
     # another process may be at the same: each writes to a name of its own, and the first to be done is kept

@@ -123,7 +123,7 @@ def test_images_inside_parquet_are_unpacked_once(tmp_path: Path) -> None:
         images = read_captioned_images(folder, "dev")
         assert [each.captions for each in images] == [("all red",), ("all green",)]
     unpacked = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
-    assert sorted(path.name for path in unpacked) == ["00000001-red.png", "00000002-green.png"]
+    assert sorted(path.name for path in unpacked) == ["00000001-red.png", "00000002-green.png", "lock"]
 
 
 def test_splits_of_a_column_and_of_file_names(tmp_path: Path, draw: Draw) -> None:

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import io
+import json
 import os
 import random
 import re
@@ -141,9 +143,8 @@ class Served:
             self._process.stdout.close()
 
 
-def measure(port: int, path: str, seconds: float) -> Iterator[tuple[str, Outcome]]:
+def measure(port: int, path: str, bodies: list[bytes], seconds: float) -> Iterator[tuple[str, Outcome]]:
     """Each load by its name: capacity, and shares of it."""
-    bodies = photos()
     asyncio.run(closed(port, path, bodies, min(3.0, seconds)))  # until everything is loaded and warm
     capacity = asyncio.run(closed(port, path, bodies, seconds))
     yield "capacity", capacity
@@ -242,7 +243,7 @@ def own_loads(seconds: float) -> Iterator[tuple[str, Outcome]]:
     """The service under each load."""
     own = Served([sys.executable, "-m", "regard", "serve", "--model", model(), "--port", "0"], port=None)
     try:
-        yield from measure(own.port, "/v1/caption?alternatives=0", seconds)
+        yield from measure(own.port, "/v1/caption?alternatives=0", photos(), seconds)
     finally:
         own.end()
 
@@ -254,10 +255,12 @@ def peer_loads(packages: str | None, seconds: float) -> Iterator[tuple[str, Outc
     port = free_port()
     command = [sys.executable, str(Path(__file__).with_name(PEER)), model(), str(port)]
     peer = Served(command, port=port, packages=packages)
+    # LitServe takes JSON alone
+    bodies = [json.dumps({"image": base64.b64encode(photo).decode()}).encode() for photo in photos()]
     try:
         for _ in range(240):
-            if asyncio.run(ask(port, "/predict", photos()[0])) == 200:
-                yield from measure(port, "/predict", seconds)
+            if asyncio.run(ask(port, "/predict", bodies[0])) == 200:
+                yield from measure(port, "/predict", bodies, seconds)
                 return
             time.sleep(0.5)
     finally:
